@@ -98,3 +98,8 @@ add_custom_target(rdu_regs_files DEPENDS ${_generated})
 add_library(rdu_regs INTERFACE)
 add_dependencies(rdu_regs rdu_regs_files)
 target_include_directories(rdu_regs INTERFACE ${RDU_GENERATED_DIR})
+
+# The main() of every unit test. Catch2 asks for no warning flags of ours.
+add_library(rdu_test_main STATIC ${PROJECT_SOURCE_DIR}/tests/test/main.cpp)
+target_include_directories(rdu_test_main PUBLIC ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/models)
+target_link_libraries(rdu_test_main PUBLIC rdu_systemc Catch2::Catch2)
