@@ -50,7 +50,9 @@ int exit_status(ErrorKind kind) {
 Error::Error(ErrorKind kind, const std::string& unit, const std::string& text)
     : std::runtime_error(compose(kind, unit, text)), kind_(kind), unit_(unit), time_(now()) {}
 
-void bad_input(const std::string& text) { throw Error(ErrorKind::bad_input, "", text); }
+void bad_input(const std::string& text) {
+  throw Error(ErrorKind::bad_input, "", text);
+}
 
 void report_guest_fault(const std::string& unit, const std::string& text) {
   GuestFault fault{unit, now(), text};
@@ -61,7 +63,9 @@ void report_guest_fault(const std::string& unit, const std::string& text) {
   }
 }
 
-void set_guest_fault_sink(std::function<void(const GuestFault&)> new_sink) { sink() = std::move(new_sink); }
+void set_guest_fault_sink(std::function<void(const GuestFault&)> new_sink) {
+  sink() = std::move(new_sink);
+}
 
 std::string format_time(Time t) {
   if (t < kMicrosecond) return fmt::format("{:.3f} ns", static_cast<double>(t) / kNanosecond);

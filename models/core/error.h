@@ -18,11 +18,12 @@ enum class ErrorKind {
 
 const char* to_string(ErrorKind kind);
 
-/// The exit status of `rduvp` for an error that stops it: 2 bad input, 3 unimplemented, 4 internal, 5 guest fault.
+/// The exit status of `rduvp` for an error that stops it: 2 bad input, 3 unimplemented, 4 internal, 5 guest
+/// fault.
 int exit_status(ErrorKind kind);
 
-/// Thrown for everything that stops the simulation (or the program, for bad input before it starts). what() reads
-/// "bad input: platform/config/mini.yaml:12: unknown key 'hbn' (did you mean 'hbm'?)" or
+/// Thrown for everything that stops the simulation (or the program, for bad input before it starts). what()
+/// reads "bad input: platform/config/mini.yaml:12: unknown key 'hbn' (did you mean 'hbm'?)" or
 /// "unimplemented: socket0.mgmt.hart0 at 12.500 us: instruction 0x....".
 class Error : public std::runtime_error {
  public:
@@ -42,8 +43,8 @@ class Error : public std::runtime_error {
 /// Bad input needs no unit: the text names file and line itself.
 [[noreturn]] void bad_input(const std::string& text);
 
-/// A guest fault that hardware reports to software (an error status, an interrupt) does not stop the simulation, but is
-/// always written to the error log, which the platform prints and counts.
+/// A guest fault that hardware reports to software (an error status, an interrupt) does not stop the
+/// simulation, but is always written to the error log, which the platform prints and counts.
 struct GuestFault {
   std::string unit;  ///< hierarchical name
   Time time;

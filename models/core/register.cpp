@@ -4,7 +4,8 @@
 
 namespace rdu::core {
 
-Register::Register(RegisterFile& file, const RegisterDesc& desc) : Register(file, desc, desc.offset, desc.name) {}
+Register::Register(RegisterFile& file, const RegisterDesc& desc)
+    : Register(file, desc, desc.offset, desc.name) {}
 
 Register::Register(RegisterFile& file, const RegisterDesc& desc, uint64_t offset, std::string name)
     : desc_(desc), name_(std::move(name)), offset_(offset), value_(desc.reset) {
@@ -34,12 +35,15 @@ void Register::write(uint64_t value) {
 
 void RegisterFile::add(Register* reg) {
   registers_.push_back(reg);
-  const uint64_t end = reg->offset() + reg->bytes();
-  if (by_byte_.size() < end) by_byte_.resize(end, nullptr);
-  for (uint64_t i = reg->offset(); i < end; ++i) by_byte_[i] = reg;
+  by_offset_.emplace(reg->offset(), reg);
 }
 
-Register* RegisterFile::find(uint64_t offset) const { return offset < by_byte_.size() ? by_byte_[offset] : nullptr; }
+Register* RegisterFile::find(uint64_t offset) const {
+  auto next = by_offset_.upper_bound(offset);
+  if (next == by_offset_.begin()) return nullptr;
+  Register* reg = std::prev(next)->second;
+  return offset < reg->offset() + reg->bytes() ? reg : nullptr;
+}
 
 Register* RegisterFile::find(const std::string& name) const {
   for (Register* reg : registers_) {
@@ -111,6 +115,8 @@ void RegisterFile::reset() {
   for (Register* reg : registers_) reg->reset();
 }
 
-std::string indexed(const char* group, unsigned index) { return std::string(group) + "[" + std::to_string(index) + "]"; }
+std::string indexed(const char* group, unsigned index) {
+  return std::string(group) + "[" + std::to_string(index) + "]";
+}
 
 }  // namespace rdu::core

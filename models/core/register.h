@@ -4,17 +4,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
-/// Memory-mapped registers. Declarations are generated from a block's YAML description (see core/regen/README.md):
-/// regs/BLOCK.hpp holds a class `Registers` with one object a register. A model derives from it or holds it, binds
-/// behaviour in its constructor and forwards bus accesses to access():
+/// Memory-mapped registers. Declarations are generated from a block's YAML description (see
+/// core/regen/README.md): regs/BLOCK.hpp holds a class `Registers` with one object a register. A model
+/// derives from it or holds it, binds behaviour in its constructor and forwards bus accesses to access():
 ///
 ///     regs_.CTRL.on_write([this](uint64_t old) { if (regs_.CTRL.get(CTRL::START)) start(); });
 ///
-/// Access rights, reset values and write-one-to-clear are applied here, from the description, and nowhere else.
+/// Access rights, reset values and write-one-to-clear are applied here, from the description, and nowhere
+/// else.
 namespace rdu::core {
 
 enum class Access : uint8_t { rw, ro, wo, w1c, w1s, rc };
@@ -50,8 +52,8 @@ struct RegisterDesc {
   const FieldDesc* fields;
   size_t field_count;
   uint64_t reset;
-  uint64_t writable;    ///< bits that a plain write replaces (rw and wo)
-  uint64_t readable;    ///< bits that a read returns
+  uint64_t writable;  ///< bits that a plain write replaces (rw and wo)
+  uint64_t readable;  ///< bits that a read returns
   uint64_t w1c;
   uint64_t w1s;
   uint64_t read_clears;
@@ -98,8 +100,8 @@ class Register {
   uint64_t get(Field field) const { return field.get(value_); }
   void set(Field field, uint64_t value) { value_ = field.set(value_, value); }
 
-  /// Called after software's write has been applied, with the value before it. Rights are applied first; bits of access
-  /// `wo` hold what was written until the hook returns, then zero.
+  /// Called after software's write has been applied, with the value before it. Rights are applied first; bits
+  /// of access `wo` hold what was written until the hook returns, then zero.
   void on_write(std::function<void(uint64_t before)> hook) { write_hook_ = std::move(hook); }
   /// Called before software's read takes the value: refresh it with set_value().
   void on_read(std::function<void()> hook) { read_hook_ = std::move(hook); }
@@ -107,7 +109,8 @@ class Register {
   /// Software's view: rights apply and hooks run.
   uint64_t read();
   void write(uint64_t value);
-  /// What a debugger sees: rights apply, nothing changes, no write hook. (The read hook runs if it has no effect.)
+  /// What a debugger sees: rights apply, nothing changes, no write hook. (The read hook runs if it has no
+  /// effect.)
   uint64_t peek();
 
   void reset() { value_ = desc_.reset; }
@@ -134,9 +137,10 @@ class RegisterFile {
   Register* find(uint64_t offset) const;
   Register* find(const std::string& name) const;
 
-  /// A bus access of `length` bytes (1, 2, 4 or 8). False if no register answers: outside the block, between registers,
-  /// misaligned, or a size that is neither the register's own nor a 4-byte half of a 64-bit register. A half is read
-  /// with the whole register's read effect; a half is written by merging it into the current value.
+  /// A bus access of `length` bytes (1, 2, 4 or 8). False if no register answers: outside the block, between
+  /// registers, misaligned, or a size that is neither the register's own nor a 4-byte half of a 64-bit
+  /// register. A half is read with the whole register's read effect; a half is written by merging it into the
+  /// current value.
   bool access(bool write, uint64_t offset, unsigned length, uint8_t* data);
   /// The same for debuggers, without effects. Writes are refused.
   bool peek(uint64_t offset, unsigned length, uint8_t* data);
@@ -154,7 +158,7 @@ class RegisterFile {
   const char* block_name_;
   uint64_t size_;
   std::vector<Register*> registers_;
-  std::vector<Register*> by_byte_;  ///< index: offset; null between registers
+  std::map<uint64_t, Register*> by_offset_;
   Observer observer_;
 };
 
@@ -191,7 +195,8 @@ class RegisterArray {
 
  private:
   template <unsigned... I>
-  RegisterArray(RegisterFile& file, const RegisterDesc& desc, uint64_t stride, std::integer_sequence<unsigned, I...>)
+  RegisterArray(RegisterFile& file, const RegisterDesc& desc, uint64_t stride,
+                std::integer_sequence<unsigned, I...>)
       : items_{Register(file, desc, desc.offset + I * stride, indexed(desc.name, I))...} {}
   std::array<Register, N> items_;
 };

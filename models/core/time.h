@@ -15,9 +15,15 @@ inline constexpr Time kMicrosecond = 1000 * kNanosecond;
 inline constexpr Time kMillisecond = 1000 * kMicrosecond;
 
 /// The kernel's resolution is SystemC's default of one picosecond; elaboration checks it.
-inline sc_core::sc_time to_sc(Time t) { return sc_core::sc_time::from_value(t); }
-inline Time from_sc(const sc_core::sc_time& t) { return t.value(); }
-inline Time now() { return sc_core::sc_time_stamp().value(); }
+inline sc_core::sc_time to_sc(Time t) {
+  return sc_core::sc_time::from_value(t);
+}
+inline Time from_sc(const sc_core::sc_time& t) {
+  return t.value();
+}
+inline Time now() {
+  return sc_core::sc_time_stamp().value();
+}
 
 /// A clock: a period in picoseconds. Conversions between cycles and time are exact for whole periods.
 struct Clock {

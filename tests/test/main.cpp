@@ -8,4 +8,6 @@
 #include "core/systemc.h"
 
 /// SystemC wants to own main(); a test program is called through it so that modules can be built in any test.
-int sc_main(int argc, char* argv[]) { return Catch::Session().run(argc, argv); }
+int sc_main(int argc, char* argv[]) {
+  return Catch::Session().run(argc, argv);
+}

@@ -1,0 +1,120 @@
+#ifndef RDU_ABI_H
+#define RDU_ABI_H
+
+/* What host software and the management firmware say to each other: queue entries, status codes, log pages. Registers are
+ * generated (regs/hostif.h for the host, regs/hostctl.h for the firmware); this is what lies in memory. Little-endian.
+ *
+ * Queues work as in NVMe. The host writes 64-byte submissions and rings DOORBELL[q].SQ_TAIL; the firmware writes 32-byte completions
+ * with a phase bit that flips at each pass (first pass: 1), sends the queue's MSI-X vector, and the host rings CQ_HEAD. Queue pair 0 is the admin queue.
+ * Commands of one queue complete in order. */
+
+#include <stdint.h>
+
+#define RDU_ABI_VERSION 1u
+
+/* Mailbox requests (HOSTIF.MBOX_REQUEST), served before any queue exists. */
+#define RDU_MBOX_ABI_VERSION 0x01u /* answer: RDU_ABI_VERSION */
+#define RDU_MBOX_ECHO 0x02u        /* request bits 31:8 come back in answer bits 31:8 */
+#define RDU_MBOX_UNKNOWN 0xffffffffu
+
+/* Device virtual addresses: segment in bits 45:44, offset in 43:0 (regs/slb.h). */
+#define RDU_SEGMENT_SHIFT 44
+#define RDU_SEGMENT_HBM 1ull
+#define RDU_SEGMENT_DDR 2ull
+#define RDU_SEGMENT_HOST 3ull
+#define RDU_VA(segment, offset) (((uint64_t)(segment) << RDU_SEGMENT_SHIFT) | (uint64_t)(offset))
+#define RDU_MAX_CONTEXTS 8u /* context 0 is the firmware's own */
+
+struct rdu_sqe {
+  uint8_t opcode;
+  uint8_t reserved;
+  uint16_t command_id; /* the host's own, comes back in the completion */
+  uint32_t context;    /* from CREATE_CONTEXT; 0 for admin commands */
+  uint64_t arg[7];
+};
+
+struct rdu_cqe {
+  uint64_t result;
+  uint64_t start_ns; /* device time at which the engine (or the firmware) began */
+  uint64_t end_ns;   /* and ended */
+  uint16_t command_id;
+  uint16_t sq_head; /* submissions up to here are free again */
+  uint16_t status;  /* RDU_STATUS_* */
+  uint16_t phase;   /* bit 0 */
+};
+
+/* Admin commands (queue pair 0). */
+#define RDU_ADMIN_IDENTIFY 0x01u       /* arg0: bus address of a struct rdu_identify */
+#define RDU_ADMIN_CREATE_CONTEXT 0x02u /* arg0: HBM bytes, arg1: DDR bytes, arg2: host segment bytes (bus addresses 0..); result: context id */
+#define RDU_ADMIN_DELETE_CONTEXT 0x03u /* context. Fails while queue pairs use it */
+#define RDU_ADMIN_CREATE_QUEUE 0x04u   /* arg0: queue id 1.., arg1: SQ bus address, arg2: CQ bus address, arg3: entries (power of two, 2..1024), arg4: MSI-X vector; context */
+#define RDU_ADMIN_DELETE_QUEUE 0x05u   /* arg0: queue id */
+#define RDU_ADMIN_READ_LOG 0x06u       /* arg0: page, arg1: bus address, arg2: bytes, arg3: offset in the page; result: bytes of the whole page */
+
+/* Commands of other queues; addresses are virtual addresses of the context. */
+#define RDU_CMD_NOP 0x10u
+#define RDU_CMD_COPY 0x11u         /* arg0: destination, arg1: source, arg2: bytes */
+#define RDU_CMD_LOAD_PROGRAM 0x12u /* arg0: configuration stream, arg1: bytes, arg2: tile; result: fabric cycles */
+#define RDU_CMD_LAUNCH 0x13u       /* arg0: argument tuples, arg1: how many, arg2: tile; result: fabric cycles of execution */
+
+/* Log pages. */
+#define RDU_LOG_TEXT 0u     /* the firmware's log as text */
+#define RDU_LOG_MEMORY 1u   /* struct rdu_log_memory */
+#define RDU_LOG_ACTIVITY 2u /* struct rdu_log_activity[], one a unit of tile 0, last execution */
+
+/* Status codes. 0x01..: the command itself was wrong; 0x40..: the hardware refused or failed. */
+#define RDU_STATUS_OK 0x00u
+#define RDU_STATUS_BAD_OPCODE 0x01u
+#define RDU_STATUS_BAD_ARGUMENT 0x02u
+#define RDU_STATUS_BAD_CONTEXT 0x03u
+#define RDU_STATUS_BAD_QUEUE 0x04u
+#define RDU_STATUS_NO_MEMORY 0x05u  /* not enough HBM or DDR left */
+#define RDU_STATUS_NO_RESOURCE 0x06u /* all contexts or queues are in use */
+#define RDU_STATUS_IN_USE 0x07u
+#define RDU_STATUS_BAD_LOG_PAGE 0x08u
+#define RDU_STATUS_COPY_SEGMENT 0x40u /* address outside the context's memory; result: the address */
+#define RDU_STATUS_COPY_DECODE 0x41u
+#define RDU_STATUS_COPY_DENIED 0x42u /* host memory not mapped, or bus mastering off */
+#define RDU_STATUS_ABORTED 0x43u
+#define RDU_STATUS_PROGRAM 0x80u /* + SEQUENCER.FAULT.CODE; result: address for SEGMENT and MEMORY, else the unit id */
+
+struct rdu_identify {
+  uint32_t abi_version;
+  uint32_t fw_version; /* as HOSTIF.FW_VERSION */
+  uint64_t hbm_bytes;
+  uint64_t ddr_bytes;
+  uint64_t hbm_bandwidth; /* peak bytes a second */
+  uint64_t ddr_bandwidth;
+  uint32_t tiles;
+  uint32_t rows;
+  uint32_t columns;
+  uint32_t agcus;
+  uint32_t queue_pairs;
+  uint32_t contexts;
+  char model[32];
+  char firmware[32]; /* build text */
+};
+
+struct rdu_log_memory {
+  uint64_t hbm_read, hbm_written; /* bytes at the controllers since reset */
+  uint64_t ddr_read, ddr_written;
+  uint64_t host_read, host_written; /* by the copy engine and the units over PCIe: as counted by the firmware's copies */
+};
+
+struct rdu_log_activity {
+  uint32_t unit; /* fabric/program.h */
+  uint32_t reserved;
+  uint64_t busy, stall_in, stall_out; /* fabric cycles */
+  uint64_t vectors, bytes;
+};
+
+/* Boot errors (SYSCTL.BOOT_STAGE.ERROR). */
+#define RDU_BOOT_OK 0u
+#define RDU_BOOT_NO_IMAGE 1u    /* flash is empty */
+#define RDU_BOOT_BAD_IMAGE 2u   /* no RISC-V ELF64 executable */
+#define RDU_BOOT_BAD_SEGMENT 3u /* a segment lies outside RAM */
+#define RDU_BOOT_HBM_TRAINING 4u
+#define RDU_BOOT_DDR_TRAINING 5u
+#define RDU_BOOT_PANIC 6u
+
+#endif
