@@ -1,0 +1,187 @@
+"""The chip's BF16 and FP32 arithmetic, written out in numpy from its definition alone.
+
+Nothing here is shared with the C++ model, and nothing calls a BLAS: where the two agree bit for bit, they agree because
+both follow the definition (README.md of this folder). Every function takes and returns float32 arrays (BF16 values are
+uint16 bit patterns) and rounds each operation separately.
+"""
+
+import numpy as np
+
+SIGN = np.uint32(0x80000000)
+EXPONENT = np.uint32(0x7F800000)
+CANONICAL_NAN = np.uint32(0x7FC00000)
+CANONICAL_NAN_BF16 = np.uint16(0x7FC0)
+TINY_BELOW = 2.0**-126 - 2.0**-151
+REDUCTION_LANES = 32
+
+
+def from_bits(bits):
+    """FP32 values of uint32 bit patterns (a scalar or an array)."""
+    return np.asarray(bits, dtype=np.uint32).view(np.float32)
+
+
+def to_bits(x):
+    """uint32 bit patterns of FP32 values."""
+    return np.ascontiguousarray(x, dtype=np.float32).view(np.uint32).reshape(np.shape(x))
+
+
+def flush(x):
+    """Subnormals become zero of the same sign. On bit patterns, so the host's own flush modes have no say in it."""
+    bits = to_bits(x)
+    return from_bits(np.where(bits & EXPONENT == 0, bits & SIGN, bits))
+
+
+def _result(x):
+    """A rounded FP32 result as the chip delivers it: subnormal flushed, every NaN the canonical one."""
+    bits = to_bits(flush(x))
+    return from_bits(np.where(bits & ~SIGN > EXPONENT, CANONICAL_NAN, bits))
+
+
+def _round(exact):
+    """FP32 of a float64 that is exact or rounded to odd: nearest even, flushed when tiny after rounding.
+
+    Tiny is judged as IEEE 754 does after rounding and as host flush-to-zero modes do: round to 24 bits with no lower
+    limit to the exponent, then compare with 2^-126. What rounds up to 2^-126 is exactly what reaches 2^-126 - 2^-151.
+    """
+    tiny = np.abs(exact) < TINY_BELOW
+    with _quiet():
+        return _result(np.where(tiny, np.copysign(0.0, exact), exact).astype(np.float32))
+
+
+def _quiet():
+    return np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore")
+
+
+def add(x, y):
+    with _quiet():
+        return _result(flush(x) + flush(y))
+
+
+def sub(x, y):
+    with _quiet():
+        return _result(flush(x) - flush(y))
+
+
+def mul(x, y):
+    with _quiet():
+        return _round(flush(x).astype(np.float64) * flush(y).astype(np.float64))  # 48 bits: exact
+
+
+def recip(x):
+    """RECIP: the correctly rounded quotient 1/x; 1/+-0 = +-inf, 1/+-inf = +-0."""
+    with _quiet():
+        return _result(np.float32(1) / flush(x))
+
+
+def maximum(x, y):
+    """The larger value; +0 is larger than -0, and a NaN on either side gives the canonical NaN."""
+    x, y = flush(x), flush(y)
+    with _quiet():
+        larger = np.where((x > y) | ((x == y) & (to_bits(x) < to_bits(y))), x, y)
+        return _result(np.where(np.isnan(x) | np.isnan(y), np.float32(np.nan), larger))
+
+
+def relu(x):
+    return maximum(x, np.float32(0))
+
+
+# --- BF16 ------------------------------------------------------------------------------------------------------------
+
+
+def to_bf16(x):
+    """FP32 to BF16 bit patterns (uint16): round to nearest even; NaN is 0x7FC0; a subnormal is zero with its sign."""
+    bits = to_bits(_result(x)).astype(np.uint64)  # 64 bits: the rounding carry may not wrap
+    rounded = (bits + 0x7FFF + ((bits >> np.uint64(16)) & np.uint64(1))) >> np.uint64(16)
+    return np.where(np.isnan(x), CANONICAL_NAN_BF16, rounded.astype(np.uint16))
+
+
+def from_bf16(bits):
+    """FP32 values of BF16 bit patterns; exact, and subnormals kept (an operation that reads them flushes them)."""
+    return from_bits(np.asarray(bits, dtype=np.uint16).astype(np.uint32) << np.uint32(16))
+
+
+# --- fused multiply-add ----------------------------------------------------------------------------------------------
+
+
+def fma_bf16(a, b, acc):
+    """fma(a, b, acc): a and b FP32 values that BF16 can hold, acc FP32; one rounding, of the exact a*b + acc.
+
+    The product of two BF16 values has 16 significant bits and fits float64 over the whole exponent range. The sum may
+    not; its rounding error is found exactly (Knuth's two-sum) and folded into the last bit ("round to odd"), after
+    which rounding 53 bits to 24 gives what rounding the exact sum once would have given.
+    """
+    a, b, acc = flush(a), flush(b), flush(acc)
+    with _quiet():
+        product = a.astype(np.float64) * b.astype(np.float64)
+        addend = acc.astype(np.float64)
+        total = product + addend
+        part = total - product
+        error = (product - (total - part)) + (addend - part)
+        inexact = np.isfinite(total) & (error != 0)
+        bits = np.ascontiguousarray(total).view(np.int64).reshape(total.shape)
+        toward_error = np.where((error > 0) == (total > 0), 1, -1)
+        return _round(np.where(inexact & (bits & 1 == 0), bits + toward_error, bits).view(np.float64))
+
+
+def matmul(a_bf16, b_bf16):
+    """FP32 C[m][n] of BF16 bit patterns A[m][k], B[k][n]: a chain of fused multiply-adds from +0, k ascending."""
+    a, b = from_bf16(a_bf16), from_bf16(b_bf16)
+    acc = np.zeros((a.shape[0], b.shape[1]), dtype=np.float32)
+    for k in range(a.shape[1]):
+        acc = fma_bf16(a[:, k : k + 1], b[k : k + 1, :], acc)
+    return acc
+
+
+# --- tail functions --------------------------------------------------------------------------------------------------
+
+EXP_INF_FROM = 0x42B17218  # 88.72284
+EXP_ZERO_UPTO = 0xC2AEAC50  # -87.33655
+EXP_LOG2E = 0x3FB8AA3B  # 1.44269504
+EXP_LN2_HIGH = 0x3F318000  # 0.693359375
+EXP_LN2_LOW = 0xB95E8083  # -2.12194440e-4
+EXP_POLYNOMIAL = (0x39506967, 0x3AB743CE, 0x3C088908, 0x3D2AA9C1, 0x3E2AAAAA, 0x3F000000)  # highest power first
+
+
+def exp(x):
+    """EXP: separately rounded multiplies and adds, nothing fused."""
+    x = np.asarray(x, dtype=np.float32)
+    too_large = x >= from_bits(EXP_INF_FROM)
+    too_small = x <= from_bits(EXP_ZERO_UPTO)
+    inside = np.where(too_large | too_small | np.isnan(x), np.float32(0), x)
+    n = np.rint(mul(inside, from_bits(EXP_LOG2E)))
+    r = sub(sub(inside, mul(n, from_bits(EXP_LN2_HIGH))), mul(n, from_bits(EXP_LN2_LOW)))
+    p = from_bits(EXP_POLYNOMIAL[0])
+    for c in EXP_POLYNOMIAL[1:]:
+        p = add(mul(p, r), from_bits(c))
+    p = mul(p, mul(r, r))
+    p = add(p, r)
+    p = add(p, np.float32(1))
+    # p is near 1 and n an integer in [-126, 128]: the scaled value is exact in float64, so only the range is left.
+    scaled = np.ldexp(p.astype(np.float64), n.astype(np.int32))
+    with _quiet():
+        y = np.where(scaled < 2.0**-126, 0.0, scaled).astype(np.float32)
+    y = np.where(too_large, np.float32(np.inf), np.where(too_small, np.float32(0), y))
+    return _result(np.where(np.isnan(x), np.float32(np.nan), y))
+
+
+def tree_sum(x):
+    """Sum over the last axis (at most 32 values) as the cross-lane tree adds: 32 lanes, the unused ones +0."""
+    count = x.shape[-1]
+    if count > REDUCTION_LANES:
+        raise ValueError(f"the reduction tree has {REDUCTION_LANES} lanes, got {count} values")
+    lanes = np.zeros(x.shape[:-1] + (REDUCTION_LANES,), dtype=np.float32)
+    lanes[..., :count] = x
+    half = REDUCTION_LANES // 2
+    while half >= 1:
+        lanes = add(lanes[..., :half], lanes[..., half : 2 * half])
+        half //= 2
+    return lanes[..., 0]
+
+
+def softmax(logits):
+    """FP32 softmax over the last axis: exp(x - max) times the reciprocal of the tree sum."""
+    largest = logits[..., 0]
+    for i in range(1, logits.shape[-1]):
+        largest = maximum(largest, logits[..., i])
+    y = exp(sub(logits, largest[..., np.newaxis]))
+    return mul(y, recip(tree_sum(y))[..., np.newaxis])
