@@ -77,6 +77,18 @@ class TransferTarget {
   ~TransferTarget() = default;
 };
 
+/// Translation and protection of a context's virtual addresses (regs/slb.h).
+class AddressTranslator {
+ public:
+  /// True, with the physical address, if `length` bytes from `address` lie wholly inside one valid segment of
+  /// `context` that allows the access.
+  virtual bool translate(unsigned context, uint64_t address, uint64_t length, bool write,
+                         uint64_t* physical) = 0;
+
+ protected:
+  ~AddressTranslator() = default;
+};
+
 /// A level-sensitive interrupt wire from a device to an interrupt controller.
 class InterruptSink {
  public:
