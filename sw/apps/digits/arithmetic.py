@@ -1,8 +1,8 @@
 """The chip's BF16 and FP32 arithmetic, written out in numpy from its definition alone.
 
-Nothing here is shared with the C++ model, and nothing calls a BLAS: where the two agree bit for bit, they agree because
-both follow the definition (README.md of this folder). Every function takes and returns float32 arrays (BF16 values are
-uint16 bit patterns) and rounds each operation separately.
+Nothing here is shared with the C++ model, and nothing calls a BLAS: where the two agree bit for bit, they
+agree because both follow the definition (README.md of this folder). Every function takes and returns float32
+arrays (BF16 values are uint16 bit patterns) and rounds each operation separately.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def to_bits(x):
 
 
 def flush(x):
-    """Subnormals become zero of the same sign. On bit patterns, so the host's own flush modes have no say in it."""
+    """Subnormals become zero of the same sign; on bit patterns, so the host's flush modes have no say in it."""
     bits = to_bits(x)
     return from_bits(np.where(bits & EXPONENT == 0, bits & SIGN, bits))
 
@@ -40,8 +40,9 @@ def _result(x):
 def _round(exact):
     """FP32 of a float64 that is exact or rounded to odd: nearest even, flushed when tiny after rounding.
 
-    Tiny is judged as IEEE 754 does after rounding and as host flush-to-zero modes do: round to 24 bits with no lower
-    limit to the exponent, then compare with 2^-126. What rounds up to 2^-126 is exactly what reaches 2^-126 - 2^-151.
+    Tiny is judged as IEEE 754 does after rounding and as the flush-to-zero mode of x86 does: round to 24 bits
+    with no lower limit to the exponent, then compare with 2^-126. What rounds up to 2^-126 is exactly what
+    reaches 2^-126 - 2^-151.
     """
     tiny = np.abs(exact) < TINY_BELOW
     with _quiet():
@@ -85,30 +86,30 @@ def relu(x):
     return maximum(x, np.float32(0))
 
 
-# --- BF16 ------------------------------------------------------------------------------------------------------------
+# --- BF16 ---------------------------------------------------------------------------------------------------
 
 
 def to_bf16(x):
-    """FP32 to BF16 bit patterns (uint16): round to nearest even; NaN is 0x7FC0; a subnormal is zero with its sign."""
+    """FP32 to BF16 bit patterns (uint16), nearest even; NaN is 0x7FC0, a subnormal is zero with its sign."""
     bits = to_bits(_result(x)).astype(np.uint64)  # 64 bits: the rounding carry may not wrap
     rounded = (bits + 0x7FFF + ((bits >> np.uint64(16)) & np.uint64(1))) >> np.uint64(16)
     return np.where(np.isnan(x), CANONICAL_NAN_BF16, rounded.astype(np.uint16))
 
 
 def from_bf16(bits):
-    """FP32 values of BF16 bit patterns; exact, and subnormals kept (an operation that reads them flushes them)."""
+    """FP32 values of BF16 bit patterns; exact, subnormals kept (an operation that reads them flushes them)."""
     return from_bits(np.asarray(bits, dtype=np.uint16).astype(np.uint32) << np.uint32(16))
 
 
-# --- fused multiply-add ----------------------------------------------------------------------------------------------
+# --- fused multiply-add -------------------------------------------------------------------------------------
 
 
 def fma_bf16(a, b, acc):
     """fma(a, b, acc): a and b FP32 values that BF16 can hold, acc FP32; one rounding, of the exact a*b + acc.
 
-    The product of two BF16 values has 16 significant bits and fits float64 over the whole exponent range. The sum may
-    not; its rounding error is found exactly (Knuth's two-sum) and folded into the last bit ("round to odd"), after
-    which rounding 53 bits to 24 gives what rounding the exact sum once would have given.
+    The product of two BF16 values has 16 significant bits and fits float64 over the whole exponent range. The
+    sum may not; its rounding error is found exactly (Knuth's two-sum) and folded into the last bit ("round to
+    odd"), after which rounding 53 bits to 24 gives what rounding the exact sum once would have given.
     """
     a, b, acc = flush(a), flush(b), flush(acc)
     with _quiet():
@@ -124,7 +125,7 @@ def fma_bf16(a, b, acc):
 
 
 def matmul(a_bf16, b_bf16):
-    """FP32 C[m][n] of BF16 bit patterns A[m][k], B[k][n]: a chain of fused multiply-adds from +0, k ascending."""
+    """FP32 C[m][n] of BF16 patterns A[m][k], B[k][n]: a chain of fused multiply-adds from +0, k ascending."""
     a, b = from_bf16(a_bf16), from_bf16(b_bf16)
     acc = np.zeros((a.shape[0], b.shape[1]), dtype=np.float32)
     for k in range(a.shape[1]):
@@ -132,14 +133,14 @@ def matmul(a_bf16, b_bf16):
     return acc
 
 
-# --- tail functions --------------------------------------------------------------------------------------------------
+# --- tail functions -----------------------------------------------------------------------------------------
 
 EXP_INF_FROM = 0x42B17218  # 88.72284
 EXP_ZERO_UPTO = 0xC2AEAC50  # -87.33655
 EXP_LOG2E = 0x3FB8AA3B  # 1.44269504
 EXP_LN2_HIGH = 0x3F318000  # 0.693359375
 EXP_LN2_LOW = 0xB95E8083  # -2.12194440e-4
-EXP_POLYNOMIAL = (0x39506967, 0x3AB743CE, 0x3C088908, 0x3D2AA9C1, 0x3E2AAAAA, 0x3F000000)  # highest power first
+EXP_POLYNOMIAL = (0x39506967, 0x3AB743CE, 0x3C088908, 0x3D2AA9C1, 0x3E2AAAAA, 0x3F000000)  # c0..c5
 
 
 def exp(x):
@@ -156,7 +157,7 @@ def exp(x):
     p = mul(p, mul(r, r))
     p = add(p, r)
     p = add(p, np.float32(1))
-    # p is near 1 and n an integer in [-126, 128]: the scaled value is exact in float64, so only the range is left.
+    # p is near 1 and n in [-126, 128]: the scaled value is exact in float64, so only the range is left.
     scaled = np.ldexp(p.astype(np.float64), n.astype(np.int32))
     with _quiet():
         y = np.where(scaled < 2.0**-126, 0.0, scaled).astype(np.float32)
@@ -165,7 +166,7 @@ def exp(x):
 
 
 def tree_sum(x):
-    """Sum over the last axis (at most 32 values) as the cross-lane tree adds: 32 lanes, the unused ones +0."""
+    """Sum over the last axis (at most 32 values) as the cross-lane tree adds; the unused lanes are +0."""
     count = x.shape[-1]
     if count > REDUCTION_LANES:
         raise ValueError(f"the reduction tree has {REDUCTION_LANES} lanes, got {count} values")

@@ -5,7 +5,8 @@
 
 train_images.npy (1437, 64) and test_images.npy (360, 64): float32, raw pixel values 0..16, row by row.
 train_labels.npy (1437,) and test_labels.npy (360,): uint8, 0..9.
-The split: the images in the order of RandomState(SPLIT_SEED).permutation(1797); the first 1,437 train, the rest test.
+The split: the images in the order of RandomState(SPLIT_SEED).permutation(1797); the first 1,437 train, the
+rest test.
 """
 
 import argparse
@@ -26,17 +27,17 @@ class BadInput(Exception):
 
 
 def find_digits():
-    """Path of digits.csv.gz in the installed scikit-learn, which is located but not imported (that takes seconds)."""
+    """Path of digits.csv.gz in the installed scikit-learn, which is located, not imported (that is slow)."""
     spec = importlib.util.find_spec("sklearn")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = os.path.join(folder, "datasets", "data", "digits.csv.gz")
         if os.path.exists(path):
             return path
-    raise BadInput("digits.csv.gz not found: install the package that ships it (apt-get install python3-sklearn)")
+    raise BadInput("digits.csv.gz not found: install its package (apt-get install python3-sklearn)")
 
 
 def read_digits(path):
-    """(images (1797, 64) float32, labels (1797,) uint8) of the file: 64 pixel values and the digit on each line."""
+    """(images (1797, 64) float32, labels (1797,) uint8): each line holds 64 pixel values and the digit."""
     try:
         with gzip.open(path, "rt", encoding="ascii") as file:
             lines = file.read().splitlines()

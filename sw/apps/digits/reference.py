@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Evaluates the digits network in numpy, in the chip's arithmetic (arithmetic.py), independently of the simulator.
+"""Evaluates the digits network in numpy, in the chip's arithmetic, independently of the simulator.
 
   reference.py --weights weights --images test_images.npy --out probabilities.npy [--labels test_labels.npy]
 
@@ -51,7 +51,8 @@ def load_weights(folder):
         array = load_npy(path)
         if array.shape != shape or array.dtype != dtype:
             raise BadInput(
-                f"{path}: expected {np.dtype(dtype).name} of shape {shape}, got {array.dtype} of shape {array.shape}"
+                f"{path}: expected {np.dtype(dtype).name} of shape {shape},"
+                f" got {array.dtype} of shape {array.shape}"
             )
         weights[name] = array
     return weights
@@ -94,10 +95,10 @@ def accuracy(probabilities, labels):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description="Evaluate the digits network in numpy, in the chip's arithmetic.")
-    parser.add_argument("--weights", required=True, metavar="DIR", help="folder of w1.npy, b1.npy, w2.npy, b2.npy")
-    parser.add_argument("--images", required=True, metavar="X.npy", help="(n, 64) or (n, 8, 8), pixel values 0..16")
-    parser.add_argument("--out", required=True, metavar="Y.npy", help="(n, 10) float32 probabilities, written")
+    parser = argparse.ArgumentParser(description="Evaluate the digits network in numpy, as the chip does.")
+    parser.add_argument("--weights", required=True, metavar="DIR", help="folder of w1, b1, w2 and b2.npy")
+    parser.add_argument("--images", required=True, metavar="X.npy", help="(n, 64) or (n, 8, 8), values 0..16")
+    parser.add_argument("--out", required=True, metavar="Y.npy", help="written: (n, 10) float32 probabilities")
     parser.add_argument("--labels", metavar="L.npy", help="(n,) digits 0..9: also print the accuracy")
     options = parser.parse_args(argv)
     try:

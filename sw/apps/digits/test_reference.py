@@ -40,11 +40,11 @@ def weights():
     return reference.load_weights(WEIGHTS)
 
 
-# --- a second definition of rounding, in exact fractions, to hold the numpy one against ------------------------------
+# --- a second definition of rounding, in exact fractions, to hold the numpy one against ---------------------
 
 
 def fraction_to_fp32_bits(value, zero_sign):
-    """Round to nearest even with 24 bits and no lower exponent limit; below 2^-126 zero, above the range infinity."""
+    """Nearest even, 24 bits, no lower exponent limit; then below 2^-126 zero and above the range infinity."""
     if value == 0:
         return zero_sign << 31
     sign, value = (1, -value) if value < 0 else (0, value)
@@ -68,7 +68,7 @@ def fraction_fma_bits(a, b, c):
     return fraction_to_fp32_bits(Fraction(a) * Fraction(b) + Fraction(c), zero_sign)
 
 
-# --- BF16 ------------------------------------------------------------------------------------------------------------
+# --- BF16 ---------------------------------------------------------------------------------------------------
 
 
 def test_bf16_rounding():
@@ -107,7 +107,7 @@ def test_every_bf16_value_survives_the_round_trip():
     np.testing.assert_array_equal(rdu.to_bf16(rdu.from_bf16(bits)), want)
 
 
-# --- FP32 ------------------------------------------------------------------------------------------------------------
+# --- FP32 ---------------------------------------------------------------------------------------------------
 
 
 def test_subnormals_are_flushed_on_both_sides():
@@ -121,8 +121,8 @@ def test_subnormals_are_flushed_on_both_sides():
 
 
 def test_flush_comes_after_rounding_with_unlimited_exponent():
-    # (1 - 2^-24) * 2^-126 has 24 bits: it is exact, below 2^-126, and flushed, though rounding it to a multiple of
-    # 2^-149 would have reached 2^-126. (1 - 2^-25) * 2^-126 rounds up to 2^-126 and stays.
+    # (1 - 2^-24) * 2^-126 has 24 bits: it is exact, below 2^-126, and flushed, though rounding it to a multiple
+    # of 2^-149 would have reached 2^-126. (1 - 2^-25) * 2^-126 rounds up to 2^-126 and stays.
     same_bits(rdu.mul(f(0x3F7FFFFF), f(0x00800000)), [0])
     small = rdu.from_bits((127 - 75) << 23)
     smaller = rdu.from_bits((127 - 76) << 23)
@@ -141,7 +141,8 @@ def test_nan_is_canonical():
 
 def test_maximum_and_relu_on_zeros():
     same_bits(rdu.maximum(f([0, 0x80000000, 0x80000000]), f([0x80000000, 0, 0x80000000])), [0, 0, 0x80000000])
-    same_bits(rdu.relu(f([0x80000000, 0x80000001, 0xBF800000, 0x40000000, 0xFFC00001])), [0, 0, 0, 0x40000000, NAN])
+    x = f([0x80000000, 0x80000001, 0xBF800000, 0x40000000, 0xFFC00001])
+    same_bits(rdu.relu(x), [0, 0, 0, 0x40000000, NAN])
 
 
 def test_recip():
@@ -179,10 +180,12 @@ def test_fma_is_the_exact_sum_rounded_once():
     third = n // 3
     a[third:], b[third:] = bf16(100, 150)[third:], bf16(100, 150)[third:]
     near = rdu.to_bits(rdu.mul(rdu.from_bf16(a), rdu.from_bf16(b)))
-    c[third : 2 * third] = (near ^ rng.randint(0, 1 << 24, n, dtype=np.uint32))[third : 2 * third] ^ 0x80000000
+    near = near ^ 0x80000000 ^ rng.randint(0, 1 << 24, n, dtype=np.uint32)
+    c[third : 2 * third] = near[third : 2 * third]
     a[2 * third :] = bf16(50, 70)[2 * third :]
     b[2 * third :] = bf16(50, 70)[2 * third :]
-    c[2 * third :] = (c[2 * third :] & 0x807FFFFF) | (rng.randint(1, 5, n - 2 * third).astype(np.uint32) << 23)
+    small = rng.randint(1, 5, n).astype(np.uint32) << 23
+    c[2 * third :] = ((c & 0x807FFFFF) | small)[2 * third :]
     keep = c & 0x7F800000 != 0x7F800000
     a, b, c = rdu.from_bf16(a[keep]), rdu.from_bf16(b[keep]), rdu.flush(rdu.from_bits(c[keep]))
     same_bits(rdu.fma_bf16(a, b, c), [fraction_fma_bits(*t) for t in zip(a, b, c)])
@@ -199,7 +202,7 @@ def test_matmul_adds_in_increasing_k():
     a = rdu.to_bf16(np.array([[1, 1, 1]], dtype=np.float32))
     big = 2.0**30
     columns = np.array([[big, -big, 1], [1, big, -big], [big, 1, -big]], dtype=np.float32)
-    np.testing.assert_array_equal(rdu.matmul(a, rdu.to_bf16(columns.T)), [[1, 0, 0]])  # all 1, but for the order
+    np.testing.assert_array_equal(rdu.matmul(a, rdu.to_bf16(columns.T)), [[1, 0, 0]])  # all 1, exactly
 
 
 def test_matmul_of_the_network_is_exact_products_and_rounded_sums(data, weights):
@@ -212,7 +215,7 @@ def test_matmul_of_the_network_is_exact_products_and_rounded_sums(data, weights)
     same_bits(rdu.matmul(x, weights["w1"]), rdu.to_bits(acc))
 
 
-# --- EXP -------------------------------------------------------------------------------------------------------------
+# --- EXP ----------------------------------------------------------------------------------------------------
 
 
 def test_exp_edges():
@@ -240,15 +243,14 @@ def test_exp_constants_are_the_decimals():
 
 
 def test_exp_error():
-    bits = np.concatenate(
-        [np.arange(0, 0x42B17218, 2003, dtype=np.uint32), np.arange(0x80000000, 0xC2AEAC50, 2003, dtype=np.uint32)]
-    )
+    ranges = ((0, 0x42B17218), (0x80000000, 0xC2AEAC50))
+    bits = np.concatenate([np.arange(first, end, 2003, dtype=np.uint32) for first, end in ranges])
     x = rdu.from_bits(bits)
     exact = np.exp(x.astype(np.float64))
     assert np.max(np.abs(rdu.exp(x).astype(np.float64) / exact - 1)) < 8e-8  # README: 7.9e-8
 
 
-# --- softmax ---------------------------------------------------------------------------------------------------------
+# --- softmax ------------------------------------------------------------------------------------------------
 
 
 def test_tree_sum_order():
@@ -273,7 +275,7 @@ def test_softmax():
     same_bits(p[3], [NAN] * 10)
 
 
-# --- the network -----------------------------------------------------------------------------------------------------
+# --- the network --------------------------------------------------------------------------------------------
 
 
 def test_accuracy(data, weights):
@@ -284,7 +286,7 @@ def test_accuracy(data, weights):
 
 
 def test_close_to_float64(data, weights):
-    """The same network in float64, its hidden layer not rounded to BF16, gives about the same probabilities."""
+    """The same network in float64, its hidden layer not rounded to BF16, gives nearly the same."""
     w1, w2 = (rdu.from_bf16(weights[w]).astype(np.float64) for w in ("w1", "w2"))
     hidden = np.maximum(data["test_images"].astype(np.float64) / 16 @ w1 + weights["b1"], 0)
     logits = hidden @ w2 + weights["b2"]
@@ -325,9 +327,8 @@ def test_bad_images(images, message, weights):
 
 
 def run(script, *arguments):
-    return subprocess.run(
-        [sys.executable, os.path.join(HERE, script), *map(str, arguments)], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, os.path.join(HERE, script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_command_line(tmp_path, data, weights):
@@ -370,7 +371,7 @@ def test_bad_weights(tmp_path, weights):
         reference.load_weights(tmp_path)
 
 
-# --- data and training -----------------------------------------------------------------------------------------------
+# --- data and training --------------------------------------------------------------------------------------
 
 
 def test_split(data):

@@ -3,10 +3,10 @@
 
   train.py [OUTPUT_FOLDER]      (default: the folder weights/ beside this script)
 
-Why the bits do not depend on the machine: sums in a matrix product are the only place where a BLAS may choose an order,
-and here they are exact in any order, because both operands are first rounded to multiples of 2^-18 and the result is
-checked to fit float64's 53 bits. Everything else is elementwise IEEE arithmetic, the exponential is our own, and random
-numbers come from RandomState, whose stream numpy never changes.
+Why the bits do not depend on the machine: sums in a matrix product are the only place where a BLAS may choose
+an order, and here they are exact in any order, because both operands are first rounded to multiples of 2^-18
+and the result is checked to fit float64's 53 bits. Everything else is elementwise IEEE arithmetic, the
+exponential is our own, and random numbers come from RandomState, whose stream numpy never changes.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def on_grid(x):
 
 
 def product(a, b):
-    """Matrix product of float64 operands rounded to the grid: exact, hence the same whatever order a BLAS sums in."""
+    """Matrix product of float64 operands rounded to the grid: exact, so the same in whatever order a BLAS sums."""
     a, b = on_grid(a), on_grid(b)
     if a.shape[1] * np.max(np.abs(a)) * np.max(np.abs(b)) * GRID * GRID >= 2.0**53:
         raise ArithmeticError("the training left the range in which its sums are exact")
@@ -103,8 +103,9 @@ def main(argv=None):
         print(f"train.py: {error}", file=sys.stderr)
         return 1
     for part in ("train", "test"):
-        share = reference.accuracy(reference.evaluate(data[f"{part}_images"], weights), data[f"{part}_labels"])
-        print(f"{part}: {100 * share:.2f} % of {len(data[f'{part}_labels'])} images, weights rounded to BF16")
+        images, labels = data[f"{part}_images"], data[f"{part}_labels"]
+        share = reference.accuracy(reference.evaluate(images, weights), labels)
+        print(f"{part}: {100 * share:.2f} % of {len(labels)} images, weights rounded to BF16")
     return 0
 
 
