@@ -26,7 +26,7 @@ def to_bits(x):
 
 
 def flush(x):
-    """Subnormals become zero of the same sign; on bit patterns, so the host's flush modes have no say in it."""
+    """Subnormals become zero of the same sign; on bit patterns, whatever the host's flush modes."""
     bits = to_bits(x)
     return from_bits(np.where(bits & EXPONENT == 0, bits & SIGN, bits))
 
@@ -97,7 +97,7 @@ def to_bf16(x):
 
 
 def from_bf16(bits):
-    """FP32 values of BF16 bit patterns; exact, subnormals kept (an operation that reads them flushes them)."""
+    """FP32 values of BF16 bit patterns; exact, subnormals kept (operations flush what they read)."""
     return from_bits(np.asarray(bits, dtype=np.uint16).astype(np.uint32) << np.uint32(16))
 
 

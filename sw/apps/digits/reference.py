@@ -98,7 +98,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description="Evaluate the digits network in numpy, as the chip does.")
     parser.add_argument("--weights", required=True, metavar="DIR", help="folder of w1, b1, w2 and b2.npy")
     parser.add_argument("--images", required=True, metavar="X.npy", help="(n, 64) or (n, 8, 8), values 0..16")
-    parser.add_argument("--out", required=True, metavar="Y.npy", help="written: (n, 10) float32 probabilities")
+    parser.add_argument("--out", required=True, metavar="Y.npy", help="written: (n, 10) float32")
     parser.add_argument("--labels", metavar="L.npy", help="(n,) digits 0..9: also print the accuracy")
     options = parser.parse_args(argv)
     try:

@@ -121,7 +121,7 @@ def test_subnormals_are_flushed_on_both_sides():
 
 
 def test_flush_comes_after_rounding_with_unlimited_exponent():
-    # (1 - 2^-24) * 2^-126 has 24 bits: it is exact, below 2^-126, and flushed, though rounding it to a multiple
+    # (1 - 2^-24) * 2^-126 has 24 bits: exact, below 2^-126, and flushed, though rounding it to a multiple
     # of 2^-149 would have reached 2^-126. (1 - 2^-25) * 2^-126 rounds up to 2^-126 and stays.
     same_bits(rdu.mul(f(0x3F7FFFFF), f(0x00800000)), [0])
     small = rdu.from_bits((127 - 75) << 23)
