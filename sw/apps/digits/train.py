@@ -33,7 +33,7 @@ def on_grid(x):
 
 
 def product(a, b):
-    """Matrix product of float64 operands rounded to the grid: exact, so the same in any order of summation."""
+    """Matrix product of float64 operands rounded to the grid: exact, hence the same in any order of sums."""
     a, b = on_grid(a), on_grid(b)
     if a.shape[1] * np.max(np.abs(a)) * np.max(np.abs(b)) * GRID * GRID >= 2.0**53:
         raise ArithmeticError("the training left the range in which its sums are exact")
