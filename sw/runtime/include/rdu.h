@@ -1,0 +1,288 @@
+/* librdu: the C interface to an RDU.
+ *
+ * In one breath: open a device, create a context (its own memory in HBM and DDR, protected from the others),
+ * allocate memory in a tier, create a queue, and submit copies, program loads and launches to it; each gives
+ * an event, and waiting for an event sleeps until the device interrupts.
+ *
+ *     rdu_device* device;
+ *     rdu_open(NULL, 30000, &device);
+ *     rdu_context_create(device, 64 << 20, 64 << 20, &context);
+ *     rdu_queue_create(context, 0, &queue);
+ *     rdu_mem_alloc(context, RDU_TIER_HOST, 4096, &in);   memcpy(rdu_mem_pointer(in), data, 4096);
+ *     rdu_mem_alloc(context, RDU_TIER_HBM, 4096, &x);     rdu_copy(queue, x, 0, in, 0, 4096, 10000);
+ *     rdu_program_create(queue, container, container_bytes, 10000, &program);
+ *     rdu_program_load(queue, program, 10000);
+ *     rdu_argument arguments[] = {{"x", x, 0}, {"y", y, 0}};
+ *     rdu_launch(queue, program, arguments, 2, 10000);
+ *
+ * Errors. Every function that can fail returns an rdu_result; nothing else of its outputs is then valid. The
+ * text of the failure, with names and numbers, is rdu_last_error(), a thread's own.
+ *
+ * Handles belong to the one who created them. Destroy children first; destroying a parent that still has
+ * children fails with RDU_ERROR_IN_USE and changes nothing (rdu_close() alone takes everything with it). NULL
+ * given to a destroy function is ignored.
+ *
+ * Threads. All functions may be called from any thread. Commands of one queue run and complete in the order
+ * of submission; different queues are independent.
+ *
+ * Time-outs are milliseconds of the host's clock; 0 asks without waiting (RDU_ERROR_TIMEOUT if it would have
+ * to). Every wait also ends, with RDU_ERROR_DEVICE_LOST, when the device goes away (the simulator was killed,
+ * say).
+ *
+ * Time of the device is in nanoseconds since its power-on. */
+#ifndef RDU_H
+#define RDU_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Major in the upper half: a program compiled for major N runs with any later minor of N. */
+#define RDU_API_VERSION_MAJOR 1u
+#define RDU_API_VERSION_MINOR 0u
+#define RDU_API_VERSION ((RDU_API_VERSION_MAJOR << 16) | RDU_API_VERSION_MINOR)
+
+#if defined(__GNUC__)
+#define RDU_EXPORT __attribute__((visibility("default")))
+#else
+#define RDU_EXPORT
+#endif
+
+typedef struct rdu_device rdu_device;
+typedef struct rdu_context rdu_context;
+typedef struct rdu_queue rdu_queue;
+typedef struct rdu_memory rdu_memory;
+typedef struct rdu_program rdu_program;
+typedef struct rdu_event rdu_event;
+
+/* --- results --- */
+
+typedef enum rdu_result {
+  RDU_OK = 0,
+  RDU_ERROR_INVALID_ARGUMENT =
+      1, /* the call itself was wrong: a NULL, a range outside its memory, an unknown name */
+  RDU_ERROR_NO_DEVICE = 2,    /* nobody serves the address, or not in time */
+  RDU_ERROR_DEVICE_LOST = 3,  /* the connection broke; only rdu_close() and a new rdu_open() help */
+  RDU_ERROR_TIMEOUT = 4,      /* the command still runs; an event can be waited for again */
+  RDU_ERROR_INCOMPATIBLE = 5, /* not an RDU, or one whose registers or firmware speak another version */
+  RDU_ERROR_FIRMWARE = 6,     /* the firmware failed to boot or does not answer; the device is of no use */
+  RDU_ERROR_PROTOCOL = 7,     /* the device broke the rules of its own interface */
+  RDU_ERROR_NO_MEMORY = 8,    /* the tier (or the host) has not that much free memory */
+  RDU_ERROR_NO_RESOURCE = 9,  /* all contexts or queues of the device are in use */
+  RDU_ERROR_IN_USE = 10,      /* something still depends on the object */
+  RDU_ERROR_BAD_PROGRAM = 11, /* the program container is damaged, or made for another chip */
+  RDU_ERROR_NOT_LOADED = 12,  /* launch of a program that is not the one loaded */
+  RDU_ERROR_REJECTED = 13,    /* the firmware found a mistake in the command */
+  RDU_ERROR_GUEST_FAULT = 14, /* a kernel or a copy did what the hardware forbids */
+  RDU_ERROR_ABORTED = 15,     /* the command was stopped */
+  RDU_ERROR_INTERNAL = 16     /* a mistake of librdu */
+} rdu_result;
+
+/* "the device went away": what a code means in general. Never NULL. */
+RDU_EXPORT const char* rdu_strerror(rdu_result result);
+/* The name of the code: "RDU_ERROR_DEVICE_LOST". Never NULL. */
+RDU_EXPORT const char* rdu_result_name(rdu_result result);
+/* What went wrong in this thread's last call that failed: "guest fault: the kernel accessed 0x100000200000
+ * ...". Valid until the thread's next failure. Never NULL. */
+RDU_EXPORT const char* rdu_last_error(void);
+/* RDU_API_VERSION of the library that runs. */
+RDU_EXPORT uint32_t rdu_api_version(void);
+
+/* Gets lines without their ends, for people: what rdu_open() waits for, leaks. From any thread of the
+ * callers. NULL (the initial state) drops them. Set it before the first rdu_open(). */
+typedef void (*rdu_log_function)(const char* line, void* user);
+RDU_EXPORT void rdu_set_log(rdu_log_function function, void* user);
+
+/* --- device --- */
+
+/* Where a device is looked for if neither the address nor $RDU_DEVICE names one. */
+#define RDU_DEFAULT_ADDRESS "unix:/tmp/rdu.sock"
+
+/* Takes the device and brings it up as a driver does: waits for the socket, checks identity and versions,
+ * waits for the firmware to report ready, places the admin queue, enables it. All of it within `timeout_ms`,
+ * which is also the time-out of the administrative commands behind the other functions. address: "unix:PATH",
+ * the socket of a simulator (or just PATH); NULL: $RDU_DEVICE, else RDU_DEFAULT_ADDRESS. */
+RDU_EXPORT rdu_result rdu_open(const char* address, uint32_t timeout_ms, rdu_device** device);
+
+/* Frees everything of the device, whatever is still in use, and lets it go: contexts are deleted, running
+ * commands lost. Handles of the device, its contexts included, are invalid afterwards. Does not fail for a
+ * lost device. */
+RDU_EXPORT rdu_result rdu_close(rdu_device* device);
+
+typedef struct rdu_info {
+  char model[32];
+  char firmware[32];             /* build text */
+  uint32_t firmware_version;     /* major << 16 | minor << 8 | patch */
+  uint32_t interface_version;    /* of the registers: major << 16 | minor */
+  uint32_t tiles, rows, columns; /* each tile has rows x columns pairs of a PCU and a PMU */
+  uint32_t agcus;                /* of a tile */
+  uint32_t queues;               /* queue pairs of the device, that of its administration included */
+  uint32_t contexts;             /* that of the firmware included */
+  uint64_t hbm_bytes, ddr_bytes;
+  uint64_t hbm_bandwidth, ddr_bandwidth; /* peak, bytes a second */
+} rdu_info;
+RDU_EXPORT rdu_result rdu_get_info(rdu_device* device, rdu_info* info);
+
+/* Device time now, ns. Reads a register. */
+RDU_EXPORT rdu_result rdu_device_time(rdu_device* device, uint64_t* ns);
+
+/* Bytes that memory moved since power-on. HBM and DDR are counted at their controllers, whoever moved them.
+ * Host is what the copy engine moved over PCIe. */
+typedef struct rdu_memory_counters {
+  uint64_t hbm_read, hbm_written;
+  uint64_t ddr_read, ddr_written;
+  uint64_t host_read, host_written;
+} rdu_memory_counters;
+RDU_EXPORT rdu_result rdu_read_memory_counters(rdu_device* device, rdu_memory_counters* counters);
+
+typedef enum rdu_unit_kind {
+  RDU_KIND_PCU = 1,
+  RDU_KIND_PMU = 2,
+  RDU_KIND_SWITCH = 3,
+  RDU_KIND_AGCU = 4
+} rdu_unit_kind;
+
+/* What a unit of tile 0 did in the last execution; cycles are of the fabric clock. */
+typedef struct rdu_activity {
+  uint32_t kind;        /* rdu_unit_kind */
+  uint32_t row, column; /* row 0 is north; an AGCU's column is 0 (west) or 1 (east) */
+  uint32_t reserved;
+  uint64_t busy;      /* cycles in which it worked */
+  uint64_t stall_in;  /* in which it waited for input */
+  uint64_t stall_out; /* in which it waited for room behind it */
+  uint64_t vectors;   /* that it sent */
+  uint64_t bytes;     /* PMU: read and written in SRAM; AGCU: moved from and to memory */
+} rdu_activity;
+/* Writes at most `capacity` entries; *count is how many there are. With capacity 0, `units` may be NULL. */
+RDU_EXPORT rdu_result rdu_read_activity(rdu_device* device, rdu_activity* units, size_t capacity,
+                                        size_t* count);
+
+/* The firmware's log. Writes at most `capacity` - 1 bytes and a zero; *bytes is the length of the whole log.
+ */
+RDU_EXPORT rdu_result rdu_read_log(rdu_device* device, char* text, size_t capacity, size_t* bytes);
+
+/* --- contexts and memory --- */
+
+/* Reserves `hbm_bytes` and `ddr_bytes` of device memory (each may be 0); no other context reaches it. */
+RDU_EXPORT rdu_result rdu_context_create(rdu_device* device, uint64_t hbm_bytes, uint64_t ddr_bytes,
+                                         rdu_context** context);
+/* Memory that was not freed is reported to the log (with its tier, size and address) and freed. */
+RDU_EXPORT rdu_result rdu_context_destroy(rdu_context* context);
+
+typedef enum rdu_tier {
+  RDU_TIER_HBM = 1,
+  RDU_TIER_DDR = 2,
+  RDU_TIER_HOST = 3 /* pinned memory of this process, which the device reaches as well */
+} rdu_tier;
+
+/* Alignment of device memory, bytes. Host memory is aligned to pages. */
+#define RDU_MEMORY_ALIGNMENT 256u
+
+/* Contents are undefined in HBM and DDR, zero in host memory. */
+RDU_EXPORT rdu_result rdu_mem_alloc(rdu_context* context, rdu_tier tier, uint64_t bytes, rdu_memory** memory);
+/* The caller has waited for every command that uses it. */
+RDU_EXPORT rdu_result rdu_mem_free(rdu_memory* memory);
+/* The virtual address by which kernels of the context reach it: segment << 44 | offset. 0 for NULL. */
+RDU_EXPORT uint64_t rdu_mem_address(const rdu_memory* memory);
+RDU_EXPORT uint64_t rdu_mem_size(const rdu_memory* memory);
+RDU_EXPORT rdu_tier rdu_mem_tier(const rdu_memory* memory);
+/* Host memory as this process sees it; NULL for memory of the device. */
+RDU_EXPORT void* rdu_mem_pointer(const rdu_memory* memory);
+/* Free bytes of a tier of the context, and the largest piece of them (either may be NULL). HBM and DDR only.
+ */
+RDU_EXPORT rdu_result rdu_mem_available(rdu_context* context, rdu_tier tier, uint64_t* bytes,
+                                        uint64_t* largest);
+
+/* --- queues and commands --- */
+
+/* entries: a power of two, 2..1024; 0: 64. Submitting to a full queue waits for room, at most the device's
+ * time-out. */
+RDU_EXPORT rdu_result rdu_queue_create(rdu_context* context, uint32_t entries, rdu_queue** queue);
+/* RDU_ERROR_IN_USE while commands run. */
+RDU_EXPORT rdu_result rdu_queue_destroy(rdu_queue* queue);
+/* Waits until every command that was submitted has completed. Returns the first failure among those whose
+ * event nobody took (event NULL) since the last call, so that no failure goes unseen. */
+RDU_EXPORT rdu_result rdu_queue_finish(rdu_queue* queue, uint32_t timeout_ms);
+
+/* In all functions that end in _async: `event` may be NULL for a command whose completion is of no interest
+ * by itself; else the caller releases the event. */
+
+/* Copies between any two places of the context. Either both memories are of the queue's context or the call
+ * fails. */
+RDU_EXPORT rdu_result rdu_copy_async(rdu_queue* queue, rdu_memory* destination, uint64_t destination_offset,
+                                     const rdu_memory* source, uint64_t source_offset, uint64_t bytes,
+                                     rdu_event** event);
+/* Does nothing, in order: for measuring, and as a marker. */
+RDU_EXPORT rdu_result rdu_nop_async(rdu_queue* queue, rdu_event** event);
+
+/* --- programs --- */
+
+/* Checks a program container (the file that the compiler writes) and puts its configuration into the
+ * context's HBM. The bytes are no longer needed afterwards. */
+RDU_EXPORT rdu_result rdu_program_create(rdu_queue* queue, const void* container, size_t bytes,
+                                         uint32_t timeout_ms, rdu_program** program);
+RDU_EXPORT rdu_result rdu_program_destroy(rdu_program* program);
+
+typedef struct rdu_program_info {
+  const char* name;       /* valid as long as the program */
+  uint32_t rows, columns; /* of the tile that it was placed on */
+  uint64_t configuration_bytes;
+  size_t arguments;
+} rdu_program_info;
+RDU_EXPORT rdu_result rdu_program_get_info(rdu_program* program, rdu_program_info* info);
+
+/* The i-th argument, i < rdu_program_info.arguments. Strings are valid as long as the program. */
+typedef struct rdu_argument_info {
+  const char* name;
+  const char* description;
+} rdu_argument_info;
+RDU_EXPORT rdu_result rdu_program_get_argument(rdu_program* program, size_t index, rdu_argument_info* info);
+
+/* Loads the program into tile 0, where it stays until another is loaded. */
+RDU_EXPORT rdu_result rdu_program_load_async(rdu_queue* queue, rdu_program* program, rdu_event** event);
+
+/* An argument by name. With `memory`: its address plus `value` bytes; without: `value` itself. */
+typedef struct rdu_argument {
+  const char* name;
+  const rdu_memory* memory;
+  uint64_t value;
+} rdu_argument;
+
+/* Runs the program that was loaded last. Every argument of the program must be given exactly once. */
+RDU_EXPORT rdu_result rdu_launch_async(rdu_queue* queue, rdu_program* program, const rdu_argument* arguments,
+                                       size_t count, rdu_event** event);
+
+/* --- events --- */
+
+/* Sleeps until the command has completed. Returns how it ended, with the device's reason in rdu_last_error();
+ * may be called again and says the same again. */
+RDU_EXPORT rdu_result rdu_event_wait(rdu_event* event, uint32_t timeout_ms);
+
+typedef struct rdu_event_info {
+  uint64_t start_ns; /* device time at which the engine began to work on the command */
+  uint64_t end_ns;
+  uint64_t cycles; /* fabric cycles of a program load or of an execution; 0 for other commands */
+  uint64_t tag;    /* the command in the simulator's trace: queue << 16 | command id */
+} rdu_event_info;
+/* Of a command that has completed, well or not; RDU_ERROR_TIMEOUT before that. */
+RDU_EXPORT rdu_result rdu_event_get_info(rdu_event* event, rdu_event_info* info);
+/* The command goes on. */
+RDU_EXPORT void rdu_event_release(rdu_event* event);
+
+/* --- the same, waiting --- */
+
+RDU_EXPORT rdu_result rdu_copy(rdu_queue* queue, rdu_memory* destination, uint64_t destination_offset,
+                               const rdu_memory* source, uint64_t source_offset, uint64_t bytes,
+                               uint32_t timeout_ms);
+RDU_EXPORT rdu_result rdu_program_load(rdu_queue* queue, rdu_program* program, uint32_t timeout_ms);
+RDU_EXPORT rdu_result rdu_launch(rdu_queue* queue, rdu_program* program, const rdu_argument* arguments,
+                                 size_t count, uint32_t timeout_ms);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
