@@ -1,12 +1,14 @@
 #ifndef RDU_ABI_H
 #define RDU_ABI_H
 
-/* What host software and the management firmware say to each other: queue entries, status codes, log pages. Registers are
- * generated (regs/hostif.h for the host, regs/hostctl.h for the firmware); this is what lies in memory. Little-endian.
+/* What host software and the management firmware say to each other: queue entries, status codes, log pages.
+ * Registers are generated (regs/hostif.h for the host, regs/hostctl.h for the firmware); this is what lies in
+ * memory. Little-endian.
  *
- * Queues work as in NVMe. The host writes 64-byte submissions and rings DOORBELL[q].SQ_TAIL; the firmware writes 32-byte completions
- * with a phase bit that flips at each pass (first pass: 1), sends the queue's MSI-X vector, and the host rings CQ_HEAD. Queue pair 0 is the admin queue.
- * Commands of one queue complete in order. */
+ * Queues work as in NVMe. The host writes 64-byte submissions and rings DOORBELL[q].SQ_TAIL; the firmware
+ * writes 32-byte completions with a phase bit that flips at each pass (first pass: 1), sends the queue's
+ * MSI-X vector, and the host rings CQ_HEAD. Queue pair 0 is the admin queue. Commands of one queue complete
+ * in order. */
 
 #include <stdint.h>
 
@@ -44,18 +46,24 @@ struct rdu_cqe {
 };
 
 /* Admin commands (queue pair 0). */
-#define RDU_ADMIN_IDENTIFY 0x01u       /* arg0: bus address of a struct rdu_identify */
-#define RDU_ADMIN_CREATE_CONTEXT 0x02u /* arg0: HBM bytes, arg1: DDR bytes, arg2: host segment bytes (bus addresses 0..); result: context id */
+#define RDU_ADMIN_IDENTIFY 0x01u /* arg0: bus address of a struct rdu_identify */
+/* arg0: HBM bytes, arg1: DDR bytes, arg2: host segment bytes (bus addresses 0..); result: context id */
+#define RDU_ADMIN_CREATE_CONTEXT 0x02u
 #define RDU_ADMIN_DELETE_CONTEXT 0x03u /* context. Fails while queue pairs use it */
-#define RDU_ADMIN_CREATE_QUEUE 0x04u   /* arg0: queue id 1.., arg1: SQ bus address, arg2: CQ bus address, arg3: entries (power of two, 2..1024), arg4: MSI-X vector; context */
-#define RDU_ADMIN_DELETE_QUEUE 0x05u   /* arg0: queue id */
-#define RDU_ADMIN_READ_LOG 0x06u       /* arg0: page, arg1: bus address, arg2: bytes, arg3: offset in the page; result: bytes of the whole page */
+/* arg0: queue id 1.., arg1: SQ bus address, arg2: CQ bus address, arg3: entries (power of two, 2..1024),
+ * arg4: MSI-X vector; context */
+#define RDU_ADMIN_CREATE_QUEUE 0x04u
+#define RDU_ADMIN_DELETE_QUEUE 0x05u /* arg0: queue id */
+/* arg0: page, arg1: bus address, arg2: bytes, arg3: offset in the page; result: bytes of the whole page */
+#define RDU_ADMIN_READ_LOG 0x06u
 
 /* Commands of other queues; addresses are virtual addresses of the context. */
 #define RDU_CMD_NOP 0x10u
-#define RDU_CMD_COPY 0x11u         /* arg0: destination, arg1: source, arg2: bytes */
-#define RDU_CMD_LOAD_PROGRAM 0x12u /* arg0: configuration stream, arg1: bytes, arg2: tile; result: fabric cycles */
-#define RDU_CMD_LAUNCH 0x13u       /* arg0: argument tuples, arg1: how many, arg2: tile; result: fabric cycles of execution */
+#define RDU_CMD_COPY 0x11u /* arg0: destination, arg1: source, arg2: bytes */
+/* arg0: configuration stream, arg1: bytes, arg2: tile; result: fabric cycles */
+#define RDU_CMD_LOAD_PROGRAM 0x12u
+/* arg0: argument tuples, arg1: how many, arg2: tile; result: fabric cycles of execution */
+#define RDU_CMD_LAUNCH 0x13u
 
 /* Log pages. */
 #define RDU_LOG_TEXT 0u     /* the firmware's log as text */
@@ -68,7 +76,7 @@ struct rdu_cqe {
 #define RDU_STATUS_BAD_ARGUMENT 0x02u
 #define RDU_STATUS_BAD_CONTEXT 0x03u
 #define RDU_STATUS_BAD_QUEUE 0x04u
-#define RDU_STATUS_NO_MEMORY 0x05u  /* not enough HBM or DDR left */
+#define RDU_STATUS_NO_MEMORY 0x05u   /* not enough HBM or DDR left */
 #define RDU_STATUS_NO_RESOURCE 0x06u /* all contexts or queues are in use */
 #define RDU_STATUS_IN_USE 0x07u
 #define RDU_STATUS_BAD_LOG_PAGE 0x08u
@@ -76,7 +84,8 @@ struct rdu_cqe {
 #define RDU_STATUS_COPY_DECODE 0x41u
 #define RDU_STATUS_COPY_DENIED 0x42u /* host memory not mapped, or bus mastering off */
 #define RDU_STATUS_ABORTED 0x43u
-#define RDU_STATUS_PROGRAM 0x80u /* + SEQUENCER.FAULT.CODE; result: address for SEGMENT and MEMORY, else the unit id */
+/* + SEQUENCER.FAULT.CODE; result: address for SEGMENT and MEMORY, else the unit id */
+#define RDU_STATUS_PROGRAM 0x80u
 
 struct rdu_identify {
   uint32_t abi_version;
@@ -98,7 +107,7 @@ struct rdu_identify {
 struct rdu_log_memory {
   uint64_t hbm_read, hbm_written; /* bytes at the controllers since reset */
   uint64_t ddr_read, ddr_written;
-  uint64_t host_read, host_written; /* by the copy engine and the units over PCIe: as counted by the firmware's copies */
+  uint64_t host_read, host_written; /* by the copy engine over PCIe, as the firmware counted its copies */
 };
 
 struct rdu_log_activity {

@@ -1,24 +1,26 @@
 #ifndef RDU_FABRIC_PROGRAM_H
 #define RDU_FABRIC_PROGRAM_H
 
-/* The encoding of programs: what the compiler writes, the container carries, firmware and runtime pass on, the kernel
- * sequencer reads and the units execute. Plain C, little-endian; shared by all of them. The words themselves are described
- * a unit in fabric/<unit>/<unit>.regs.yaml; a word's index is its offset there divided by four.
+/* The encoding of programs: what the compiler writes, the container carries, firmware and runtime pass on,
+ * the kernel sequencer reads and the units execute. Plain C, little-endian; shared by all of them. The words
+ * themselves are described a unit in fabric/<unit>/<unit>.regs.yaml; a word's index is its offset there
+ * divided by four.
  *
  * A configuration stream is a header, then records one after another without gaps:
  *
  *     rdu_program_header                                          32 bytes
  *     { rdu_program_record; uint32_t words[record.count]; } ...   header.records times
  *
- * Loading a stream first resets every unit's configuration, so a stream names only what it uses. A record writes
- * `count` consecutive words of one unit. */
+ * Loading a stream first resets every unit's configuration, so a stream names only what it uses. A record
+ * writes `count` consecutive words of one unit. */
 
 #include <stdint.h>
 
 #define RDU_PROGRAM_MAGIC 0x50554452u /* "RDUP" */
 #define RDU_PROGRAM_VERSION 1u
 
-/* Unit ids: kind in bits 31:24, row in 23:12, column in 11:0. AGCUs have column 0 (west) or 1 (east). Row 0 is the north. */
+/* Unit ids: kind in bits 31:24, row in 23:12, column in 11:0. AGCUs have column 0 (west) or 1 (east). Row 0
+ * is the north. */
 #define RDU_UNIT_PCU 1u
 #define RDU_UNIT_PMU 2u
 #define RDU_UNIT_SWITCH 3u
@@ -28,8 +30,8 @@
 #define RDU_UNIT_ROW(id) (((uint32_t)(id) >> 12) & 0xfffu)
 #define RDU_UNIT_COL(id) ((uint32_t)(id)&0xfffu)
 
-#define RDU_FLOWS 8u            /* flow ids of a switch port */
-#define RDU_VECTOR_BYTES 64u    /* a packet of the vector network */
+#define RDU_FLOWS 8u         /* flow ids of a switch port */
+#define RDU_VECTOR_BYTES 64u /* a packet of the vector network */
 #define RDU_LANES_MAX 32u
 
 struct rdu_program_header {
@@ -38,8 +40,8 @@ struct rdu_program_header {
   uint16_t channels; /* vector channels per direction that the routes were made for */
   uint16_t rows;     /* shape of the tile that it was placed on; it must be the tile's */
   uint16_t cols;
-  uint32_t size;    /* bytes of the whole stream, header included */
-  uint32_t crc;     /* CRC-32 (IEEE 802.3, as zlib's crc32) of everything behind the header */
+  uint32_t size; /* bytes of the whole stream, header included */
+  uint32_t crc;  /* CRC-32 (IEEE 802.3, as zlib's crc32) of everything behind the header */
   uint32_t records;
   uint32_t reserved[2]; /* zero */
 };
