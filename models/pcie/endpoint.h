@@ -1,0 +1,96 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/parameter.h"
+#include "core/systemc.h"
+#include "core/transfer.h"
+#include "pcie/config_space.h"
+#include "pcie/host_interface.h"
+#include "pcie/vfio_user/server.h"
+
+namespace rdu::pcie {
+
+struct PcieParams {
+  uint64_t bandwidth = 32'000'000'000;  ///< bytes/s, each direction
+  uint64_t latency = 400'000;           ///< ps, one way
+
+  template <class Visitor>
+  void describe(Visitor& v) {
+    using core::Parameter;
+    using core::Unit;
+    v(bandwidth, Parameter{"bandwidth", Unit::bandwidth, "Data rate of the host link, each direction",
+                           "as the SN10/SN30's PCIe Gen4 x16; not public for the SN40L", 1'000'000});
+    v(latency,
+      Parameter{"latency", Unit::time, "One way through the link, root complex included", "ours", 1});
+  }
+};
+
+/// The PCIe function that the host sees: configuration space, BAR0, MSI-X, and DMA into the memory that the
+/// host has mapped. It hangs on a vfio-user server; the platform hands requests over one at a time (see
+/// platform/README.md on coupling).
+class Endpoint : public sc_core::sc_module, public vfio_user::Device, public core::TransferTarget {
+ public:
+  /// `name` as all modules; `socket_path` where the host connects, empty for none (tests, --check).
+  Endpoint(const sc_core::sc_module_name& name, const PcieParams& params, const std::string& socket_path,
+           std::function<uint32_t()> boot_stage);
+  ~Endpoint() override;
+
+  /// The vfio-user server; null without a socket path.
+  vfio_user::Server* server() { return server_.get(); }
+  HostInterface& host_interface() { return interface_; }
+
+  /// Takes the host's next request; it is performed in simulated time. Only when idle().
+  void submit(vfio_user::Request request);
+  /// The last submitted request has been answered.
+  bool idle() const { return !request_; }
+
+  struct Statistics {
+    uint64_t host_reads = 0;  ///< register reads by the host
+    uint64_t host_writes = 0;
+    uint64_t dma_bytes_read = 0;  ///< from host memory
+    uint64_t dma_bytes_written = 0;
+    uint64_t interrupts = 0;
+  };
+  const Statistics& statistics() const { return statistics_; }
+
+  // core::TransferTarget: host memory by bus address.
+  void access(core::Transfer& t, uint64_t offset, core::Time arrive) override;
+  bool debug(uint64_t offset, uint8_t* data, uint64_t length, bool write) override;
+
+  // vfio_user::Device
+  vfio_user::DeviceInfo device_info() const override;
+  vfio_user::RegionInfo region_info(uint32_t index) const override;
+  vfio_user::IrqInfo irq_info(uint32_t index) const override;
+  int region_read(uint32_t index, uint64_t offset, uint8_t* data, size_t size) override;
+  int region_write(uint32_t index, uint64_t offset, const uint8_t* data, size_t size) override;
+  int dma_mapped(uint64_t iova, uint64_t size) override;
+  void dma_unmapping(uint64_t iova, uint64_t size) override;
+  void irqs_changed(uint32_t index, uint32_t start, uint32_t count) override;
+  int reset() override;
+  void disconnected() override;
+
+ private:
+  void serve();
+  void perform(vfio_user::Request& request);
+  bool bar0_access(bool write, uint64_t offset, uint8_t* data, size_t size);
+  void send_msix(unsigned vector);
+  void trace_access(bool write, uint64_t offset, const uint8_t* data, size_t size, core::Time begin);
+
+  PcieParams params_;
+  ConfigSpace config_;
+  HostInterface interface_;
+  std::array<uint8_t, ConfigSpace::kVectors * 16> msix_table_{};
+  std::unique_ptr<vfio_user::Server> server_;
+  std::optional<vfio_user::Request> request_;
+  sc_core::sc_event submitted_;
+  core::Time read_link_free_ = 0;   ///< the link's direction that carries DMA read data
+  core::Time write_link_free_ = 0;  ///< and the one that carries DMA write data
+  core::TrackId host_track_;
+  core::TrackId dma_track_;
+  Statistics statistics_;
+};
+
+}  // namespace rdu::pcie

@@ -1,0 +1,142 @@
+#include "pcie/host_interface.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+
+namespace rdu::pcie {
+
+namespace hostif = regs::hostif;
+namespace hostctl = regs::hostctl;
+
+HostInterface::HostInterface(const std::string& name, Connections connections)
+    : name_(name), connections_(std::move(connections)), port_(name, fw_) {
+  bind_host();
+  bind_firmware();
+}
+
+void HostInterface::bind_host() {
+  host_.CC.on_write([this](uint64_t before) {
+    if (host_.CC.value() != before) raise(hostctl::IRQ_STATUS::ENABLE_CHANGED);
+  });
+  host_.CSTS.on_read([this] {
+    const uint64_t stage = connections_.boot_stage();
+    uint64_t csts = fw_.CSTS.value();
+    if (reset_pending_) csts = hostif::CSTS::FW.set(csts, 0);
+    csts = hostif::CSTS::STAGE.set(csts, stage & 0xff);
+    host_.CSTS.set_value(hostif::CSTS::ERROR.set(csts, stage >> 16));
+  });
+  host_.FW_VERSION.on_read([this] { host_.FW_VERSION.set_value(fw_.FW_VERSION.value()); });
+  host_.TIMESTAMP.on_read([this] { host_.TIMESTAMP.set_value(core::now() / core::kNanosecond); });
+  host_.MBOX_REQUEST.on_write([this](uint64_t before) {
+    if (host_.MBOX_STATUS.get(hostif::MBOX_STATUS::BUSY)) {
+      host_.MBOX_REQUEST.set_value(before);
+      core::report_guest_fault(
+          name_, "the host wrote MBOX_REQUEST while the firmware still works on the last one; ignored");
+      return;
+    }
+    host_.MBOX_STATUS.set(hostif::MBOX_STATUS::BUSY, 1);
+    raise(hostctl::IRQ_STATUS::MAILBOX);
+  });
+  for (unsigned q = 0; q < hostif::kDOORBELL_COUNT; ++q) {
+    host_.DOORBELL[q].SQ_TAIL.on_write([this, q](uint64_t) { ring_submission(q); });
+    host_.DOORBELL[q].CQ_HEAD.on_write([this, q](uint64_t) { ring_completion(q); });
+  }
+}
+
+void HostInterface::bind_firmware() {
+  fw_.IRQ_STATUS.on_write([this](uint64_t) { update_interrupt(); });
+  fw_.IRQ_ENABLE.on_write([this](uint64_t) { update_interrupt(); });
+  const auto mirror = [](core::Register& reg, const core::Register& of) {
+    reg.on_read([&reg, &of] { reg.set_value(of.value()); });
+  };
+  mirror(fw_.CC, host_.CC);
+  mirror(fw_.AQA, host_.AQA);
+  mirror(fw_.ASQ, host_.ASQ);
+  mirror(fw_.ACQ, host_.ACQ);
+  mirror(fw_.MBOX_REQUEST, host_.MBOX_REQUEST);
+  fw_.MBOX_RESPONSE.on_write([this](uint64_t) {
+    host_.MBOX_RESPONSE.set_value(fw_.MBOX_RESPONSE.value());
+    host_.MBOX_STATUS.set(hostif::MBOX_STATUS::BUSY, 0);
+  });
+  fw_.MSIX_TRIGGER.on_write([this](uint64_t) {
+    connections_.send_msix(static_cast<unsigned>(fw_.MSIX_TRIGGER.get(hostctl::MSIX_TRIGGER::VECTOR)));
+  });
+  fw_.PCI_STATUS.on_read([this] { fw_.PCI_STATUS.set_value(connections_.pci_status()); });
+  fw_.HOST_RESET_DONE.on_write([this](uint64_t) {
+    if (fw_.HOST_RESET_DONE.get(hostctl::HOST_RESET_DONE::DONE)) reset_pending_ = false;
+  });
+  for (unsigned q = 0; q < hostctl::kQUEUE_COUNT; ++q) {
+    fw_.QUEUE[q].SIZE.on_write([this, q](uint64_t) {  // a new queue begins at entry 0
+      fw_.QUEUE[q].SQ_TAIL.set_value(0);
+      fw_.QUEUE[q].CQ_HEAD.set_value(0);
+      submitted_[q] = 0;
+    });
+  }
+}
+
+void HostInterface::raise(core::Field cause) {
+  fw_.IRQ_STATUS.set(cause, 1);
+  update_interrupt();
+}
+
+void HostInterface::update_interrupt() {
+  interrupt_.set((fw_.IRQ_STATUS.value() & fw_.IRQ_ENABLE.value()) != 0);
+}
+
+void HostInterface::ring_submission(unsigned queue) {
+  const auto tail = static_cast<uint32_t>(host_.DOORBELL[queue].SQ_TAIL.value());
+  const auto size = static_cast<uint32_t>(fw_.QUEUE[queue].SIZE.value());
+  if (tail >= size) {
+    core::report_guest_fault(
+        name_, fmt::format("submission doorbell {} written with {}, the queue has {} entries; ignored", queue,
+                           tail, size));
+    return;
+  }
+  const auto before = static_cast<uint32_t>(fw_.QUEUE[queue].SQ_TAIL.value());
+  const uint32_t count = (tail + size - before) % size;
+  fw_.QUEUE[queue].SQ_TAIL.set_value(tail);
+  fw_.SQ_PENDING.set_value(fw_.SQ_PENDING.value() | 1u << queue);
+  if (connections_.rung && count > 0)
+    connections_.rung(queue, (queue << 16 | (submitted_[queue] & 0xffff)) + 1, count);
+  submitted_[queue] += count;
+  raise(hostctl::IRQ_STATUS::DOORBELL);
+}
+
+void HostInterface::ring_completion(unsigned queue) {
+  const auto head = static_cast<uint32_t>(host_.DOORBELL[queue].CQ_HEAD.value());
+  const auto size = static_cast<uint32_t>(fw_.QUEUE[queue].SIZE.value());
+  if (head >= size) {
+    core::report_guest_fault(
+        name_, fmt::format("completion doorbell {} written with {}, the queue has {} entries; ignored", queue,
+                           head, size));
+    return;
+  }
+  fw_.QUEUE[queue].CQ_HEAD.set_value(head);
+  // Firmware that waits for room in a completion queue is woken as by a submission.
+  fw_.SQ_PENDING.set_value(fw_.SQ_PENDING.value() | 1u << queue);
+  raise(hostctl::IRQ_STATUS::DOORBELL);
+}
+
+void HostInterface::host_reset() {
+  host_.reset();
+  for (unsigned q = 0; q < hostctl::kQUEUE_COUNT; ++q) {
+    fw_.QUEUE[q].SIZE.reset();
+    fw_.QUEUE[q].SQ_TAIL.reset();
+    fw_.QUEUE[q].CQ_HEAD.reset();
+  }
+  submitted_.fill(0);
+  fw_.SQ_PENDING.reset();
+  fw_.CSTS.set(hostctl::CSTS::RDY, 0);
+  reset_pending_ = true;
+  raise(hostctl::IRQ_STATUS::RESET);
+}
+
+void HostInterface::firmware_reset() {
+  fw_.reset();
+  submitted_.fill(0);
+  reset_pending_ = false;
+  update_interrupt();
+}
+
+}  // namespace rdu::pcie

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "core/register_port.h"
+#include "core/trace.h"
+#include "core/transfer.h"
+#include "regs/hostctl.hpp"
+#include "regs/hostif.hpp"
+
+namespace rdu::pcie {
+
+/// Mailbox, status and doorbells between host and management core: the host's registers (BAR0, regs/hostif)
+/// on one side, the firmware's (regs/hostctl) on the other. It keeps and passes on; it decides nothing. All
+/// answers are the firmware's.
+class HostInterface {
+ public:
+  struct Connections {
+    std::function<uint32_t()> boot_stage;            ///< SYSCTL.BOOT_STAGE, shown in CSTS
+    std::function<uint32_t()> pci_status;            ///< bits as hostctl.PCI_STATUS
+    std::function<void(unsigned vector)> send_msix;  ///< towards the host
+    /// `count` submissions were rung in on a queue pair; the first has this tag.
+    std::function<void(unsigned queue, core::CommandTag first, unsigned count)> rung;
+  };
+
+  HostInterface(const std::string& name, Connections connections);
+
+  regs::hostif::Registers& host() { return host_; }
+  core::RegisterPort& firmware() { return port_; }
+  core::InterruptLine& interrupt() { return interrupt_; }
+
+  /// The host reset the function or went away: registers go to reset values, doorbells stop, and the firmware
+  /// is told. CSTS.FW reads 0 until the firmware has answered by HOST_RESET_DONE.
+  void host_reset();
+  /// The management core restarts: what the firmware had published is gone.
+  void firmware_reset();
+
+ private:
+  void bind_host();
+  void bind_firmware();
+  void raise(core::Field cause);
+  void update_interrupt();
+  void ring_submission(unsigned queue);
+  void ring_completion(unsigned queue);
+
+  std::string name_;
+  Connections connections_;
+  regs::hostif::Registers host_;
+  regs::hostctl::Registers fw_;
+  core::RegisterPort port_;
+  core::InterruptLine interrupt_;
+  std::array<uint32_t, regs::hostctl::kQUEUE_COUNT> submitted_{};  ///< running number of the next submission
+  bool reset_pending_ = false;
+};
+
+}  // namespace rdu::pcie

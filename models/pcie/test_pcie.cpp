@@ -1,0 +1,160 @@
+#include <cstring>
+
+#include "core/error.h"
+#include "pcie/config_space.h"
+#include "pcie/host_interface.h"
+#include "test/catch.h"
+
+using namespace rdu;
+using namespace rdu::pcie;
+
+namespace {
+
+uint32_t read32(const ConfigSpace& c, uint64_t offset) {
+  uint32_t v = 0;
+  c.read(offset, reinterpret_cast<uint8_t*>(&v), 4);
+  return v;
+}
+
+void write32(ConfigSpace& c, uint64_t offset, uint32_t v) {
+  c.write(offset, reinterpret_cast<uint8_t*>(&v), 4);
+}
+
+/// Sockets want to live in a module.
+struct Module : sc_core::sc_module {
+  HostInterface interface;
+  Module(const sc_core::sc_module_name&, HostInterface::Connections connections)
+      : interface("hostctl", std::move(connections)) {}
+};
+
+/// The host's and the firmware's side of one interface, with what leaves it.
+struct Fixture {
+  uint32_t boot_stage = 0x00000003;
+  std::vector<unsigned> vectors;
+  std::vector<std::pair<core::CommandTag, unsigned>> rung;
+  std::vector<std::string> faults;
+  Module module{
+      sc_core::sc_gen_unique_name("module"),
+      {[this] { return boot_stage; }, [] { return 3u; }, [this](unsigned v) { vectors.push_back(v); },
+       [this](unsigned, core::CommandTag first, unsigned n) { rung.emplace_back(first, n); }}};
+  HostInterface& interface = module.interface;
+
+  Fixture() {
+    core::set_guest_fault_sink([this](const core::GuestFault& f) { faults.push_back(f.text); });
+  }
+  ~Fixture() { core::set_guest_fault_sink({}); }
+
+  uint64_t host_read(uint64_t offset, unsigned size = 4) {
+    uint64_t v = 0;
+    REQUIRE(interface.host().access(false, offset, size, reinterpret_cast<uint8_t*>(&v)));
+    return v;
+  }
+  void host_write(uint64_t offset, uint64_t v, unsigned size = 4) {
+    REQUIRE(interface.host().access(true, offset, size, reinterpret_cast<uint8_t*>(&v)));
+  }
+  uint64_t fw(bool write, uint64_t offset, uint64_t v = 0, unsigned size = 4) {
+    tlm::tlm_generic_payload p;
+    p.set_command(write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND);
+    p.set_address(offset);
+    p.set_data_ptr(reinterpret_cast<uint8_t*>(&v));
+    p.set_data_length(size);
+    p.set_response_status(tlm::TLM_INCOMPLETE_RESPONSE);
+    sc_core::sc_time delay;
+    interface.firmware().socket.get_base_export()->b_transport(p, delay);  // as a bus does it
+    REQUIRE(p.get_response_status() == tlm::TLM_OK_RESPONSE);
+    return v;
+  }
+};
+
+namespace hostif = regs::hostif;
+namespace hostctl = regs::hostctl;
+constexpr uint64_t tail(unsigned q) {
+  return hostif::kDOORBELL_OFFSET + q * hostif::kDOORBELL_STRIDE;
+}
+constexpr uint64_t size(unsigned q) {
+  return hostctl::kQUEUE_OFFSET + q * hostctl::kQUEUE_STRIDE;
+}
+
+}  // namespace
+
+TEST_CASE("configuration space: identity, BAR sizing, capability list") {
+  ConfigSpace c;
+  CHECK(read32(c, 0) == (uint32_t{ConfigSpace::kDevice} << 16 | ConfigSpace::kVendor));
+  write32(c, 0x10, 0xffffffff);
+  write32(c, 0x14, 0xffffffff);
+  CHECK(read32(c, 0x10) == (~uint32_t{ConfigSpace::kBar0Size - 1} | 4));
+  CHECK(read32(c, 0x14) == 0xffffffff);
+  write32(c, 0, 0);
+  CHECK((read32(c, 0) & 0xffff) == ConfigSpace::kVendor);
+  uint8_t pointer = 0, id = 0;
+  c.read(0x34, &pointer, 1);
+  c.read(pointer, &id, 1);
+  CHECK(id == 0x11);
+  CHECK((read32(c, pointer) >> 16 & 0x7ff) == ConfigSpace::kVectors - 1);
+  CHECK_FALSE(c.bus_master());
+  write32(c, 4, 0x6);
+  CHECK(c.bus_master());
+  CHECK(c.memory_enabled());
+  c.reset();
+  CHECK_FALSE(c.memory_enabled());
+}
+
+TEST_CASE_METHOD(Fixture, "enabling the controller interrupts the firmware, its status reaches the host") {
+  fw(true, hostctl::kIRQ_ENABLE_OFFSET, 0xf);
+  CHECK_FALSE(interface.interrupt().level());
+  host_write(hostif::kASQ_OFFSET, 0x123456000, 8);
+  host_write(hostif::kCC_OFFSET, 1);
+  CHECK(interface.interrupt().level());
+  CHECK(fw(false, hostctl::kIRQ_STATUS_OFFSET) == hostctl::IRQ_STATUS::ENABLE_CHANGED.mask());
+  CHECK(fw(false, hostctl::kASQ_OFFSET, 0, 8) == 0x123456000);
+  fw(true, hostctl::kIRQ_STATUS_OFFSET, hostctl::IRQ_STATUS::ENABLE_CHANGED.mask());
+  CHECK_FALSE(interface.interrupt().level());
+  CHECK((host_read(hostif::kCSTS_OFFSET) & 0xff) == 0);
+  fw(true, hostctl::kCSTS_OFFSET, hostctl::CSTS::RDY.mask() | hostctl::CSTS::FW.mask());
+  CHECK(host_read(hostif::kCSTS_OFFSET) == 0x305);
+}
+
+TEST_CASE_METHOD(Fixture, "doorbells: tags count on, wrap with the queue, and nonsense is refused") {
+  host_write(tail(2), 1);
+  CHECK(faults.size() == 1);  // the queue does not exist
+  fw(true, size(2), 4);
+  host_write(tail(2), 3);
+  host_write(tail(2), 1);  // 3 -> 0 -> 1
+  REQUIRE(rung.size() == 2);
+  CHECK(rung[0] == std::make_pair(core::CommandTag{(2u << 16 | 0) + 1}, 3u));
+  CHECK(rung[1] == std::make_pair(core::CommandTag{(2u << 16 | 3) + 1}, 2u));
+  CHECK(fw(false, hostctl::kSQ_PENDING_OFFSET) == 4);
+  host_write(tail(2), 4);
+  CHECK(faults.size() == 2);
+  CHECK(fw(false, size(2) + 4) == 1);
+}
+
+TEST_CASE_METHOD(Fixture, "mailbox: busy until answered, a second request is refused") {
+  host_write(hostif::kMBOX_REQUEST_OFFSET, 0x11);
+  CHECK(host_read(hostif::kMBOX_STATUS_OFFSET) == 1);
+  host_write(hostif::kMBOX_REQUEST_OFFSET, 0x22);
+  CHECK(faults.size() == 1);
+  CHECK(fw(false, hostctl::kMBOX_REQUEST_OFFSET) == 0x11);
+  fw(true, hostctl::kMBOX_RESPONSE_OFFSET, 0x33);
+  CHECK(host_read(hostif::kMBOX_STATUS_OFFSET) == 0);
+  CHECK(host_read(hostif::kMBOX_RESPONSE_OFFSET) == 0x33);
+}
+
+TEST_CASE_METHOD(Fixture, "a host reset hides readiness until the firmware has dropped the old state") {
+  fw(true, hostctl::kCSTS_OFFSET, hostctl::CSTS::RDY.mask() | hostctl::CSTS::FW.mask());
+  fw(true, size(1), 8);
+  host_write(hostif::kCC_OFFSET, 1);
+  interface.host_reset();
+  CHECK((host_read(hostif::kCSTS_OFFSET) & 7) == 0);
+  CHECK(host_read(hostif::kCC_OFFSET) == 0);
+  CHECK((fw(false, hostctl::kIRQ_STATUS_OFFSET) & hostctl::IRQ_STATUS::RESET.mask()) != 0);
+  host_write(tail(1), 1);
+  CHECK(faults.size() == 1);
+  fw(true, hostctl::kHOST_RESET_DONE_OFFSET, 1);
+  CHECK((host_read(hostif::kCSTS_OFFSET) & 7) == hostif::CSTS::FW.mask());
+}
+
+TEST_CASE_METHOD(Fixture, "the firmware sends vectors") {
+  fw(true, hostctl::kMSIX_TRIGGER_OFFSET, 5);
+  CHECK(vectors == std::vector<unsigned>{5});
+}
