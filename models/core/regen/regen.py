@@ -272,7 +272,8 @@ def c_header(block, source):
         out.append("")
         if isinstance(item, Group):
             out.append(f"/* {item.name}: {item.description} */")
-            out.append(f"#define {prefix}_COUNT {item.count}u")
+            # Not _COUNT: a register of the group may have that name.
+            out.append(f"#define {prefix}_ENTRIES {item.count}u")
             for r in item.registers:
                 out.append(f"#define {prefix}_{r.name}(n) ({item.offset:#x}u + (n) * {item.stride:#x}u + "
                            f"{r.offset:#x}u) /* {r.width} bits. {r.description} */")

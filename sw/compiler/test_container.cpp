@@ -1,0 +1,193 @@
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <functional>
+
+#include "compiler/container.h"
+#include "test/catch.h"
+
+using namespace rdu::compiler;
+
+namespace {
+
+constexpr uint32_t kLoad = RDU_UNIT(RDU_UNIT_AGCU, 0, 0);
+constexpr uint32_t kPcu = RDU_UNIT(RDU_UNIT_PCU, 1, 1);
+
+/// A program of two units that only the container looks at.
+ProgramParts small_parts() {
+  Configuration c({2, 3, 2});
+  c.set(kLoad, 0, 1);
+  c.set(kLoad, 2, 0);
+  c.set(kLoad, 3, 0);
+  c.set(kLoad, 4, 5);
+  c.set(kPcu, 0, 0x2001);
+  c.set(kPcu, 1, 5);
+  ProgramParts p;
+  p.info.kernel = "small";
+  p.info.description = "A test";
+  p.info.build = "by hand";
+  p.info.properties = {{"colour", "blue"}};
+  p.config = c.stream();
+  p.units = {{"x", Role::load, kLoad, "loads"}, {"y", Role::pcu, kPcu, ""}};
+  Argument in{"in", "input rows", true, 0, ~0ull, 4, {{kLoad, 2, 2, 1, 768, 1}}};
+  Argument rows{"rows", "how many", false, 6, 600, 6, {{kLoad, 4, 1, 1, 0, 1}, {kPcu, 1, 1, 2, 6, 12}}};
+  p.arguments = {in, rows};
+  return p;
+}
+
+std::string error_of(const std::function<void()>& act) {
+  try {
+    act();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+std::string parse_error(const std::vector<uint8_t>& bytes) {
+  return error_of([&] { Program::parse(bytes.data(), bytes.size(), "f.rdu"); });
+}
+
+}  // namespace
+
+TEST_CASE("unit ids have names and back") {
+  for (uint32_t id : {RDU_UNIT(RDU_UNIT_PCU, 0, 12), RDU_UNIT(RDU_UNIT_PMU, 19, 0),
+                      RDU_UNIT(RDU_UNIT_SWITCH, 4095, 4095), RDU_UNIT(RDU_UNIT_AGCU, 3, 1)}) {
+    CHECK(parse_unit_text(unit_text(id)) == id);
+  }
+  CHECK(unit_text(RDU_UNIT(RDU_UNIT_AGCU, 3, 1)) == "AGCU 3.E");
+  for (const char* bad : {"", "PCU", "PCU 1", "PCU 1.", "PCU .1", "PCU 01.1", "PCU 1.1 ", "PCU -1.1", "XYZ 1.1",
+                          "AGCU 1.X", "AGCU 1.0", "PCU 4096.0", "PCU 1.:", "PCU  1.1"}) {
+    CHECK(has(error_of([&] { parse_unit_text(bad); }), "does not name a unit"));
+  }
+}
+
+TEST_CASE("a configuration stream comes back and refuses nonsense") {
+  Configuration c({2, 3, 2});
+  c.set(kPcu, 5, 7);
+  c.set(kPcu, 6, 8);
+  c.set(kPcu, 0, 1);
+  const auto stream = c.stream();
+  CHECK(stream.size() == 32 + 2 * 8 + 3 * 4);
+  const Configuration back = Configuration::parse(stream);
+  CHECK(back.units() == c.units());
+  CHECK(back.get(kPcu, 6) == 8u);
+  CHECK_FALSE(back.get(kPcu, 7));
+  CHECK(has(error_of([&] { c.set(kPcu, 5, 9); }), "word 5 of PCU 1.1 would be both 0x7 and 0x9"));
+  CHECK(has(error_of([&] { c.set(kPcu, 128, 9); }), "has 128 words"));
+  CHECK(has(error_of([&] { c.set(RDU_UNIT(RDU_UNIT_PCU, 2, 0), 0, 9); }), "PCU 2.0 is not in a tile"));
+  CHECK(has(error_of([] { Configuration({0, 3, 2}); }), "cannot exist"));
+  CHECK(has(error_of([] { Configuration({3, 3, 5}); }), "vector channels"));
+  for (size_t size = 0; size < stream.size(); ++size) {
+    CHECK_THROWS_AS(Configuration::parse({stream.begin(), stream.begin() + static_cast<long>(size)}), Error);
+  }
+  for (size_t bit = 0; bit < stream.size() * 8; ++bit) {
+    auto bad = stream;
+    bad[bit / 8] ^= static_cast<uint8_t>(1u << bit % 8);
+    // The header has no checksum of its own: a changed shape that still holds the units is another valid stream.
+    const bool shape = bit / 8 >= 6 && bit / 8 < 12;
+    if (!shape) CHECK_THROWS_AS(Configuration::parse(bad), Error);
+  }
+}
+
+TEST_CASE("a program survives the container") {
+  const Program p(small_parts());
+  const auto bytes = p.serialize();
+  CHECK(bytes == Program(small_parts()).serialize());
+  const Program q = Program::parse(bytes.data(), bytes.size(), "f.rdu");
+  CHECK(q.serialize() == bytes);
+  CHECK(q.info().kernel == "small");
+  CHECK(q.info().properties.at("colour") == "blue");
+  CHECK(q.config() == p.config());
+  CHECK(q.shape() == Shape{2, 3, 2});
+  REQUIRE(q.units().size() == 2);
+  CHECK(q.units()[0].name == "x");
+  CHECK(q.units()[0].id == kLoad);
+  CHECK(q.units()[1].role == Role::pcu);
+  REQUIRE(q.arguments().size() == 2);
+  CHECK(q.arguments()[0].address);
+  CHECK(q.arguments()[1].fixups[1].divide == 12);
+}
+
+TEST_CASE("arguments become tuples") {
+  const Program p(small_parts());
+  const auto tuples = p.make_tuples({{"in", 0x100000001000}, {"rows", 60}});
+  REQUIRE(tuples.size() == 3);
+  CHECK(tuples[0].unit == kLoad);
+  CHECK(tuples[0].word == 2);
+  CHECK(tuples[0].count == 2);
+  CHECK(tuples[0].value == 0x100000001300);
+  CHECK(tuples[1].value == 60);
+  CHECK(tuples[2].value == 10);
+  const auto message = [&](const std::map<std::string, uint64_t>& v) {
+    return error_of([&] { p.make_tuples(v); });
+  };
+  CHECK(message({{"in", 0}}) == "kernel 'small': argument 'rows' is missing (how many)");
+  CHECK(message({{"in", 0}, {"rows", 6}, {"row", 1}}) ==
+        "kernel 'small' has no argument 'row' (it has: in, rows)");
+  CHECK(has(message({{"in", 0}, {"rows", 7}}), "= 7 is not a multiple of 6"));
+  CHECK(has(message({{"in", 0}, {"rows", 0}}), "out of range (6 to 600)"));
+  CHECK(has(message({{"in", 0}, {"rows", 606}}), "out of range"));
+  CHECK(has(message({{"in", ~0ull - 3}, {"rows", 6}}), "too large"));
+}
+
+TEST_CASE("illegal parts are refused") {
+  const auto refuse = [](const std::function<void(ProgramParts&)>& change) {
+    ProgramParts parts = small_parts();
+    change(parts);
+    return error_of([&] { Program p(std::move(parts), "p"); });
+  };
+  CHECK(has(refuse([](auto& p) { p.info.kernel = ""; }), "no name"));
+  CHECK(has(refuse([](auto& p) { p.units[1].name = "x"; }), "listed twice"));
+  CHECK(has(refuse([](auto& p) { p.units[1].name = ""; }), "no name"));
+  CHECK(has(refuse([](auto& p) { p.units[1].id = RDU_UNIT(RDU_UNIT_PCU, 1, 3); }), "not in a tile of 2 x 3"));
+  CHECK(has(refuse([](auto& p) { p.units[1].id = RDU_UNIT(RDU_UNIT_PCU, 1, 2); }), "not configured"));
+  CHECK(has(refuse([](auto& p) { p.units[1].role = Role::pmu; }), "cannot be a pmu on PCU 1.1"));
+  CHECK(has(refuse([](auto& p) { p.units.pop_back(); }), "configured but not listed"));
+  CHECK(has(refuse([](auto& p) { p.arguments[1].name = "in"; }), "listed twice"));
+  CHECK(has(refuse([](auto& p) { p.arguments[0].fixups.clear(); }), "used nowhere"));
+  CHECK(has(refuse([](auto& p) { p.arguments[0].fixups[0].divide = 0; }), "divided by zero"));
+  CHECK(has(refuse([](auto& p) { p.arguments[0].fixups[0].count = 3; }), "writes 3 words"));
+  CHECK(has(refuse([](auto& p) { p.arguments[0].fixups[0].word = 127; }), "writes 2 words from word 127"));
+  CHECK(has(refuse([](auto& p) { p.arguments[0].fixups[0].word = 7; }), "which the program does not use"));
+  CHECK(has(refuse([](auto& p) { p.arguments[1].fixups[0].word = 3; }), "written already"));
+  CHECK(has(refuse([](auto& p) { p.arguments[1].multiple = 0; }), "multiple of zero"));
+  CHECK(has(refuse([](auto& p) { p.arguments[1].minimum = 601; }), "empty range"));
+  CHECK(has(refuse([](auto& p) { p.config.pop_back(); }), "its header says"));
+}
+
+TEST_CASE("foreign and damaged files name themselves") {
+  const auto bytes = Program(small_parts()).serialize();
+  CHECK(has(parse_error({}), "f.rdu: is not an ELF file"));
+  CHECK(has(parse_error({'h', 'e', 'l', 'l', 'o'}), "is not an ELF file"));
+  auto other = bytes;
+  other[18] = 62, other[19] = 0;
+  CHECK(parse_error(other) == "f.rdu: is an ELF for x86-64, not an RDU program");
+  other[18] = 243;
+  CHECK(parse_error(other) == "f.rdu: is an ELF for RISC-V, not an RDU program");
+  CHECK(has(error_of([] { Program::load("/nonexistent/f.rdu"); }), "No such file"));
+  CHECK(has(error_of([] { Program::load("/proc/self/exe"); }), "is an ELF for "));
+
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    CHECK_FALSE(parse_error({bytes.begin(), bytes.begin() + static_cast<long>(size)}).empty());
+  }
+  auto longer = bytes;
+  longer.push_back(0);
+  CHECK_FALSE(parse_error(longer).empty());
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    auto bad = bytes;
+    bad[at] ^= static_cast<uint8_t>(1u << at % 8);
+    CHECK_FALSE(parse_error(bad).empty());
+  }
+  // Inside a section, the text says which one.
+  const std::string text(bytes.begin(), bytes.end());
+  for (const auto& [word, section] :
+       std::map<std::string, std::string>{{"how many", ".rdu.args"}, {"loads", ".rdu.units"}, {"blue", ".rdu.info"}}) {
+    auto bad = bytes;
+    bad[text.find(word)] ^= 1;
+    CHECK(parse_error(bad) == "f.rdu: section " + section + " is damaged (checksum)");
+  }
+}
