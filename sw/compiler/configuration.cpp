@@ -92,15 +92,21 @@ void check_unit(uint32_t id, const Shape& shape, const std::string& where) {
 
 unsigned unit_words(uint32_t id) {
   switch (RDU_UNIT_KIND(id)) {
-    case RDU_UNIT_PCU: return RDU_PCU_SIZE / 4;
-    case RDU_UNIT_PMU: return RDU_PMU_SIZE / 4;
-    case RDU_UNIT_SWITCH: return RDU_SWITCH_SIZE / 4;
-    case RDU_UNIT_AGCU: return RDU_AGCU_SIZE / 4;
+    case RDU_UNIT_PCU:
+      return RDU_PCU_SIZE / 4;
+    case RDU_UNIT_PMU:
+      return RDU_PMU_SIZE / 4;
+    case RDU_UNIT_SWITCH:
+      return RDU_SWITCH_SIZE / 4;
+    case RDU_UNIT_AGCU:
+      return RDU_AGCU_SIZE / 4;
   }
   return 0;
 }
 
-Configuration::Configuration(Shape shape) : shape_(shape) { check_shape(shape, "configuration"); }
+Configuration::Configuration(Shape shape) : shape_(shape) {
+  check_shape(shape, "configuration");
+}
 
 Configuration Configuration::parse(const std::vector<uint8_t>& stream) {
   const std::string where = "configuration stream";
@@ -111,8 +117,8 @@ Configuration Configuration::parse(const std::vector<uint8_t>& stream) {
   std::memcpy(&header, stream.data(), sizeof header);
   if (header.magic != RDU_PROGRAM_MAGIC) throw Error(where + ": the magic number is wrong");
   if (header.version != RDU_PROGRAM_VERSION) {
-    throw Error(fmt::format("{}: version {}, this software knows {}", where, header.version,
-                            RDU_PROGRAM_VERSION));
+    throw Error(
+        fmt::format("{}: version {}, this software knows {}", where, header.version, RDU_PROGRAM_VERSION));
   }
   if (header.size != stream.size()) {
     throw Error(fmt::format("{}: {} bytes, its header says {}", where, stream.size(), header.size));

@@ -17,13 +17,11 @@ struct Shape {
   uint16_t cols = 0;
   uint16_t channels = 0;  ///< vector channels per direction, 1..4
 
-  bool operator==(const Shape& o) const {
-    return rows == o.rows && cols == o.cols && channels == o.channels;
-  }
+  bool operator==(const Shape& o) const { return rows == o.rows && cols == o.cols && channels == o.channels; }
 };
 
-/// How people see a unit id: "PCU 2.3", "PMU 0.5", "SW 1.1" (row, column from the north-west), "AGCU 4.W" (row,
-/// side). An id of an unknown kind shows as "unit 0x...".
+/// How people see a unit id: "PCU 2.3", "PMU 0.5", "SW 1.1" (row, column from the north-west), "AGCU 4.W"
+/// (row, side). An id of an unknown kind shows as "unit 0x...".
 std::string unit_text(uint32_t id);
 /// The reverse. Throws Error if the text is not exactly what unit_text() writes.
 uint32_t parse_unit_text(const std::string& text);
@@ -39,8 +37,8 @@ class Configuration {
 
   /// Throws Error for a shape that unit ids cannot express.
   explicit Configuration(Shape shape);
-  /// Reads a stream (fabric/program.h). Throws Error for anything that the kernel sequencer would refuse: magic,
-  /// version, size, CRC, shape, an unknown unit or word, a word written twice, or bytes left over.
+  /// Reads a stream (fabric/program.h). Throws Error for anything that the kernel sequencer would refuse:
+  /// magic, version, size, CRC, shape, an unknown unit or word, a word written twice, or bytes left over.
   static Configuration parse(const std::vector<uint8_t>& stream);
   /// The stream: records in order of unit id and word. Equal configurations give equal bytes.
   std::vector<uint8_t> stream() const;

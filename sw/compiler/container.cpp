@@ -31,8 +31,8 @@ constexpr size_t kPayloads = std::size(kPayload);
 
 /// Content of .rdu.check.
 struct Check {
-  uint32_t file;  ///< CRC-32 of the whole file, with these four bytes taken as zero
-  uint32_t size;  ///< bytes of the whole file
+  uint32_t file;                ///< CRC-32 of the whole file, with these four bytes taken as zero
+  uint32_t size;                ///< bytes of the whole file
   uint32_t section[kPayloads];  ///< CRC-32 of each section, in the order of kPayload
 };
 
@@ -50,7 +50,8 @@ uint32_t crc_of_file(const std::vector<uint8_t>& file, size_t hole) {
   return crc_of(file.data() + hole + 4, file.size() - hole - 4, crc);
 }
 
-// --- text sections ---------------------------------------------------------------------------------------------------
+// --- text sections
+// ---------------------------------------------------------------------------------------------------
 
 /// One entry a line, so that `readelf -p` and `strings` are readable too.
 std::string to_text(const std::vector<json>& entries) {
@@ -107,9 +108,8 @@ std::string routes_to_text(const std::vector<RouteEntry>& routes, const std::vec
   for (const TokenEntry& t : tokens) {
     json hops = json::array();
     for (const auto& h : t.hops) {
-      hops.push_back({{"switch", unit_text(RDU_UNIT(RDU_UNIT_SWITCH, h.row, h.col))},
-                      {"wire", h.wire},
-                      {"out", h.out}});
+      hops.push_back(
+          {{"switch", unit_text(RDU_UNIT(RDU_UNIT_SWITCH, h.row, h.col))}, {"wire", h.wire}, {"out", h.out}});
     }
     entries.push_back({{"token", t.source}, {"input", t.input}, {"hops", hops}});
   }
@@ -273,7 +273,8 @@ ProgramInfo info_from(const TextSection& text, Shape* shape) {
   return info;
 }
 
-// --- ELF -------------------------------------------------------------------------------------------------------------
+// --- ELF
+// -------------------------------------------------------------------------------------------------------------
 
 struct ElfEnd {
   void operator()(Elf* elf) const { elf_end(elf); }
@@ -314,15 +315,24 @@ void need(bool ok, const std::string& where) {
 
 std::string machine_name(uint16_t machine) {
   switch (machine) {
-    case EM_386: return "x86";
-    case EM_X86_64: return "x86-64";
-    case EM_ARM: return "ARM";
-    case EM_AARCH64: return "AArch64";
-    case EM_RISCV: return "RISC-V";
-    case EM_PPC64: return "PowerPC64";
-    case EM_S390: return "S/390";
-    case EM_MIPS: return "MIPS";
-    case EM_NONE: return "no machine";
+    case EM_386:
+      return "x86";
+    case EM_X86_64:
+      return "x86-64";
+    case EM_ARM:
+      return "ARM";
+    case EM_AARCH64:
+      return "AArch64";
+    case EM_RISCV:
+      return "RISC-V";
+    case EM_PPC64:
+      return "PowerPC64";
+    case EM_S390:
+      return "S/390";
+    case EM_MIPS:
+      return "MIPS";
+    case EM_NONE:
+      return "no machine";
   }
   return fmt::format("machine {:#x}", machine);
 }
@@ -444,16 +454,22 @@ std::vector<uint8_t> write_elf(std::vector<std::pair<const char*, std::vector<ui
   return out.content();
 }
 
-std::vector<uint8_t> bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
+std::vector<uint8_t> bytes_of(const std::string& text) {
+  return {text.begin(), text.end()};
+}
 
-// --- checks ----------------------------------------------------------------------------------------------------------
+// --- checks
+// ----------------------------------------------------------------------------------------------------------
 
 uint32_t kind_of(Role role) {
   switch (role) {
-    case Role::pcu: return RDU_UNIT_PCU;
-    case Role::pmu: return RDU_UNIT_PMU;
+    case Role::pcu:
+      return RDU_UNIT_PCU;
+    case Role::pmu:
+      return RDU_UNIT_PMU;
     case Role::load:
-    case Role::store: return RDU_UNIT_AGCU;
+    case Role::store:
+      return RDU_UNIT_AGCU;
   }
   return 0;
 }
@@ -479,13 +495,12 @@ void check_units(const std::vector<UnitEntry>& units, const Configuration& confi
   }
   for (const auto& configured : configuration.units()) {
     if (RDU_UNIT_KIND(configured.first) == RDU_UNIT_SWITCH) continue;
-    const bool listed = std::any_of(units.begin(), units.end(),
-                                    [&](const UnitEntry& u) { return u.id == configured.first; });
+    const bool listed =
+        std::any_of(units.begin(), units.end(), [&](const UnitEntry& u) { return u.id == configured.first; });
     // The master is configured for its token inputs even when it moves no data.
     const bool master = configured.first == RDU_UNIT(RDU_UNIT_AGCU, 0, 0);
     if (!listed && !master) {
-      throw Error(
-          fmt::format("{}: {} is configured but not listed", where, unit_text(configured.first)));
+      throw Error(fmt::format("{}: {} is configured but not listed", where, unit_text(configured.first)));
     }
   }
 }
@@ -504,8 +519,8 @@ void check_arguments(const std::vector<Argument>& arguments, const Configuration
     for (const Fixup& f : a.fixups) {
       check_unit(f.unit, configuration.shape(), who);
       if (f.count < 1 || f.count > 2 || f.word + f.count > unit_words(f.unit)) {
-        throw Error(fmt::format("{} writes {} words from word {} of {}", who, f.count, f.word,
-                                unit_text(f.unit)));
+        throw Error(
+            fmt::format("{} writes {} words from word {} of {}", who, f.count, f.word, unit_text(f.unit)));
       }
       if (f.divide == 0) throw Error(who + " is divided by zero");
       for (unsigned k = 0; k < f.count; ++k) {
@@ -526,10 +541,14 @@ void check_arguments(const std::vector<Argument>& arguments, const Configuration
 
 const char* role_name(Role role) {
   switch (role) {
-    case Role::pcu: return "pcu";
-    case Role::pmu: return "pmu";
-    case Role::load: return "load";
-    case Role::store: return "store";
+    case Role::pcu:
+      return "pcu";
+    case Role::pmu:
+      return "pmu";
+    case Role::load:
+      return "load";
+    case Role::store:
+      return "store";
   }
   return "?";
 }
@@ -579,8 +598,7 @@ Program Program::parse(const void* data, size_t size, const std::string& name) {
   }
   std::memcpy(&check, check_bytes.data(), sizeof check);
   if (check.size != file.size()) {
-    throw Error(
-        fmt::format("{}: has {} bytes, but was written with {}", name, file.size(), check.size));
+    throw Error(fmt::format("{}: has {} bytes, but was written with {}", name, file.size(), check.size));
   }
   std::vector<std::vector<uint8_t>> payload;
   for (size_t i = 0; i < kPayloads; ++i) {

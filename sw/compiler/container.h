@@ -10,8 +10,8 @@
 #include "compiler/error.h"
 #include "fabric/program.h"
 
-/// Compiled programs: what the builder makes, files carry, the runtime loads and rdu-objdump prints. The file format is
-/// on the page of this folder (README.md).
+/// Compiled programs: what the builder makes, files carry, the runtime loads and rdu-objdump prints. The file
+/// format is on the page of this folder (README.md).
 namespace rdu::compiler {
 
 /// e_machine of a program's ELF file: "RD". A number of our own, registered nowhere.
@@ -19,7 +19,8 @@ inline constexpr uint16_t kElfMachine = 0x5244;
 /// e_flags: version of the container format.
 inline constexpr uint32_t kContainerVersion = 1;
 
-/// What a unit of the tile is used as. An AGCU holds one load and one store generator, so it may appear twice.
+/// What a unit of the tile is used as. An AGCU holds one load and one store generator, so it may appear
+/// twice.
 enum class Role : uint8_t { pcu, pmu, load, store };
 const char* role_name(Role role);
 
@@ -103,13 +104,14 @@ struct ProgramParts {
   std::vector<TokenEntry> tokens;
 };
 
-/// A complete, checked program. There is no way to hold one that is not legal: whatever makes one (compile(), load(),
-/// parse()) throws Error instead.
+/// A complete, checked program. There is no way to hold one that is not legal: whatever makes one (compile(),
+/// load(), parse()) throws Error instead.
 class Program {
  public:
   /// Checks every part against the others; `where` starts the texts of errors.
   explicit Program(ProgramParts parts, const std::string& where = "program");
-  /// Reads a container file. Throws Error for a file that cannot be read, is no RDU program, is damaged or illegal.
+  /// Reads a container file. Throws Error for a file that cannot be read, is no RDU program, is damaged or
+  /// illegal.
   static Program load(const std::string& path);
   /// The same from memory; `name` starts the texts of errors.
   static Program parse(const void* data, size_t size, const std::string& name);
@@ -129,8 +131,8 @@ class Program {
   const std::vector<RouteEntry>& routes() const { return parts_.routes; }
   const std::vector<TokenEntry>& tokens() const { return parts_.tokens; }
 
-  /// What LAUNCH wants: every argument's words. Throws Error for an unknown or missing name, a value out of the
-  /// argument's range or not its multiple, and a result that does not fit its words.
+  /// What LAUNCH wants: every argument's words. Throws Error for an unknown or missing name, a value out of
+  /// the argument's range or not its multiple, and a result that does not fit its words.
   std::vector<rdu_argument_tuple> make_tuples(const std::map<std::string, uint64_t>& values) const;
 
  private:

@@ -45,7 +45,9 @@ std::string error_of(const std::function<void()>& act) {
   return "";
 }
 
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 std::string parse_error(const std::vector<uint8_t>& bytes) {
   return error_of([&] { Program::parse(bytes.data(), bytes.size(), "f.rdu"); });
@@ -59,8 +61,8 @@ TEST_CASE("unit ids have names and back") {
     CHECK(parse_unit_text(unit_text(id)) == id);
   }
   CHECK(unit_text(RDU_UNIT(RDU_UNIT_AGCU, 3, 1)) == "AGCU 3.E");
-  for (const char* bad : {"", "PCU", "PCU 1", "PCU 1.", "PCU .1", "PCU 01.1", "PCU 1.1 ", "PCU -1.1", "XYZ 1.1",
-                          "AGCU 1.X", "AGCU 1.0", "PCU 4096.0", "PCU 1.:", "PCU  1.1"}) {
+  for (const char* bad : {"", "PCU", "PCU 1", "PCU 1.", "PCU .1", "PCU 01.1", "PCU 1.1 ", "PCU -1.1",
+                          "XYZ 1.1", "AGCU 1.X", "AGCU 1.0", "PCU 4096.0", "PCU 1.:", "PCU  1.1"}) {
     CHECK(has(error_of([&] { parse_unit_text(bad); }), "does not name a unit"));
   }
 }
@@ -87,7 +89,8 @@ TEST_CASE("a configuration stream comes back and refuses nonsense") {
   for (size_t bit = 0; bit < stream.size() * 8; ++bit) {
     auto bad = stream;
     bad[bit / 8] ^= static_cast<uint8_t>(1u << bit % 8);
-    // The header has no checksum of its own: a changed shape that still holds the units is another valid stream.
+    // The header has no checksum of its own: a changed shape that still holds the units is another valid
+    // stream.
     const bool shape = bit / 8 >= 6 && bit / 8 < 12;
     if (!shape) CHECK_THROWS_AS(Configuration::parse(bad), Error);
   }
@@ -184,8 +187,8 @@ TEST_CASE("foreign and damaged files name themselves") {
   }
   // Inside a section, the text says which one.
   const std::string text(bytes.begin(), bytes.end());
-  for (const auto& [word, section] :
-       std::map<std::string, std::string>{{"how many", ".rdu.args"}, {"loads", ".rdu.units"}, {"blue", ".rdu.info"}}) {
+  for (const auto& [word, section] : std::map<std::string, std::string>{
+           {"how many", ".rdu.args"}, {"loads", ".rdu.units"}, {"blue", ".rdu.info"}}) {
     auto bad = bytes;
     bad[text.find(word)] ^= 1;
     CHECK(parse_error(bad) == "f.rdu: section " + section + " is damaged (checksum)");
