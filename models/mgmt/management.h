@@ -1,0 +1,81 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/systemc.h"
+#include "core/transfer.h"
+#include "mgmt/bus.h"
+#include "mgmt/clint.h"
+#include "mgmt/elf_image.h"
+#include "mgmt/hart.h"
+#include "mgmt/memory.h"
+#include "mgmt/params.h"
+#include "mgmt/plic.h"
+#include "mgmt/sysctl.h"
+#include "mgmt/uart.h"
+
+namespace rdu::mgmt {
+
+/// The management subsystem of a socket: harts, bus, CLINT, PLIC, UART, ROM, RAM, flash and SYSCTL, at the
+/// addresses of regs/address_map.hpp. Further blocks are attached to bus() and plic() by the platform.
+class Management : public sc_core::sc_module {
+ public:
+  /// `transmit` gets each byte that the UART sends (see UartConsole). Throws bad_input if a parameter makes
+  /// no sense (RAM size not a multiple of 4 KiB).
+  Management(const sc_core::sc_module_name& name, const MgmtParams& params, const SocketInfo& socket,
+             std::function<void(char)> transmit);
+  ~Management() override;
+
+  /// For further blocks: bus().attach(name, base, size, socket) until elaboration ends.
+  Bus& bus() { return bus_; }
+  /// For their interrupt lines: core::InterruptLine::connect(plic(), number).
+  Plic& plic() { return plic_; }
+  /// The top-level network's target at regs::map::RAM.
+  Ram& ram() { return ram_; }
+  Uart& uart() { return uart_; }
+  Sysctl& sysctl() { return sysctl_; }
+  Hart& hart(unsigned index = 0) { return *harts_.at(index); }
+  unsigned harts() const { return static_cast<unsigned>(harts_.size()); }
+
+  /// The boot ROM: an ELF (its PT_LOAD segments must lie in the ROM; RISC-V, 64 bit) or raw bytes. The harts
+  /// start at the ROM's first byte. Throws bad_input. Before the simulation starts.
+  void load_rom(const std::string& path);
+  /// The flash: the file's bytes as they are, at most regs::map::FLASH.size. If it is an ELF, its symbols
+  /// name addresses in messages. Throws bad_input. Before the simulation starts.
+  void load_flash(const std::string& path);
+
+  /// Of one hart since the start.
+  HartStatistics hart_statistics(unsigned hart = 0) const { return harts_.at(hart)->statistics(); }
+
+  /// Resets every block and restarts the harts at the ROM; the contents of RAM stay. Takes effect at once; a
+  /// hart that runs ahead of the kernel drops the access that it waits to make.
+  void reset(ResetReason reason);
+
+  /// All register files, with their bases, for tools and for tests that walk every register.
+  struct Block {
+    std::string name;
+    uint64_t base;
+    core::RegisterFile* registers;
+  };
+  std::vector<Block> blocks();
+
+ private:
+  std::string child(const char* name) const { return std::string(this->name()) + "." + name; }
+
+  MgmtParams params_;
+  Bus bus_;
+  Clint clint_;
+  Plic plic_;
+  Uart uart_;
+  Sysctl sysctl_;
+  Memory rom_;
+  Memory flash_;
+  Ram ram_;
+  SymbolTable symbols_;
+  std::vector<std::unique_ptr<Hart>> harts_;
+};
+
+}  // namespace rdu::mgmt

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "core/register_port.h"
+#include "core/trace.h"
+#include "regs/sysctl.hpp"
+
+namespace rdu::mgmt {
+
+enum class ResetReason : uint8_t { power_on = 0, software = 1, host = 2 };
+
+/// Identity, boot progress, the hart's reset and the firmware's instrumentation port.
+class Sysctl {
+ public:
+  /// What the read-only registers say.
+  struct Values {
+    uint32_t socket = 0;
+    uint32_t ram_size = 0;    ///< bytes
+    uint32_t flash_size = 0;  ///< bytes of the flash image
+    uint32_t core_clock = 0;  ///< Hz
+    uint32_t tiles = 0;
+    uint32_t rows = 0;
+    uint32_t columns = 0;
+  };
+
+  /// Construct inside a module's constructor (it has a TLM socket).
+  Sysctl(const std::string& name, const Values& values);
+
+  /// Called for a write of 1 to RESET.HART.
+  void on_hart_reset(std::function<void()> hook) { hart_reset_ = std::move(hook); }
+  /// Called for each write of TRACE_TAG.
+  void on_trace_tag(std::function<void(core::CommandTag)> hook) { trace_tag_ = std::move(hook); }
+
+  void set_flash_size(uint32_t bytes);
+  /// The last stage that ROM or firmware wrote.
+  unsigned boot_stage() const {
+    return static_cast<unsigned>(regs_.BOOT_STAGE.get(regs::sysctl::BOOT_STAGE::STAGE));
+  }
+  unsigned boot_error() const {
+    return static_cast<unsigned>(regs_.BOOT_STAGE.get(regs::sysctl::BOOT_STAGE::ERROR));
+  }
+
+  tlm_utils::simple_target_socket<core::RegisterPort>& socket() { return port_.socket; }
+  core::RegisterFile& registers() { return regs_; }
+  void reset(ResetReason reason);
+  /// Only the hart restarts: everything but RESET_REASON and BOOT_STAGE stays.
+  void hart_restarted(ResetReason reason);
+
+ private:
+  void publish();
+
+  Values values_;
+  regs::sysctl::Registers regs_;
+  core::RegisterPort port_;
+  std::function<void()> hart_reset_;
+  std::function<void(core::CommandTag)> trace_tag_;
+};
+
+}  // namespace rdu::mgmt
