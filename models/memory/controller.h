@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/register_port.h"
+#include "core/systemc.h"
+#include "core/transfer.h"
+#include "memory/backing_store.h"
+#include "memory/channel_timing.h"
+#include "memory/params.h"
+#include "regs/memctl.hpp"
+
+namespace rdu::memory {
+
+/// A memory controller, for HBM and DDR, at transaction level: it spreads a transfer over the channels by
+/// interleave and answers when the last channel has. The firmware trains it through its registers before it
+/// answers at all (memctl.regs.yaml). README.md has the formulas.
+class MemoryController : public sc_core::sc_module, public core::TransferTarget {
+ public:
+  /// Throws bad_input for parameters that make no memory (no channel, no bandwidth, an interleave that does
+  /// not divide the capacity), and what BackingStore throws.
+  MemoryController(const sc_core::sc_module_name& name, const ControllerParams& params,
+                   BackingStore::Kind kind = BackingStore::Kind::anonymous);
+
+  core::RegisterPort registers;  ///< its socket goes to the management core's bus
+  core::InterruptLine interrupt;
+
+  /// Before training: access_denied, and a guest fault (the first since reset or training). An access that
+  /// does not lie wholly inside the memory: decode_error.
+  void access(core::Transfer& t, uint64_t offset, core::Time arrive) override;
+  /// Works before training too: it is a debugger's and loader's back door.
+  bool debug(uint64_t offset, uint8_t* data, uint64_t length, bool write) override;
+
+  /// A chip's reset: untrained, counters and registers at their reset values. Memory keeps its content, as
+  /// DRAM may; power_cycle() also zeroes it.
+  void reset();
+  void power_cycle();
+
+  /// What reached the channels since reset or CONTROL.CLEAR.
+  struct Counters {
+    uint64_t bytes_read = 0;
+    uint64_t bytes_written = 0;
+    uint64_t reads = 0;
+    uint64_t writes = 0;
+  };
+  const Counters& counters() const { return counters_; }
+  bool trained() const;
+  BackingStore& store() { return store_; }
+  const ControllerParams& params() const { return params_; }
+
+ private:
+  struct Channel {
+    ChannelTiming timing;
+    core::TrackId track;
+  };
+
+  void control_written();
+  void publish();
+  void training_ended();
+  void update_interrupt();
+
+  ControllerParams params_;
+  regs::memctl::Registers regs_;
+  BackingStore store_;
+  std::vector<Channel> channels_;
+  Counters counters_;
+  sc_core::sc_event training_end_;
+  bool trained_ = false;
+  bool refusal_reported_ = false;
+};
+
+}  // namespace rdu::memory

@@ -1,0 +1,116 @@
+#pragma once
+
+#include <cstdint>
+
+#include "core/parameter.h"
+#include "core/time.h"
+
+namespace rdu::memory {
+
+inline constexpr uint64_t kGiB = uint64_t{1} << 30;
+
+/// What a memory controller computes with, whatever the kind of memory.
+struct ControllerParams {
+  unsigned channels = 1;
+  uint64_t capacity = 0;         ///< bytes
+  uint64_t bandwidth = 0;        ///< bytes per second, all channels together
+  uint64_t interleave = 256;     ///< bytes that stay in one channel
+  core::Time latency = 0;        ///< ps, from a request's arrival to its first byte, nothing queued
+  core::Time training_time = 0;  ///< ps
+  bool training_fails = false;   ///< training ends with STATUS.FAILED: lets firmware meet it
+};
+
+struct HbmParams {
+  uint64_t stacks = 4;
+  uint64_t capacity = 64 * kGiB;
+  uint64_t stack_bandwidth = 400'000'000'000;
+  uint64_t interleave = 256;
+  core::Time latency = 120 * core::kNanosecond;
+  core::Time training_time = 50 * core::kMicrosecond;
+  bool training_fails = false;
+
+  template <class Visitor>
+  void describe(Visitor& v) {
+    using core::Unit;
+    v(stacks, {"stacks", Unit::count, "HBM stacks; each is one channel of this model",
+               "facts/sn40l.md: paper, HBM x 4", 1, 16});
+    v(capacity, {"capacity", Unit::bytes, "HBM of the socket, all stacks", "facts/sn40l.md: paper, 64 GiB",
+                 4096, 64 * kGiB});
+    v(stack_bandwidth, {"stack_bandwidth", Unit::bandwidth, "peak of one stack",
+                        "facts/sn40l.md: talk, 25.6 TB/s over 16 sockets of 4 stacks; 450 GB/s and 500 GB/s "
+                        "give the paper's 1.8 and 2.0 TB/s",
+                        1'000'000, 10'000'000'000'000});
+    v(interleave, {"interleave", Unit::bytes, "consecutive bytes in one stack", "ours", 32, 1 << 20});
+    v(latency, {"latency", Unit::time, "from a request's arrival at the controller to its first byte, idle",
+                "ours; Shuhai (FCCM'20) measures 107 to 138 ns on an HBM2 FPGA", 1, core::kMillisecond});
+    v(training_time, {"training_time", Unit::time, "from CONTROL.TRAIN to STATUS.TRAINED",
+                      "ours, far shorter than a real part's", 1, 1000 * core::kMillisecond});
+    v(training_fails,
+      {"training_fails", Unit::flag, "training ends with STATUS.FAILED, to test firmware", "ours"});
+  }
+  ControllerParams controller() const {
+    return {static_cast<unsigned>(stacks),
+            capacity,
+            stacks * stack_bandwidth,
+            interleave,
+            latency,
+            training_time,
+            training_fails};
+  }
+};
+
+struct DdrParams {
+  uint64_t channels = 6;
+  uint64_t capacity = 1536 * kGiB;
+  uint64_t bandwidth = 200'000'000'000;
+  uint64_t interleave = 256;
+  core::Time latency = 95 * core::kNanosecond;
+  core::Time training_time = 100 * core::kMicrosecond;
+  bool training_fails = false;
+
+  template <class Visitor>
+  void describe(Visitor& v) {
+    using core::Unit;
+    v(channels, {"channels", Unit::count, "DDR channels", "facts/sn40l.md: second-hand, 6", 1, 64});
+    v(capacity, {"capacity", Unit::bytes, "DDR of the socket, all channels",
+                 "facts/sn40l.md: paper, up to 1.5 TiB", 4096, 2048 * kGiB});
+    v(bandwidth, {"bandwidth", Unit::bandwidth, "peak of all channels together",
+                  "facts/sn40l.md: paper, 200 GB/s; the talk says 100 GB/s", 1'000'000, 10'000'000'000'000});
+    v(interleave, {"interleave", Unit::bytes, "consecutive bytes in one channel", "ours", 32, 1 << 20});
+    v(latency, {"latency", Unit::time, "from a request's arrival at the controller to its first byte, idle",
+                "ours; Shuhai (FCCM'20) measures 73 to 107 ns on a DDR4 FPGA card", 1, core::kMillisecond});
+    v(training_time, {"training_time", Unit::time, "from CONTROL.TRAIN to STATUS.TRAINED",
+                      "ours, far shorter than a real part's", 1, 1000 * core::kMillisecond});
+    v(training_fails,
+      {"training_fails", Unit::flag, "training ends with STATUS.FAILED, to test firmware", "ours"});
+  }
+  ControllerParams controller() const {
+    return {static_cast<unsigned>(channels),
+            capacity,
+            bandwidth,
+            interleave,
+            latency,
+            training_time,
+            training_fails};
+  }
+};
+
+struct CopyEngineParams {
+  uint64_t chunk = 1024;
+  uint64_t outstanding = 64;
+  uint64_t channel_bandwidth = 125'000'000'000;
+
+  template <class Visitor>
+  void describe(Visitor& v) {
+    using core::Unit;
+    v(chunk, {"chunk", Unit::bytes, "most bytes of one request; a power of two", "ours", 64, 65536});
+    v(outstanding, {"outstanding", Unit::count, "chunks that a channel has under way",
+                    "ours: covers the round trip DDR to HBM at channel_bandwidth", 1, 1024});
+    v(channel_bandwidth,
+      {"channel_bandwidth", Unit::bandwidth, "data path of one channel",
+       "facts/sn40l.md: DDR to HBM sustains about 125 GB/s a socket (paper, 1 TB/s a node of 8)", 1'000'000,
+       10'000'000'000'000});
+  }
+};
+
+}  // namespace rdu::memory
