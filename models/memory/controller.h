@@ -46,7 +46,7 @@ class MemoryController : public sc_core::sc_module, public core::TransferTarget 
     uint64_t writes = 0;
   };
   const Counters& counters() const { return counters_; }
-  bool trained() const;
+  bool trained() const { return trained_; }
   BackingStore& store() { return store_; }
   const ControllerParams& params() const { return params_; }
 

@@ -40,11 +40,13 @@ class CopyEngine : public sc_core::sc_module {
  private:
   class Channel;
 
+  void channels_ended();
   void update_interrupt();
 
   CopyEngineParams params_;
   core::TransferPort& port_;
   core::AddressTranslator& translator_;
+  uint32_t first_initiator_;
   regs::copy_engine::Registers regs_;
   std::array<std::unique_ptr<Channel>, kChannels> channels_;
 };
