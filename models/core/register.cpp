@@ -88,7 +88,9 @@ bool RegisterFile::access(bool write, uint64_t offset, unsigned length, uint8_t*
   if (write) {
     std::memcpy(&value, data, length);
     value <<= shift;
-    // The other half keeps its value: bits that act when written as one are written as zero there.
+    // The other half keeps its value, refreshed if hardware changes it; bits that act when written as one are
+    // written as zero there.
+    if (length != reg->bytes()) reg->peek();
     const uint64_t others = reg->value() & ~(reg->desc().w1c | reg->desc().w1s);
     value = (value & mask) | (others & ~mask);
     reg->write(value);
