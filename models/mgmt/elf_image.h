@@ -50,8 +50,6 @@ class ElfImage {
   const SymbolTable& symbols() const { return symbols_; }
 
  private:
-  void parse(const std::string& name, const std::vector<uint8_t>& bytes);
-
   uint64_t entry_ = 0;
   std::vector<Segment> segments_;
   SymbolTable symbols_;

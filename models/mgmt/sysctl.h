@@ -35,12 +35,8 @@ class Sysctl {
 
   void set_flash_size(uint32_t bytes);
   /// The last stage that ROM or firmware wrote.
-  unsigned boot_stage() const {
-    return static_cast<unsigned>(regs_.BOOT_STAGE.get(regs::sysctl::BOOT_STAGE::STAGE));
-  }
-  unsigned boot_error() const {
-    return static_cast<unsigned>(regs_.BOOT_STAGE.get(regs::sysctl::BOOT_STAGE::ERROR));
-  }
+  unsigned boot_stage() const;
+  unsigned boot_error() const;
 
   tlm_utils::simple_target_socket<core::RegisterPort>& socket() { return port_.socket; }
   core::RegisterFile& registers() { return regs_; }
