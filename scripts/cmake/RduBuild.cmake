@@ -94,6 +94,12 @@ foreach(_file ${RDU_REGISTER_FILES})
     COMMENT "Generating registers of ${_block}")
   list(APPEND _generated ${RDU_GENERATED_DIR}/regs/${_block}.hpp)
 endforeach()
+add_custom_command(
+  OUTPUT ${RDU_GENERATED_DIR}/regs/all.hpp
+  COMMAND ${RDU_PYTHON} ${_regen} --out ${RDU_GENERATED_DIR} --index ${RDU_REGISTER_FILES}
+  DEPENDS ${_regen} ${RDU_REGISTER_FILES}
+  COMMENT "Generating the index of registers")
+list(APPEND _generated ${RDU_GENERATED_DIR}/regs/all.hpp)
 add_custom_target(rdu_regs_files DEPENDS ${_generated})
 add_library(rdu_regs INTERFACE)
 add_dependencies(rdu_regs rdu_regs_files)

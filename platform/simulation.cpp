@@ -1,0 +1,59 @@
+#include "platform/simulation.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/systemc.h"
+
+namespace rdu::platform {
+
+using pcie::vfio_user::Request;
+
+/// One slice; true if something is still left to happen.
+bool Simulation::simulate_slice(core::Time until) {
+  const core::Time span = std::min(params_.slice, until - core::now());
+  sc_core::sc_start(core::to_sc(span), sc_core::SC_EXIT_ON_STARVATION);
+  return sc_core::sc_pending_activity();
+}
+
+Simulation::End Simulation::run(const Limits& limits) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  auto* server = endpoint_.server();
+  bool host_has_come = false;
+  core::Time busy_since = core::now();
+  sc_core::sc_start(sc_core::SC_ZERO_TIME);
+  while (!stop_) {
+    const bool is_busy = sc_core::sc_pending_activity() && simulate_slice(limits.run_for);
+    if (core::now() >= limits.run_for) return End::time_over;
+    if (!server) {
+      if (is_busy) continue;
+      return End::settled;
+    }
+    if (is_busy && core::now() - busy_since < params_.settle_limit) continue;
+    busy_since = core::now();
+    if (!endpoint_.idle()) continue;
+    if (auto request = server->next()) {
+      host_has_come = true;
+      const bool is_farewell = request->kind() == Request::Kind::kDisconnect;
+      endpoint_.submit(std::move(*request));
+      if (is_farewell && limits.once) {
+        while (simulate_slice(limits.run_for) && !stop_ && core::now() - busy_since < params_.settle_limit)
+          continue;
+        return End::host_left;
+      }
+      continue;
+    }
+    if (is_busy) continue;
+    if (!host_has_come && limits.host_timeout > 0 &&
+        std::chrono::duration<double>(Clock::now() - start).count() > limits.host_timeout) {
+      return End::no_host;
+    }
+    constexpr std::chrono::milliseconds kLook{
+        100};  // stop() may come from a signal handler, which cannot wake us
+    server->wait(kLook);
+  }
+  return End::stopped;
+}
+
+}  // namespace rdu::platform

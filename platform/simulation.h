@@ -1,0 +1,69 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "core/parameter.h"
+#include "core/time.h"
+#include "pcie/endpoint.h"
+
+namespace rdu::platform {
+
+struct CouplingParams {
+  uint64_t settle_limit = 1'000'000'000;  ///< ps
+  uint64_t slice = 20'000'000;            ///< ps
+
+  template <class Visitor>
+  void describe(Visitor& v) {
+    using core::Parameter;
+    using core::Unit;
+    v(settle_limit,
+      Parameter{"settle_limit", Unit::time,
+                "Longest simulated time that a waiting host access is put off while the device is busy",
+                "ours", 1'000'000});
+    v(slice,
+      Parameter{"slice", Unit::time, "Simulated time between looks at the host side; changes no result",
+                "ours", 1'000'000});
+  }
+};
+
+/// Couples simulated time to the host. The rule: a host access takes effect when the device has settled, that
+/// is when nothing is left to happen by itself, or after settle_limit of simulated time if it never settles
+/// (firmware that polls). While the device has settled and no host access waits, simulated time stands still
+/// and the process sleeps.
+///
+/// So results do not depend on how fast host and simulator run, as long as the device settles between the
+/// host's accesses: the same sequence of host accesses gives the same simulated times and the same trace
+/// hash.
+class Simulation {
+ public:
+  Simulation(pcie::Endpoint& endpoint, const CouplingParams& params) : endpoint_(endpoint), params_(params) {}
+
+  enum class End {
+    stopped,    ///< stop() was called
+    host_left,  ///< `once`: the first host has gone
+    no_host,    ///< none came within `host_timeout`
+    time_over,  ///< `run_for` is over
+    settled,    ///< without a host boundary: nothing is left to happen
+  };
+  struct Limits {
+    bool once = false;
+    double host_timeout = 0;  ///< seconds of host time until the first host must have come; 0: no limit
+    core::Time run_for = core::kNever;  ///< simulated time
+  };
+
+  /// Runs until one of these. Elaborates at the first call. Throws what models throw.
+  End run(const Limits& limits);
+
+  /// From a signal handler or another thread.
+  void stop() { stop_ = true; }
+
+ private:
+  bool simulate_slice(core::Time until);
+
+  pcie::Endpoint& endpoint_;
+  CouplingParams params_;
+  std::atomic<bool> stop_{false};
+};
+
+}  // namespace rdu::platform

@@ -1,0 +1,118 @@
+#include "platform/socket.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "mgmt/elf_image.h"
+#include "regs/address_map.hpp"
+
+namespace rdu::platform {
+namespace {
+
+namespace map = regs::map;
+
+/// Initiator ids on the top-level network: the smaller wins at equal times. The management core goes first,
+/// so that a stream of data never starves it.
+enum Initiator : uint32_t {
+  kHbmBridge = 0,
+  kDdrBridge = 1,
+  kHostBridge = 2,
+  kCopyEngine = 16,
+  kTile0 = 0x1000
+};
+constexpr uint32_t kTileInitiators = 0x1000;
+
+constexpr const map::Entry* kSequencers[] = {&map::SEQUENCER0, &map::SEQUENCER1, &map::SEQUENCER2,
+                                             &map::SEQUENCER3};
+constexpr unsigned kSequencerInterrupts[] = {map::IRQ_SEQUENCER0, map::IRQ_SEQUENCER1, map::IRQ_SEQUENCER2,
+                                             map::IRQ_SEQUENCER3};
+
+mgmt::SocketInfo info(const SocketParams& p, unsigned index) {
+  mgmt::SocketInfo i;
+  i.socket = index;
+  i.tiles = static_cast<unsigned>(p.tiles);
+  i.rows = static_cast<unsigned>(p.tile.rows);
+  i.columns = static_cast<unsigned>(p.tile.columns);
+  return i;
+}
+
+}  // namespace
+
+Socket::Socket(const sc_core::sc_module_name& module_name, const SocketParams& params, unsigned index,
+               const std::string& host_socket, std::function<void(const std::string& line)> console)
+    : sc_module(module_name),
+      params_(params),
+      console_("fw", std::move(console)),
+      management_("mgmt", params.mgmt, info(params, index), [this](char c) { console_.put(c); }),
+      tln_("tln", params.tln),
+      hbm_("hbm", params.hbm.controller()),
+      ddr_("ddr", params.ddr.controller()),
+      slb_(std::string(name()) + ".slb"),
+      copy_engine_("copy_engine", params.copy_engine, tln_, slb_, kCopyEngine),
+      endpoint_("pcie", params.pcie, host_socket,
+                [this] {
+                  const auto& sysctl = management_.sysctl();
+                  return sysctl.boot_stage() | sysctl.boot_error() << 16;
+                }),
+      hbm_bridge_("hbm_bridge", tln_, map::HBM.base, kHbmBridge),
+      ddr_bridge_("ddr_bridge", tln_, map::DDR.base, kDdrBridge),
+      host_bridge_("host_bridge", tln_, map::HOST.base, kHostBridge) {
+  core::set_guest_fault_sink([this](const core::GuestFault& fault) { log_guest_fault(fault); });
+  for (unsigned t = 0; t < params.tiles; ++t) {
+    tiles_.push_back(std::make_unique<fabric::Tile>(fmt::format("tile{}", t).c_str(), params.tile, tln_, slb_,
+                                                    kTile0 + t * kTileInitiators));
+  }
+  attach_blocks();
+  attach_memory();
+}
+
+Socket::~Socket() {
+  core::set_guest_fault_sink({});
+}
+
+void Socket::attach_blocks() {
+  const auto attach = [this](const map::Entry& entry, mgmt::Bus::TargetSocket& target) {
+    management_.bus().attach(entry.name, entry.base, entry.size, target);
+  };
+  attach(map::HOSTCTL, endpoint_.host_interface().firmware().socket);
+  attach(map::COPY_ENGINE, copy_engine_.registers.socket);
+  attach(map::SLB, slb_.registers.socket);
+  attach(map::HBM_CTL, hbm_.registers.socket);
+  attach(map::DDR_CTL, ddr_.registers.socket);
+  auto& plic = management_.plic();
+  endpoint_.host_interface().interrupt().connect(plic, map::IRQ_HOSTCTL);
+  copy_engine_.interrupt.connect(plic, map::IRQ_COPY_ENGINE);
+  hbm_.interrupt.connect(plic, map::IRQ_HBM_CTL);
+  ddr_.interrupt.connect(plic, map::IRQ_DDR_CTL);
+  for (unsigned t = 0; t < tiles_.size(); ++t) {
+    attach(*kSequencers[t], tiles_[t]->registers().socket);
+    tiles_[t]->interrupt.connect(plic, kSequencerInterrupts[t]);
+  }
+}
+
+void Socket::attach_memory() {
+  tln_.attach(map::HBM.base, params_.hbm.capacity, hbm_, "hbm", params_.tln.hbm);
+  tln_.attach(map::DDR.base, params_.ddr.capacity, ddr_, "ddr", params_.tln.ddr);
+  tln_.attach(map::HOST.base, map::HOST.size, endpoint_, "host", params_.tln.host);
+  tln_.attach(map::RAM.base, management_.ram().size(), management_.ram(), "ram", params_.tln.ram);
+  auto& bus = management_.bus();
+  bus.attach(map::HBM.name, map::HBM.base, map::HBM.size, hbm_bridge_.socket);
+  bus.attach(map::DDR.name, map::DDR.base, map::DDR.size, ddr_bridge_.socket);
+  bus.attach(map::HOST.name, map::HOST.base, map::HOST.size, host_bridge_.socket);
+}
+
+void Socket::load_rom(const std::string& file) {
+  management_.load_rom(file);
+}
+
+void Socket::load_firmware(const std::string& file) {
+  const mgmt::ElfImage check(file);  // the ROM checks again, as on silicon; here a user gets the file's name
+  management_.load_flash(file);
+}
+
+void Socket::log_guest_fault(const core::GuestFault& fault) {
+  ++guest_faults_;
+  fmt::print(stderr, "guest fault: {} at {}: {}\n", fault.unit, core::format_time(fault.time), fault.text);
+}
+
+}  // namespace rdu::platform

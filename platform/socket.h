@@ -1,0 +1,74 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/systemc.h"
+#include "fabric/tile.h"
+#include "memory/controller.h"
+#include "memory/copy_engine.h"
+#include "memory/slb.h"
+#include "mgmt/management.h"
+#include "mgmt/uart_console.h"
+#include "noc/tln.h"
+#include "noc/tln_bridge.h"
+#include "pcie/endpoint.h"
+#include "platform/platform_params.h"
+
+namespace rdu::platform {
+
+/// One RDU socket: what is wired to what. platform/address_map.yaml says where each block lies and which
+/// interrupt is whose; nothing else is decided here.
+class Socket : public sc_core::sc_module {
+ public:
+  /// `host_socket`: path of the UNIX socket for hosts, empty for none. `console` gets each line of the
+  /// firmware's UART. Throws bad_input if parameters do not fit each other.
+  Socket(const sc_core::sc_module_name& name, const SocketParams& params, unsigned index,
+         const std::string& host_socket, std::function<void(const std::string& line)> console);
+  ~Socket() override;
+
+  /// Both check that the file is a RISC-V ELF for this core; throw bad_input.
+  void load_rom(const std::string& file);
+  void load_firmware(const std::string& file);
+
+  /// Prints a last line of the UART that has not ended.
+  void flush_console() { console_.flush(); }
+
+  const SocketParams& params() const { return params_; }
+  mgmt::Management& management() { return management_; }
+  const mgmt::Management& management() const { return management_; }
+  pcie::Endpoint& endpoint() { return endpoint_; }
+  const pcie::Endpoint& endpoint() const { return endpoint_; }
+  const memory::MemoryController& hbm() const { return hbm_; }
+  const memory::MemoryController& ddr() const { return ddr_; }
+  noc::Tln& tln() { return tln_; }
+  unsigned tiles() const { return static_cast<unsigned>(tiles_.size()); }
+  const fabric::Tile& tile(unsigned i) const { return *tiles_.at(i); }
+  /// Guest faults logged since the start.
+  uint64_t guest_faults() const { return guest_faults_; }
+
+ private:
+  void attach_blocks();
+  void attach_memory();
+  void log_guest_fault(const core::GuestFault& fault);
+
+  SocketParams params_;
+  mgmt::UartConsole console_;
+  mgmt::Management management_;
+  noc::Tln tln_;
+  memory::MemoryController hbm_;
+  memory::MemoryController ddr_;
+  memory::Slb slb_;
+  memory::CopyEngine copy_engine_;
+  pcie::Endpoint endpoint_;
+  noc::TlnBridge hbm_bridge_;
+  noc::TlnBridge ddr_bridge_;
+  noc::TlnBridge host_bridge_;
+  std::vector<std::unique_ptr<fabric::Tile>> tiles_;
+  uint64_t guest_faults_ = 0;
+};
+
+}  // namespace rdu::platform
