@@ -95,7 +95,7 @@ foreach(_file ${RDU_REGISTER_FILES})
   list(APPEND _generated ${RDU_GENERATED_DIR}/regs/${_block}.hpp)
 endforeach()
 add_custom_command(
-  OUTPUT ${RDU_GENERATED_DIR}/regs/all.hpp
+  OUTPUT ${RDU_GENERATED_DIR}/regs/all.hpp ${RDU_GENERATED_DIR}/rtl/all.svh
   COMMAND ${RDU_PYTHON} ${_regen} --out ${RDU_GENERATED_DIR} --index ${RDU_REGISTER_FILES}
   DEPENDS ${_regen} ${RDU_REGISTER_FILES}
   COMMENT "Generating the index of registers")

@@ -1,0 +1,10 @@
+// Reads every generated file of constants, and holds a few against the values that their descriptions give.
+`include "all.svh"
+
+module constants_check;
+  if (PCU_STAGE_OFFSET != 32'h20) $error("PCU.STAGE");
+  if (PCU_MODE_MODE_MATRIX != 2'd2) $error("PCU.MODE.MATRIX");
+  if (SWITCH_ROUTE_COUNT != 152) $error("SWITCH.ROUTE");
+  if (HOSTIF_MAGIC_RESET != 32'h31554452) $error("HOSTIF.MAGIC");
+  if (PMU_READ_COUNTER_STRIDE != 8) $error("PMU.READ_COUNTER");
+endmodule
