@@ -93,13 +93,13 @@ void check_unit(uint32_t id, const Shape& shape, const std::string& where) {
 unsigned unit_words(uint32_t id) {
   switch (RDU_UNIT_KIND(id)) {
     case RDU_UNIT_PCU:
-      return RDU_PCU_SIZE / 4;
+      return RDU_PCU_BLOCK_SIZE / 4;
     case RDU_UNIT_PMU:
-      return RDU_PMU_SIZE / 4;
+      return RDU_PMU_BLOCK_SIZE / 4;
     case RDU_UNIT_SWITCH:
-      return RDU_SWITCH_SIZE / 4;
+      return RDU_SWITCH_BLOCK_SIZE / 4;
     case RDU_UNIT_AGCU:
-      return RDU_AGCU_SIZE / 4;
+      return RDU_AGCU_BLOCK_SIZE / 4;
   }
   return 0;
 }

@@ -266,7 +266,7 @@ def cpp(block, source):
 def c_header(block, source):
     guard = f"RDU_REGS_{block.name.upper()}_H"
     out = [f"/* {HEADER.format(source)} */", f"#ifndef {guard}", f"#define {guard}", "",
-           f"/* {block.title} */", f"#define RDU_{block.name.upper()}_SIZE {block.size:#x}u"]
+           f"/* {block.title} */", f"#define RDU_{block.name.upper()}_BLOCK_SIZE {block.size:#x}u"]
 
     def fields(register, prefix):
         for f in register.fields:
