@@ -1,0 +1,17 @@
+#ifndef RDU_FW_ADMIN_H
+#define RDU_FW_ADMIN_H
+
+#include <stdbool.h>
+
+#include "mgmt/queue.h"
+
+/* Commands of the admin queue, one at a time. */
+
+void admin_init(void);
+/* Begins the admin queue's next command. It completes at once, or after its transfers to host memory, or (DELETE_QUEUE) when
+ * the queue's running command has ended. */
+void admin_begin(struct queue *queue, const struct rdu_sqe *sqe);
+/* Goes on with a command that waits for something else than a transfer; false when there is nothing to do. */
+bool admin_service(void);
+
+#endif

@@ -1,0 +1,203 @@
+#include "mgmt/command.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+
+#include "hal/clint.h"
+#include "mgmt/admin.h"
+#include "mgmt/chip.h"
+#include "mgmt/copy_engine.h"
+#include "mgmt/dma.h"
+#include "mgmt/host.h"
+#include "mgmt/log.h"
+#include "mgmt/panic.h"
+#include "mgmt/ring.h"
+#include "mgmt/sequencer.h"
+#include "rdu_abi.h"
+#include "regs/sequencer.h"
+
+_Static_assert(CHIP_MAX_TILES == ENGINE_COUNT - ENGINE_SEQUENCER0, "an engine a tile");
+
+/* What a command waits for: one of equal engines. */
+enum wanted { WANTS_NOTHING, WANTS_COPY, WANTS_TILE /* + tile */ };
+
+static struct queue *users[ENGINE_COUNT]; /* whose command runs there, NULL: free */
+static uint32_t next_ticket;
+static uint32_t first_queue; /* where the next round begins */
+
+void command_init(void) {
+  for (uint32_t n = 0; n < ENGINE_COUNT; ++n) users[n] = NULL;
+  dma_init();
+  queue_init();
+  admin_init();
+}
+
+/* --- engines --- */
+
+static int free_engine(uint32_t wanted) {
+  const uint32_t first = wanted == WANTS_COPY ? ENGINE_COPY1 : ENGINE_SEQUENCER0 + (wanted - WANTS_TILE);
+  const uint32_t last = wanted == WANTS_COPY ? ENGINE_COPY3 : first;
+  for (uint32_t n = first; n <= last; ++n)
+    if (!users[n]) return (int)n;
+  return -1;
+}
+
+/* Did another queue ask for the same before this one? */
+static bool others_first(const struct queue *queue, uint32_t wanted) {
+  for (uint32_t n = 0; n < QUEUE_COUNT; ++n) {
+    const struct queue *const other = &queues[n];
+    if (other == queue || !other->exists || other->waiting_for != wanted) continue;
+    if (queue->waiting_for != wanted || (int32_t)(other->ticket - queue->ticket) < 0) return true;
+  }
+  return false;
+}
+
+/* An engine for the queue's next command, or -1: then it waits its turn. */
+static int take_engine(struct queue *queue, uint32_t wanted) {
+  const int engine = free_engine(wanted);
+  if (engine >= 0 && !others_first(queue, wanted)) {
+    queue->waiting_for = WANTS_NOTHING;
+    users[engine] = queue;
+    return engine;
+  }
+  if (queue->waiting_for != wanted) {
+    queue->waiting_for = wanted;
+    queue->ticket = next_ticket++;
+  }
+  return -1;
+}
+
+static void abort_engine(uint32_t engine) {
+  if (engine < ENGINE_SEQUENCER0)
+    copy_engine_abort(engine - ENGINE_COPY1 + 1);
+  else
+    sequencer_abort(engine - ENGINE_SEQUENCER0);
+}
+
+void command_abort(const struct queue *queue) {
+  for (uint32_t n = 0; n < ENGINE_COUNT; ++n)
+    if (users[n] == queue) abort_engine(n);
+}
+
+void command_abort_all(void) {
+  for (uint32_t n = 0; n < ENGINE_COUNT; ++n)
+    if (users[n]) abort_engine(n);
+  dma_abort();
+}
+
+bool command_idle(void) {
+  for (uint32_t n = 0; n < ENGINE_COUNT; ++n)
+    if (users[n]) return false;
+  return dma_idle();
+}
+
+void command_finished(uint32_t engine, const struct engine_result *result) {
+  struct queue *const queue = users[engine];
+  if (!queue) panic("an engine ended a command that it was not given");
+  users[engine] = NULL;
+  host_trace(queue_tag(queue->id, queue->begun - 1));
+  if (result->status != RDU_STATUS_OK)
+    log_debug("queue %" PRIu32 ": command %" PRIu32 " ended with status 0x%" PRIx32 ", 0x%" PRIx64, queue->id,
+              queue->begun - 1, result->status, result->value);
+  queue_complete(queue, result);
+  host_trace(0);
+}
+
+/* --- commands of a context's queues --- */
+
+/* What is wrong with a command, or RDU_STATUS_OK. */
+static uint32_t check(const struct queue *queue, const struct rdu_sqe *sqe) {
+  switch (sqe->opcode) {
+    case RDU_CMD_NOP:
+    case RDU_CMD_COPY:
+    case RDU_CMD_LOAD_PROGRAM:
+    case RDU_CMD_LAUNCH: break;
+    default: return RDU_STATUS_BAD_OPCODE;
+  }
+  if (sqe->context != queue->shape.context) return RDU_STATUS_BAD_CONTEXT;
+  if (sqe->opcode == RDU_CMD_LOAD_PROGRAM || sqe->opcode == RDU_CMD_LAUNCH) {
+    if (sqe->arg[2] >= chip.tiles || sqe->arg[1] > UINT32_MAX) return RDU_STATUS_BAD_ARGUMENT;
+    if (sqe->opcode == RDU_CMD_LOAD_PROGRAM && sqe->arg[1] == 0) return RDU_STATUS_BAD_ARGUMENT;
+  }
+  return RDU_STATUS_OK;
+}
+
+static uint32_t wanted_by(const struct rdu_sqe *sqe) {
+  switch (sqe->opcode) {
+    case RDU_CMD_COPY: return WANTS_COPY;
+    case RDU_CMD_LOAD_PROGRAM:
+    case RDU_CMD_LAUNCH: return WANTS_TILE + (uint32_t)sqe->arg[2];
+    default: return WANTS_NOTHING;
+  }
+}
+
+static void complete_now(struct queue *queue, uint32_t status, uint64_t value) {
+  const uint64_t now = clint_now_ns();
+  const struct engine_result result = {status, value, now, now};
+  queue_complete(queue, &result);
+}
+
+static void start(struct queue *queue, int engine, const struct rdu_sqe *sqe, uint32_t tag) {
+  const uint32_t context = queue->shape.context;
+  if (sqe->opcode == RDU_CMD_COPY) {
+    const struct copy copy = {.dst = sqe->arg[0],
+                              .src = sqe->arg[1],
+                              .bytes = sqe->arg[2],
+                              .translate = true,
+                              .context = context,
+                              .tag = tag};
+    copy_engine_start((uint32_t)engine - ENGINE_COPY1 + 1, &copy);
+    return;
+  }
+  const uint32_t tile = (uint32_t)engine - ENGINE_SEQUENCER0;
+  if (sqe->opcode == RDU_CMD_LOAD_PROGRAM) {
+    sequencer_load(tile, context, sqe->arg[0], (uint32_t)sqe->arg[1], tag);
+  } else if (sequencer_holds(tile, context)) {
+    sequencer_launch(tile, context, sqe->arg[0], (uint32_t)sqe->arg[1], tag);
+  } else { /* somebody else's program, or none */
+    users[engine] = NULL;
+    complete_now(queue, RDU_STATUS_PROGRAM + RDU_SEQUENCER_FAULT_CODE_NO_PROGRAM, 0);
+  }
+}
+
+/* Begins the queue's next command; false when it has to wait for an engine. */
+static bool begin(struct queue *queue, const struct rdu_sqe *next) {
+  const struct rdu_sqe sqe = *next;
+  const uint32_t tag = queue_tag(queue->id, queue->begun);
+  const uint32_t error = check(queue, &sqe);
+  const uint32_t wanted = wanted_by(&sqe);
+  int engine = -1;
+  if (error == RDU_STATUS_OK && wanted != WANTS_NOTHING && (engine = take_engine(queue, wanted)) < 0) return false;
+  host_trace(tag);
+  queue_begin(queue);
+  if (engine >= 0)
+    start(queue, engine, &sqe, tag);
+  else
+    complete_now(queue, error, 0);
+  host_trace(0);
+  return true;
+}
+
+static bool serve(struct queue *queue) {
+  bool worked = queue_transfer(queue);
+  const struct rdu_sqe *next;
+  while ((next = queue_next(queue)) != NULL) {
+    if (queue->id == 0)
+      admin_begin(queue, next);
+    else if (!begin(queue, next))
+      break;
+    worked = true;
+  }
+  return queue_transfer(queue) || worked;
+}
+
+bool command_service(void) {
+  if (!host_serving()) return false;
+  bool worked = admin_service();
+  for (uint32_t n = 0; n < QUEUE_COUNT; ++n) {
+    struct queue *const queue = &queues[ring_add(first_queue, n, QUEUE_COUNT)];
+    if (queue->exists) worked |= serve(queue);
+  }
+  first_queue = ring_add(first_queue, 1, QUEUE_COUNT);
+  return worked;
+}

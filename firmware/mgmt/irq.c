@@ -1,0 +1,42 @@
+#include "mgmt/irq.h"
+
+#include "hal/clint.h"
+#include "hal/cpu.h"
+#include "hal/plic.h"
+#include "mgmt/chip.h"
+#include "mgmt/copy_engine.h"
+#include "mgmt/host.h"
+#include "mgmt/sequencer.h"
+#include "mgmt/training.h"
+#include "regs/address_map.h"
+
+void irq_init(void) {
+  uint32_t sources = 1u << RDU_IRQ_HOSTCTL | 1u << RDU_IRQ_COPY_ENGINE | 1u << RDU_IRQ_HBM_CTL | 1u << RDU_IRQ_DDR_CTL;
+  for (uint32_t tile = 0; tile < chip.tiles; ++tile) sources |= 1u << (RDU_IRQ_SEQUENCER0 + tile);
+  plic_init(sources);
+  clint_set_timer_ns(UINT64_MAX);
+  cpu_wake_on(MIE_EXTERNAL);
+}
+
+static void dispatch(uint32_t source) {
+  switch (source) {
+    case RDU_IRQ_HOSTCTL: host_interrupt(); break;
+    case RDU_IRQ_COPY_ENGINE: copy_engine_interrupt(); break;
+    case RDU_IRQ_SEQUENCER0:
+    case RDU_IRQ_SEQUENCER1:
+    case RDU_IRQ_SEQUENCER2:
+    case RDU_IRQ_SEQUENCER3: sequencer_interrupt(source - RDU_IRQ_SEQUENCER0); break;
+    case RDU_IRQ_HBM_CTL: training_interrupt(RDU_BASE_HBM_CTL); break;
+    case RDU_IRQ_DDR_CTL: training_interrupt(RDU_BASE_DDR_CTL); break;
+    default: break; /* not enabled */
+  }
+}
+
+bool irq_service(void) {
+  bool any = false;
+  for (uint32_t source; (source = plic_claim()) != 0; any = true) {
+    dispatch(source);
+    plic_complete(source);
+  }
+  return any;
+}

@@ -1,0 +1,114 @@
+#include "mgmt/sequencer.h"
+
+#include "hal/cpu.h"
+#include "hal/mmio.h"
+#include "mgmt/chip.h"
+#include "mgmt/command.h"
+#include "mgmt/irq.h"
+#include "rdu_abi.h"
+#include "regs/address_map.h"
+#include "regs/sequencer.h"
+
+#define TILE_STRIDE (RDU_BASE_SEQUENCER1 - RDU_BASE_SEQUENCER0)
+#define REGISTER(name, tile) (RDU_BASE_SEQUENCER0 + (tile) * TILE_STRIDE + RDU_SEQUENCER_##name)
+#define ENDED (RDU_SEQUENCER_STATUS_DONE_MASK | RDU_SEQUENCER_STATUS_ERROR_MASK)
+
+_Static_assert(RDU_BASE_SEQUENCER3 == RDU_BASE_SEQUENCER0 + 3 * TILE_STRIDE, "sequencers are evenly spaced");
+
+struct tile {
+  bool busy, loading;
+  uint32_t context; /* of the command that runs */
+  uint32_t owner;   /* context whose program is loaded, 0: none that may be launched */
+};
+
+static struct tile tiles[CHIP_MAX_TILES];
+
+static uint32_t state(uint32_t tile) {
+  return FIELD_GET(mmio_read32(REGISTER(STATUS, tile)), RDU_SEQUENCER_STATUS_STATE);
+}
+
+void sequencer_init(void) {
+  for (uint32_t n = 0; n < chip.tiles; ++n) {
+    tiles[n] = (struct tile){0};
+    mmio_write32(REGISTER(IRQ_ENABLE, n), RDU_SEQUENCER_IRQ_ENABLE_DONE_MASK);
+    if (state(n) != RDU_SEQUENCER_STATUS_STATE_IDLE) {
+      mmio_write32(REGISTER(CONTROL, n), RDU_SEQUENCER_CONTROL_ABORT_MASK);
+      while (state(n) != RDU_SEQUENCER_STATUS_STATE_IDLE) {
+        cpu_wait();
+        irq_service();
+      }
+    }
+    mmio_write32(REGISTER(STATUS, n), ENDED);
+  }
+}
+
+static void start(uint32_t tile, uint32_t context, uint32_t tag, uint32_t what) {
+  tiles[tile].busy = true;
+  tiles[tile].context = context;
+  mmio_write32(REGISTER(TAG, tile), tag);
+  mmio_write32(REGISTER(CONTROL, tile), FIELD(RDU_SEQUENCER_CONTROL_CONTEXT, context) | what);
+}
+
+void sequencer_load(uint32_t tile, uint32_t context, uint64_t program, uint32_t bytes, uint32_t tag) {
+  tiles[tile].owner = 0;
+  tiles[tile].loading = true;
+  mmio_write64(REGISTER(PROGRAM_ADDRESS, tile), program);
+  mmio_write32(REGISTER(PROGRAM_SIZE, tile), bytes);
+  start(tile, context, tag, RDU_SEQUENCER_CONTROL_PLOAD_MASK);
+}
+
+void sequencer_launch(uint32_t tile, uint32_t context, uint64_t tuples, uint32_t count, uint32_t tag) {
+  tiles[tile].loading = false;
+  mmio_write64(REGISTER(ARGUMENT_ADDRESS, tile), tuples);
+  mmio_write32(REGISTER(ARGUMENT_COUNT, tile), count);
+  start(tile, context, tag,
+        RDU_SEQUENCER_CONTROL_EXEC_MASK | (count ? RDU_SEQUENCER_CONTROL_ALOAD_MASK : 0u));
+}
+
+void sequencer_abort(uint32_t tile) {
+  mmio_write32(REGISTER(CONTROL, tile),
+               FIELD(RDU_SEQUENCER_CONTROL_CONTEXT, tiles[tile].context) | RDU_SEQUENCER_CONTROL_ABORT_MASK);
+}
+
+bool sequencer_busy(uint32_t tile) { return tiles[tile].busy; }
+
+bool sequencer_holds(uint32_t tile, uint32_t context) { return tiles[tile].owner == context; }
+
+void sequencer_forget(uint32_t context) {
+  for (uint32_t n = 0; n < CHIP_MAX_TILES; ++n)
+    if (tiles[n].owner == context) tiles[n].owner = 0;
+}
+
+static void read_fault(uint32_t tile, struct engine_result *result) {
+  const uint32_t code = FIELD_GET(mmio_read32(REGISTER(FAULT, tile)), RDU_SEQUENCER_FAULT_CODE);
+  if (code == RDU_SEQUENCER_FAULT_CODE_ABORTED) {
+    result->status = RDU_STATUS_ABORTED;
+    return;
+  }
+  result->status = RDU_STATUS_PROGRAM + code;
+  if (code == RDU_SEQUENCER_FAULT_CODE_SEGMENT || code == RDU_SEQUENCER_FAULT_CODE_MEMORY)
+    result->value = mmio_read64(REGISTER(FAULT_ADDRESS, tile));
+  else
+    result->value = mmio_read32(REGISTER(FAULT_UNIT, tile));
+}
+
+void sequencer_interrupt(uint32_t tile) {
+  struct tile *const t = &tiles[tile];
+  const uint32_t status = mmio_read32(REGISTER(STATUS, tile));
+  struct engine_result result = {RDU_STATUS_OK, 0, 0, 0};
+  if (!(status & RDU_SEQUENCER_STATUS_DONE_MASK)) return;
+  if (status & RDU_SEQUENCER_STATUS_ERROR_MASK)
+    read_fault(tile, &result);
+  else
+    result.value = t->loading ? mmio_read64(REGISTER(PLOAD_CYCLES, tile)) : mmio_read64(REGISTER(EXEC_CYCLES, tile));
+  result.start_ns = mmio_read64(REGISTER(START_TIME, tile));
+  result.end_ns = mmio_read64(REGISTER(END_TIME, tile));
+  mmio_write32(REGISTER(STATUS, tile), ENDED);
+  if (!t->busy) return; /* left over from before a restart */
+  t->busy = false;
+  if (!(status & RDU_SEQUENCER_STATUS_LOADED_MASK))
+    t->owner = 0;
+  else if (t->loading && result.status == RDU_STATUS_OK)
+    t->owner = t->context;
+  command_finished(ENGINE_SEQUENCER0 + tile, &result);
+}

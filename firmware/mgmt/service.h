@@ -1,0 +1,20 @@
+#ifndef RDU_FW_SERVICE_H
+#define RDU_FW_SERVICE_H
+
+#include <stdbool.h>
+
+#include "mgmt/command.h"
+#include "mgmt/host.h"
+#include "mgmt/irq.h"
+
+/* Does everything that can be done now. Afterwards only an interrupt can bring more, so the core may sleep. */
+static inline void service(void) {
+  bool worked;
+  do {
+    worked = irq_service();
+    worked |= host_service();
+    worked |= command_service();
+  } while (worked);
+}
+
+#endif
