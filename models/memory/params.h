@@ -33,11 +33,11 @@ struct HbmParams {
   void describe(Visitor& v) {
     using core::Unit;
     v(stacks, {"stacks", Unit::count, "HBM stacks; each is one channel of this model",
-               "facts/sn40l.md: paper, HBM x 4", 1, 16});
-    v(capacity, {"capacity", Unit::bytes, "HBM of the socket, all stacks", "facts/sn40l.md: paper, 64 GiB",
-                 4096, 64 * kGiB});
+               "4: HBM x 4 (MLSys 2026 paper)", 1, 16});
+    v(capacity,
+      {"capacity", Unit::bytes, "HBM of the socket, all stacks", "MICRO'24, table II", 4096, 64 * kGiB});
     v(stack_bandwidth, {"stack_bandwidth", Unit::bandwidth, "peak of one stack",
-                        "facts/sn40l.md: talk, 25.6 TB/s over 16 sockets of 4 stacks; 450 GB/s and 500 GB/s "
+                        "Hot Chips 2024: 25.6 TB/s over 16 sockets of 4 stacks; 450 GB/s and 500 GB/s "
                         "give the paper's 1.8 and 2.0 TB/s",
                         1'000'000, 10'000'000'000'000});
     v(interleave, {"interleave", Unit::bytes, "consecutive bytes in one stack", "ours", 32, 1 << 20});
@@ -71,11 +71,12 @@ struct DdrParams {
   template <class Visitor>
   void describe(Visitor& v) {
     using core::Unit;
-    v(channels, {"channels", Unit::count, "DDR channels", "facts/sn40l.md: second-hand, 6", 1, 64});
-    v(capacity, {"capacity", Unit::bytes, "DDR of the socket, all channels",
-                 "facts/sn40l.md: paper, up to 1.5 TiB", 4096, 2048 * kGiB});
+    v(channels,
+      {"channels", Unit::count, "DDR channels", "6 (second-hand notes of the MLSys 2026 paper)", 1, 64});
+    v(capacity, {"capacity", Unit::bytes, "DDR of the socket, all channels", "MICRO'24: up to 1.5 TiB", 4096,
+                 2048 * kGiB});
     v(bandwidth, {"bandwidth", Unit::bandwidth, "peak of all channels together",
-                  "facts/sn40l.md: paper, 200 GB/s; the talk says 100 GB/s", 1'000'000, 10'000'000'000'000});
+                  "MICRO'24, table II; Hot Chips 2024 says 100 GB/s", 1'000'000, 10'000'000'000'000});
     v(interleave, {"interleave", Unit::bytes, "consecutive bytes in one channel", "ours", 32, 1 << 20});
     v(latency, {"latency", Unit::time, "from a request's arrival at the controller to its first byte, idle",
                 "ours; near what Shuhai (FCCM 2020) measured on a DDR4 FPGA card", 1, core::kMillisecond});
@@ -106,10 +107,9 @@ struct CopyEngineParams {
     v(chunk, {"chunk", Unit::bytes, "most bytes of one request; a power of two", "ours", 64, 65536});
     v(outstanding, {"outstanding", Unit::count, "chunks that a channel has under way",
                     "ours: covers the round trip DDR to HBM at channel_bandwidth", 1, 1024});
-    v(channel_bandwidth,
-      {"channel_bandwidth", Unit::bandwidth, "data path of one channel",
-       "facts/sn40l.md: DDR to HBM sustains about 125 GB/s a socket (paper, 1 TB/s a node of 8)", 1'000'000,
-       10'000'000'000'000});
+    v(channel_bandwidth, {"channel_bandwidth", Unit::bandwidth, "data path of one channel",
+                          "MICRO'24: 1 TB/s from DDR to HBM for a node of 8 sockets, so 125 GB/s a socket",
+                          1'000'000, 10'000'000'000'000});
   }
 };
 
