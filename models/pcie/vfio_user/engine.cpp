@@ -201,6 +201,10 @@ Clock::time_point Engine::next_deadline() const {
 }
 
 bool Engine::serve(const Doorbell* bell, Clock::time_point until, bool one_request) {
+  if (closing_ && connection_->open_slots() == 0 && !connection_->unsent()) {
+    drop(closing_why_);
+    return false;
+  }
   pollfd set[3] = {{bell ? bell->fd() : -1, POLLIN, 0}, {work_->fd(), POLLIN, 0}, {-1, 0, 0}};
   if (connection_) {
     set[2].fd = connection_->fd();
@@ -230,7 +234,7 @@ bool Engine::serve(const Doorbell* bell, Clock::time_point until, bool one_reque
   }
   const bool hung_up = (set[2].revents & (POLLHUP | POLLERR)) != 0;
   if (closing_) {
-    if (hung_up || (connection_->open_slots() == 0 && !connection_->unsent())) {
+    if (hung_up) {
       drop(closing_why_);
       return rung;
     }

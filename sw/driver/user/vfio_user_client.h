@@ -44,7 +44,7 @@ class Timeout : public VfioUserError {
 };
 
 // The server refused a request (error_number is its errno value), or did not follow the protocol
-// (error_number EPROTO, and the connection is closed).
+// (error_number EPROTO).
 class ProtocolError : public VfioUserError {
  public:
   ProtocolError(const std::string& text, int error_number)
