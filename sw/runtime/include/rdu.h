@@ -107,9 +107,9 @@ RDU_EXPORT void rdu_set_log(rdu_log_function function, void* user);
  * the socket of a simulator (or just PATH); NULL: $RDU_DEVICE, else RDU_DEFAULT_ADDRESS. */
 RDU_EXPORT rdu_result rdu_open(const char* address, uint32_t timeout_ms, rdu_device** device);
 
-/* Frees everything of the device, whatever is still in use, and lets it go: contexts are deleted, running
- * commands lost. Handles of the device, its contexts included, are invalid afterwards. Does not fail for a
- * lost device. */
+/* Lets the device go, whatever is still in use: contexts are deleted, running commands lost. Every handle
+ * that belonged to it can only be destroyed (released) from here on; anything else gives
+ * RDU_ERROR_DEVICE_LOST. Does not fail for a lost device. */
 RDU_EXPORT rdu_result rdu_close(rdu_device* device);
 
 typedef struct rdu_info {
@@ -241,6 +241,10 @@ typedef struct rdu_argument_info {
 } rdu_argument_info;
 RDU_EXPORT rdu_result rdu_program_get_argument(rdu_program* program, size_t index, rdu_argument_info* info);
 
+/* A fact that the compiler wrote into the program for its users ("pipelines" -> "4"), valid as long as the
+ * program; NULL if the program does not state it. */
+RDU_EXPORT const char* rdu_program_get_property(rdu_program* program, const char* name);
+
 /* Loads the program into tile 0, where it stays until another is loaded. */
 RDU_EXPORT rdu_result rdu_program_load_async(rdu_queue* queue, rdu_program* program, rdu_event** event);
 
@@ -265,7 +269,7 @@ typedef struct rdu_event_info {
   uint64_t start_ns; /* device time at which the engine began to work on the command */
   uint64_t end_ns;
   uint64_t cycles; /* fabric cycles of a program load or of an execution; 0 for other commands */
-  uint64_t tag;    /* the command in the simulator's trace: queue << 16 | command id */
+  uint64_t tag;    /* the command in the simulator's trace: (queue << 16 | command id) + 1 */
 } rdu_event_info;
 /* Of a command that has completed, well or not; RDU_ERROR_TIMEOUT before that. */
 RDU_EXPORT rdu_result rdu_event_get_info(rdu_event* event, rdu_event_info* info);

@@ -1,0 +1,29 @@
+#include "user/vfio_user_bus.h"
+
+#include <utility>
+
+#include "user/errors.h"
+
+namespace rdu::user {
+
+VfioUserBus::VfioUserBus(const std::string& path, ClientOptions options)
+    : VfioUserBus(VfioUserClient(path, std::move(options))) {}
+
+VfioUserBus::VfioUserBus(VfioUserClient client) : client_(std::move(client)) {
+  const auto incompatible = [](const std::string& text) {
+    return DeviceError(DeviceError::Kind::kIncompatible, text);
+  };
+  const DeviceInfo info = client_.device_info();
+  if (!info.is_pci) throw incompatible("the socket serves a device that is not PCI");
+  if (info.num_regions <= kConfigSpace) throw incompatible("the socket's device has no configuration space");
+  const RegionInfo bar0 = client_.region_info(kBar0);
+  if (bar0.size == 0 || !bar0.readable || !bar0.writable)
+    throw incompatible("the socket's device has no register BAR (BAR0)");
+  bar0_size_ = bar0.size;
+  if (info.num_irqs <= kMsix) throw incompatible("the socket's device has no MSI-X interrupts");
+  const IrqInfo msix = client_.irq_info(kMsix);
+  if (msix.count == 0 || !msix.eventfd) throw incompatible("the socket's device has no MSI-X interrupts");
+  vectors_ = msix.count;
+}
+
+}  // namespace rdu::user

@@ -1,0 +1,102 @@
+#include "runtime/device.h"
+
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+#include "fabric/program.h"
+#include "runtime/context.h"
+
+namespace rdu::runtime {
+
+namespace {
+
+// A page as an array of what rdu_abi.h says that it holds.
+template <typename T>
+std::vector<T> entries(const std::vector<uint8_t>& page, const char* name) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  if (page.size() % sizeof(T) != 0)
+    throw Error(RDU_ERROR_PROTOCOL, std::string("the firmware's ") + name + " page has a bad size");
+  std::vector<T> result(page.size() / sizeof(T));
+  if (!result.empty()) std::memcpy(result.data(), page.data(), page.size());
+  return result;
+}
+
+}  // namespace
+
+Device::Device(std::unique_ptr<Transport> transport, Milliseconds timeout, Log log)
+    : transport_(std::move(transport)), timeout_(timeout), log_(std::move(log)) {}
+
+Device::~Device() {
+  close();
+}
+
+void Device::close() {
+  std::lock_guard lock(mutex_);
+  // Contexts are not deleted one by one: disabling the device drops them.
+  for (Context* context : contexts_) context->drop();
+  contexts_.clear();
+  transport_.reset();
+}
+
+Transport& Device::transport() {
+  if (!transport_) throw Error(RDU_ERROR_DEVICE_LOST, "the device was closed");
+  return *transport_;
+}
+
+rdu_info Device::info() {
+  const rdu_identify& id = transport().identity();
+  rdu_info info{};
+  static_assert(sizeof info.model == sizeof id.model && sizeof info.firmware == sizeof id.firmware);
+  std::memcpy(info.model, id.model, sizeof info.model);  // the driver has ended them with a zero
+  std::memcpy(info.firmware, id.firmware, sizeof info.firmware);
+  info.firmware_version = id.fw_version;
+  info.interface_version = transport().interface_version();
+  info.tiles = id.tiles;
+  info.rows = id.rows;
+  info.columns = id.columns;
+  info.agcus = id.agcus;
+  info.queues = id.queue_pairs;
+  info.contexts = id.contexts;
+  info.hbm_bytes = id.hbm_bytes;
+  info.ddr_bytes = id.ddr_bytes;
+  info.hbm_bandwidth = id.hbm_bandwidth;
+  info.ddr_bandwidth = id.ddr_bandwidth;
+  return info;
+}
+
+rdu_memory_counters Device::memory_counters() {
+  const auto pages = entries<rdu_log_memory>(transport().read_log(RDU_LOG_MEMORY), "memory");
+  if (pages.size() != 1) throw Error(RDU_ERROR_PROTOCOL, "the firmware's memory page has a bad size");
+  const rdu_log_memory& page = pages[0];
+  return {page.hbm_read,    page.hbm_written, page.ddr_read,
+          page.ddr_written, page.host_read,   page.host_written};
+}
+
+std::vector<rdu_activity> Device::activity() {
+  std::vector<rdu_activity> result;
+  for (const auto& unit : entries<rdu_log_activity>(transport().read_log(RDU_LOG_ACTIVITY), "activity")) {
+    rdu_activity a{};
+    a.kind = RDU_UNIT_KIND(unit.unit);
+    a.row = RDU_UNIT_ROW(unit.unit);
+    a.column = RDU_UNIT_COL(unit.unit);
+    a.busy = unit.busy;
+    a.stall_in = unit.stall_in;
+    a.stall_out = unit.stall_out;
+    a.vectors = unit.vectors;
+    a.bytes = unit.bytes;
+    result.push_back(a);
+  }
+  return result;
+}
+
+std::string Device::log_text() {
+  const auto page = transport().read_log(RDU_LOG_TEXT);
+  return {page.begin(), page.end()};
+}
+
+void Device::log(const std::string& line) const {
+  if (log_) log_(line);
+}
+
+}  // namespace rdu::runtime

@@ -1,0 +1,58 @@
+// The device, and what belongs to it. Objects are shared between their handle and their children; close()
+// takes the transport away from all of them, after which they only can be destroyed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "rdu.h"
+#include "runtime/error.h"
+#include "runtime/transport.h"
+
+namespace rdu::runtime {
+
+class Context;
+
+using Log = std::function<void(const std::string&)>;
+
+class Device : public std::enable_shared_from_this<Device> {
+ public:
+  Device(std::unique_ptr<Transport> transport, Milliseconds timeout, Log log);
+  ~Device();
+
+  void close();
+
+  rdu_info info();
+  rdu_memory_counters memory_counters();
+  std::vector<rdu_activity> activity();
+  std::string log_text();
+
+  // Throws DEVICE_LOST once the device was closed.
+  Transport& transport();
+  bool is_open() const { return transport_ != nullptr; }
+  Milliseconds timeout() const { return timeout_; }  // of administrative commands and waits for room
+  void log(const std::string& line) const;
+
+  // The program that was loaded into tile 0 last, in order of submission: its identity, 0 for none.
+  uint64_t loaded_program = 0;
+
+  // Guards the tree of objects: contexts, their memory, queues and programs. Never held in a wait for a
+  // command.
+  std::recursive_mutex& mutex() { return mutex_; }
+  void add(Context* context) { contexts_.insert(context); }
+  void remove(Context* context) { contexts_.erase(context); }
+
+ private:
+  std::unique_ptr<Transport> transport_;
+  Milliseconds timeout_;
+  Log log_;
+  std::recursive_mutex mutex_;
+  std::set<Context*> contexts_;
+};
+
+}  // namespace rdu::runtime

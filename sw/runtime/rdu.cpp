@@ -1,0 +1,411 @@
+// The C interface: turns handles into objects and exceptions into results. No logic lives here.
+#include "rdu.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "runtime/context.h"
+#include "runtime/device.h"
+#include "runtime/error.h"
+#include "runtime/handles.h"
+#include "runtime/program.h"
+#include "runtime/queue.h"
+
+using rdu::runtime::Context;
+using rdu::runtime::Device;
+using rdu::runtime::Error;
+using rdu::runtime::Event;
+using rdu::runtime::Memory;
+using rdu::runtime::Milliseconds;
+using rdu::runtime::Program;
+using rdu::runtime::Queue;
+
+namespace {
+
+thread_local std::string last_error;
+
+std::mutex log_mutex;
+rdu_log_function log_function = nullptr;
+void* log_user = nullptr;
+
+void write_log(const std::string& line) {
+  std::lock_guard lock(log_mutex);
+  if (log_function != nullptr) log_function(line.c_str(), log_user);
+}
+
+rdu_result fail(rdu_result result, const char* text) noexcept {
+  try {
+    last_error = text;
+  } catch (...) {
+    last_error.clear();  // no memory for the text
+  }
+  return result;
+}
+
+template <typename Call>
+rdu_result guard(Call call) noexcept {
+  try {
+    call();
+    return RDU_OK;
+  } catch (const Error& error) {
+    return fail(error.result(), error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(RDU_ERROR_NO_MEMORY, "out of host memory");
+  } catch (const std::exception& error) {
+    return fail(RDU_ERROR_INTERNAL, error.what());
+  } catch (...) {
+    return fail(RDU_ERROR_INTERNAL, "unknown exception");
+  }
+}
+
+template <typename T>
+T& need(T* pointer, const char* what) {
+  if (pointer == nullptr) throw Error(RDU_ERROR_INVALID_ARGUMENT, std::string(what) + " is NULL");
+  return *pointer;
+}
+
+// Gives the event to the caller who wants one.
+void hand_out(Queue::Result event, rdu_event** to) {
+  if (to != nullptr) *to = new rdu_event{std::move(event)};
+}
+
+}  // namespace
+
+// --- results
+// -------------------------------------------------------------------------------------------------
+
+const char* rdu_strerror(rdu_result result) {
+  switch (result) {
+    case RDU_OK:
+      return "success";
+    case RDU_ERROR_INVALID_ARGUMENT:
+      return "invalid argument";
+    case RDU_ERROR_NO_DEVICE:
+      return "no device answers";
+    case RDU_ERROR_DEVICE_LOST:
+      return "the device went away";
+    case RDU_ERROR_TIMEOUT:
+      return "time-out";
+    case RDU_ERROR_INCOMPATIBLE:
+      return "incompatible device or firmware";
+    case RDU_ERROR_FIRMWARE:
+      return "the firmware failed";
+    case RDU_ERROR_PROTOCOL:
+      return "the device broke the rules of its interface";
+    case RDU_ERROR_NO_MEMORY:
+      return "not enough memory";
+    case RDU_ERROR_NO_RESOURCE:
+      return "all are in use";
+    case RDU_ERROR_IN_USE:
+      return "still in use";
+    case RDU_ERROR_BAD_PROGRAM:
+      return "bad program";
+    case RDU_ERROR_NOT_LOADED:
+      return "program not loaded";
+    case RDU_ERROR_REJECTED:
+      return "the firmware rejected the command";
+    case RDU_ERROR_GUEST_FAULT:
+      return "guest fault";
+    case RDU_ERROR_ABORTED:
+      return "aborted";
+    case RDU_ERROR_INTERNAL:
+      return "internal error of librdu";
+  }
+  return "unknown result";
+}
+
+const char* rdu_result_name(rdu_result result) {
+#define RDU_NAME(name) \
+  case name:           \
+    return #name
+  switch (result) {
+    RDU_NAME(RDU_OK);
+    RDU_NAME(RDU_ERROR_INVALID_ARGUMENT);
+    RDU_NAME(RDU_ERROR_NO_DEVICE);
+    RDU_NAME(RDU_ERROR_DEVICE_LOST);
+    RDU_NAME(RDU_ERROR_TIMEOUT);
+    RDU_NAME(RDU_ERROR_INCOMPATIBLE);
+    RDU_NAME(RDU_ERROR_FIRMWARE);
+    RDU_NAME(RDU_ERROR_PROTOCOL);
+    RDU_NAME(RDU_ERROR_NO_MEMORY);
+    RDU_NAME(RDU_ERROR_NO_RESOURCE);
+    RDU_NAME(RDU_ERROR_IN_USE);
+    RDU_NAME(RDU_ERROR_BAD_PROGRAM);
+    RDU_NAME(RDU_ERROR_NOT_LOADED);
+    RDU_NAME(RDU_ERROR_REJECTED);
+    RDU_NAME(RDU_ERROR_GUEST_FAULT);
+    RDU_NAME(RDU_ERROR_ABORTED);
+    RDU_NAME(RDU_ERROR_INTERNAL);
+  }
+#undef RDU_NAME
+  return "unknown result";
+}
+
+const char* rdu_last_error(void) {
+  return last_error.c_str();
+}
+uint32_t rdu_api_version(void) {
+  return RDU_API_VERSION;
+}
+
+void rdu_set_log(rdu_log_function function, void* user) {
+  std::lock_guard lock(log_mutex);
+  log_function = function;
+  log_user = user;
+}
+
+// --- device
+// --------------------------------------------------------------------------------------------------
+
+rdu_result rdu_open(const char* address, uint32_t timeout_ms, rdu_device** device) {
+  return guard([&] {
+    need(device, "device");
+    if (address == nullptr) address = std::getenv("RDU_DEVICE");
+    if (address == nullptr || *address == '\0') address = RDU_DEFAULT_ADDRESS;
+    const Milliseconds timeout{timeout_ms};
+    auto transport = rdu::runtime::open_transport(address, timeout, write_log);
+    *device = new rdu_device{std::make_shared<Device>(std::move(transport), timeout, write_log)};
+  });
+}
+
+rdu_result rdu_close(rdu_device* device) {
+  return guard([&] {
+    if (device == nullptr) return;
+    device->device->close();
+    delete device;
+  });
+}
+
+rdu_result rdu_get_info(rdu_device* device, rdu_info* info) {
+  return guard([&] { need(info, "info") = need(device, "device").device->info(); });
+}
+
+rdu_result rdu_device_time(rdu_device* device, uint64_t* ns) {
+  return guard([&] { need(ns, "ns") = need(device, "device").device->transport().device_time(); });
+}
+
+rdu_result rdu_read_memory_counters(rdu_device* device, rdu_memory_counters* counters) {
+  return guard([&] { need(counters, "counters") = need(device, "device").device->memory_counters(); });
+}
+
+rdu_result rdu_read_activity(rdu_device* device, rdu_activity* units, size_t capacity, size_t* count) {
+  return guard([&] {
+    need(count, "count");
+    if (capacity != 0) need(units, "units");
+    const auto all = need(device, "device").device->activity();
+    std::copy_n(all.begin(), std::min(capacity, all.size()), units);
+    *count = all.size();
+  });
+}
+
+rdu_result rdu_read_log(rdu_device* device, char* text, size_t capacity, size_t* bytes) {
+  return guard([&] {
+    need(bytes, "bytes");
+    if (capacity != 0) need(text, "text");
+    const std::string log = need(device, "device").device->log_text();
+    if (capacity != 0) {
+      const size_t length = std::min(capacity - 1, log.size());
+      std::memcpy(text, log.data(), length);
+      text[length] = '\0';
+    }
+    *bytes = log.size();
+  });
+}
+
+// --- contexts and memory
+// -------------------------------------------------------------------------------------
+
+rdu_result rdu_context_create(rdu_device* device, uint64_t hbm_bytes, uint64_t ddr_bytes,
+                              rdu_context** context) {
+  return guard([&] {
+    need(context, "context");
+    *context =
+        new rdu_context{std::make_shared<Context>(need(device, "device").device, hbm_bytes, ddr_bytes)};
+  });
+}
+
+rdu_result rdu_context_destroy(rdu_context* context) {
+  return guard([&] {
+    if (context == nullptr) return;
+    context->context->destroy();
+    delete context;
+  });
+}
+
+rdu_result rdu_mem_alloc(rdu_context* context, rdu_tier tier, uint64_t bytes, rdu_memory** memory) {
+  return guard([&] {
+    need(memory, "memory");
+    *memory = new rdu_memory{std::make_unique<Memory>(need(context, "context").context, tier, bytes)};
+  });
+}
+
+rdu_result rdu_mem_free(rdu_memory* memory) {
+  return guard([&] { delete memory; });
+}
+
+uint64_t rdu_mem_address(const rdu_memory* memory) {
+  return memory == nullptr ? 0 : memory->memory->address();
+}
+uint64_t rdu_mem_size(const rdu_memory* memory) {
+  return memory == nullptr ? 0 : memory->memory->size();
+}
+rdu_tier rdu_mem_tier(const rdu_memory* memory) {
+  return memory == nullptr ? static_cast<rdu_tier>(0) : memory->memory->tier();
+}
+void* rdu_mem_pointer(const rdu_memory* memory) {
+  return memory == nullptr ? nullptr : memory->memory->pointer();
+}
+
+rdu_result rdu_mem_available(rdu_context* context, rdu_tier tier, uint64_t* bytes, uint64_t* largest) {
+  return guard([&] {
+    Context& c = *need(context, "context").context;
+    std::lock_guard lock(c.device()->mutex());
+    const auto& range = c.range(tier);
+    if (bytes != nullptr) *bytes = range.available();
+    if (largest != nullptr) *largest = range.largest();
+  });
+}
+
+// --- queues and commands
+// -------------------------------------------------------------------------------------
+
+rdu_result rdu_queue_create(rdu_context* context, uint32_t entries, rdu_queue** queue) {
+  return guard([&] {
+    need(queue, "queue");
+    *queue = new rdu_queue{Queue::create(need(context, "context").context, entries)};
+  });
+}
+
+rdu_result rdu_queue_destroy(rdu_queue* queue) {
+  return guard([&] {
+    if (queue == nullptr) return;
+    queue->queue->destroy();
+    delete queue;
+  });
+}
+
+rdu_result rdu_queue_finish(rdu_queue* queue, uint32_t timeout_ms) {
+  return guard([&] { need(queue, "queue").queue->finish(Milliseconds{timeout_ms}); });
+}
+
+rdu_result rdu_copy_async(rdu_queue* queue, rdu_memory* destination, uint64_t destination_offset,
+                          const rdu_memory* source, uint64_t source_offset, uint64_t bytes,
+                          rdu_event** event) {
+  return guard([&] {
+    hand_out(need(queue, "queue")
+                 .queue->copy(*need(destination, "destination").memory, destination_offset,
+                              *need(source, "source").memory, source_offset, bytes, event != nullptr),
+             event);
+  });
+}
+
+rdu_result rdu_nop_async(rdu_queue* queue, rdu_event** event) {
+  return guard([&] { hand_out(need(queue, "queue").queue->nop(event != nullptr), event); });
+}
+
+// --- programs
+// ------------------------------------------------------------------------------------------------
+
+rdu_result rdu_program_create(rdu_queue* queue, const void* container, size_t bytes, uint32_t timeout_ms,
+                              rdu_program** program) {
+  return guard([&] {
+    need(program, "program");
+    if (container == nullptr) throw Error(RDU_ERROR_INVALID_ARGUMENT, "container is NULL");
+    *program = new rdu_program{
+        std::make_unique<Program>(*need(queue, "queue").queue, container, bytes, Milliseconds{timeout_ms})};
+  });
+}
+
+rdu_result rdu_program_destroy(rdu_program* program) {
+  return guard([&] { delete program; });
+}
+
+rdu_result rdu_program_get_info(rdu_program* program, rdu_program_info* info) {
+  return guard([&] {
+    const auto& container = need(program, "program").program->container();
+    need(info, "info") = {container.info().kernel.c_str(), container.shape().rows, container.shape().cols,
+                          container.config().size(), container.arguments().size()};
+  });
+}
+
+rdu_result rdu_program_get_argument(rdu_program* program, size_t index, rdu_argument_info* info) {
+  return guard([&] {
+    const auto& arguments = need(program, "program").program->container().arguments();
+    if (index >= arguments.size())
+      throw Error(RDU_ERROR_INVALID_ARGUMENT, "the program has no argument " + std::to_string(index));
+    need(info, "info") = {arguments[index].name.c_str(), arguments[index].description.c_str()};
+  });
+}
+
+const char* rdu_program_get_property(rdu_program* program, const char* name) {
+  if (program == nullptr || name == nullptr) return nullptr;
+  const auto& properties = program->program->container().info().properties;
+  const auto found = properties.find(name);
+  return found == properties.end() ? nullptr : found->second.c_str();
+}
+
+rdu_result rdu_program_load_async(rdu_queue* queue, rdu_program* program, rdu_event** event) {
+  return guard([&] {
+    hand_out(need(program, "program").program->load(*need(queue, "queue").queue, event != nullptr), event);
+  });
+}
+
+rdu_result rdu_launch_async(rdu_queue* queue, rdu_program* program, const rdu_argument* arguments,
+                            size_t count, rdu_event** event) {
+  return guard([&] {
+    if (count != 0) need(arguments, "arguments");
+    hand_out(need(program, "program")
+                 .program->launch(*need(queue, "queue").queue, arguments, count, event != nullptr),
+             event);
+  });
+}
+
+// --- events
+// --------------------------------------------------------------------------------------------------
+
+rdu_result rdu_event_wait(rdu_event* event, uint32_t timeout_ms) {
+  return guard([&] { need(event, "event").event->wait(Milliseconds{timeout_ms}); });
+}
+
+rdu_result rdu_event_get_info(rdu_event* event, rdu_event_info* info) {
+  return guard([&] { need(info, "info") = need(event, "event").event->info(); });
+}
+
+void rdu_event_release(rdu_event* event) {
+  delete event;
+}
+
+// --- the same, waiting
+// ---------------------------------------------------------------------------------------
+
+rdu_result rdu_copy(rdu_queue* queue, rdu_memory* destination, uint64_t destination_offset,
+                    const rdu_memory* source, uint64_t source_offset, uint64_t bytes, uint32_t timeout_ms) {
+  return guard([&] {
+    need(queue, "queue")
+        .queue
+        ->copy(*need(destination, "destination").memory, destination_offset, *need(source, "source").memory,
+               source_offset, bytes, true)
+        ->wait(Milliseconds{timeout_ms});
+  });
+}
+
+rdu_result rdu_program_load(rdu_queue* queue, rdu_program* program, uint32_t timeout_ms) {
+  return guard([&] {
+    need(program, "program").program->load(*need(queue, "queue").queue, true)->wait(Milliseconds{timeout_ms});
+  });
+}
+
+rdu_result rdu_launch(rdu_queue* queue, rdu_program* program, const rdu_argument* arguments, size_t count,
+                      uint32_t timeout_ms) {
+  return guard([&] {
+    if (count != 0) need(arguments, "arguments");
+    need(program, "program")
+        .program->launch(*need(queue, "queue").queue, arguments, count, true)
+        ->wait(Milliseconds{timeout_ms});
+  });
+}

@@ -1,0 +1,15 @@
+// The transport over the user-space driver: librdu itself is the device's driver.
+#pragma once
+
+#include <memory>
+
+#include "runtime/transport.h"
+#include "user/bus.h"
+#include "user/device.h"
+
+namespace rdu::runtime {
+
+// Brings up the device on the bus.
+std::unique_ptr<Transport> make_user_transport(std::unique_ptr<user::Bus> bus, user::DeviceOptions options);
+
+}  // namespace rdu::runtime
