@@ -134,9 +134,9 @@ void Device::enable_pci() {
   const uint16_t vendor = bus_->config_read16(kPciVendor);
   if (vendor == 0xffff) throw incompatible("no PCI function answers: its vendor id reads as all ones");
   bus_->config_write16(kPciCommand, bus_->config_read16(kPciCommand) | kPciCommandMemory);
-  if (bus_->bar0_size() < RDU_HOSTIF_SIZE)
-    throw incompatible(
-        fmt::format("BAR0 has {:#x} bytes, an RDU has at least {:#x}", bus_->bar0_size(), RDU_HOSTIF_SIZE));
+  if (bus_->bar0_size() < RDU_HOSTIF_BLOCK_SIZE)
+    throw incompatible(fmt::format("BAR0 has {:#x} bytes, an RDU has at least {:#x}", bus_->bar0_size(),
+                                   RDU_HOSTIF_BLOCK_SIZE));
 }
 
 void Device::check_identity() {
