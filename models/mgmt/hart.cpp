@@ -1,0 +1,232 @@
+#include "mgmt/hart.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace rdu::mgmt {
+
+namespace {
+
+/// So many times the same exception at the same place, without one MRET in between, is a loop. Ours.
+constexpr uint64_t kTrapLoop = 10000;
+
+bool same(const Trap& a, const Trap& b) {
+  return a.cause == b.cause && a.value == b.value;
+}
+
+}  // namespace
+
+Hart::Hart(const sc_core::sc_module_name& name, unsigned id, uint64_t reset_address, const HartParams& params,
+           const TimeBase& time_base, const std::string& trace_track)
+    : sc_module(name),
+      socket("socket"),
+      reset_address_(reset_address),
+      params_(params),
+      time_(params.period()),
+      csr_(id, state_, time_, time_base),
+      bus_(socket, time_, params.timing.bus),
+      data_(bus_, params.misaligned),
+      code_(bus_),
+      interpreter_(state_, time_, csr_, data_, code_, params_.timing),
+      trace_(trace_track),
+      wake_("wake") {
+  state_.pc = reset_address;
+  socket.register_invalidate_direct_mem_ptr(this, &Hart::invalidate_direct_mem_ptr);
+  SC_THREAD(run);
+}
+
+// ---- wires
+// -----------------------------------------------------------------------------------------------------------
+
+void Hart::set_interrupt(unsigned number, bool level) {
+  csr_.set_line(number, level);
+  if (level) wake_.notify(sc_core::SC_ZERO_TIME);
+}
+
+void Hart::set_timer_deadline(core::Time at) {
+  csr_.set_deadline(at);
+  // A sleeping hart computes anew how long it sleeps.
+  if (asleep_) wake_.notify(sc_core::SC_ZERO_TIME);
+}
+
+void Hart::reset() {
+  reset_requested_ = true;
+  bus_.cancel();
+  wake_.notify(sc_core::SC_ZERO_TIME);
+}
+
+void Hart::set_trace_tag(core::CommandTag tag) {
+  trace_.set_tag(tag, core::now());
+}
+
+void Hart::invalidate_direct_mem_ptr(sc_dt::uint64, sc_dt::uint64) {
+  bus_.invalidate();
+  data_.invalidate();
+  code_.flush();
+}
+
+// ---- the thread
+// -------------------------------------------------------------------------------------------------------
+
+void Hart::run() {
+  trace_.wake(core::now());
+  for (;;) {
+    if (reset_requested_) restart();
+    if (parked_) {
+      sc_core::wait(wake_);
+      continue;
+    }
+    unsigned interrupt = 0;
+    if (csr_.pending_interrupt(&interrupt)) {
+      state_.pc = csr_.enter_interrupt(interrupt, state_.pc);
+      time_.add(params_.timing.trap);
+      ++interrupts_;
+    }
+    const int64_t budget = cycles_to_stop();
+    if (budget <= 0) {
+      time_.sync();
+      continue;
+    }
+    switch (interpreter_.run(budget)) {
+      case Interpreter::Exit::budget:
+      case Interpreter::Exit::event:
+        break;
+      case Interpreter::Exit::trap:
+        take_exception();
+        break;
+      case Interpreter::Exit::wfi:
+        sleep();
+        break;
+    }
+  }
+}
+
+/// To the end of the quantum or to the timer's interrupt, whichever comes first.
+int64_t Hart::cycles_to_stop() const {
+  const core::Time here = time_.now();
+  const core::Time stop = std::min(core::now() + params_.quantum, csr_.timer_deadline());
+  if (stop <= here) return 0;
+  return static_cast<int64_t>((stop - here + time_.period() - 1) / time_.period());
+}
+
+void Hart::sleep() {
+  trace_.sleep(time_.now());
+  time_.sync();
+  asleep_ = true;
+  idle_since_ = core::now();
+  while (!csr_.wakes() && !reset_requested_) {
+    // Nothing is scheduled unless the timer can end the sleep.
+    const core::Time deadline = csr_.timer_deadline();
+    if (deadline == core::kNever) {
+      sc_core::wait(wake_);
+    } else {
+      sc_core::wait(core::to_sc(deadline - core::now()), wake_);
+    }
+    time_.restart(core::now());
+  }
+  idle_ += core::now() - idle_since_;
+  asleep_ = false;
+  trace_.wake(time_.now());
+}
+
+void Hart::restart() {
+  reset_requested_ = false;
+  if (parked_) {
+    idle_ += core::now() - idle_since_;
+    parked_ = false;
+    trace_.wake(core::now());
+  }
+  time_.restart(std::max(core::now(), time_.now()));
+  std::fill(std::begin(state_.x), std::end(state_.x), 0);
+  state_.pc = reset_address_;
+  state_.reservation = {};
+  csr_.reset();
+  code_.flush();
+  last_ = {};
+}
+
+void Hart::end_of_simulation() {
+  trace_.sleep(std::max(core::now(), time_.now()));
+}
+
+HartStatistics Hart::statistics() const {
+  HartStatistics s;
+  s.instructions = state_.retired;
+  const core::Time until = asleep_ || parked_ ? idle_since_ : time_.now();
+  s.cycles = (until - idle_) / time_.period();
+  s.exceptions = exceptions_;
+  s.interrupts = interrupts_;
+  return s;
+}
+
+// ---- exceptions
+// -------------------------------------------------------------------------------------------------------
+
+void Hart::take_exception() {
+  const Trap& trap = interpreter_.trap();
+  ++exceptions_;
+  const bool is_bus_error = trap.cause == Cause::fetch_access || trap.cause == Cause::load_access ||
+                            trap.cause == Cause::store_access;
+  if (is_bus_error) report(trap);
+  if (is_trap_loop(trap)) return;
+  state_.pc = csr_.enter(trap, state_.pc);
+  state_.reservation.valid = false;
+  time_.add(params_.timing.trap);
+}
+
+/// A hart whose handler cannot run would trap for ever. Stops it and says so.
+bool Hart::is_trap_loop(const Trap& trap) {
+  const bool nothing_done = last_.valid && last_.retired == state_.retired;
+  const bool again = last_.valid && same(last_.trap, trap) && last_.pc == state_.pc;
+  if (!nothing_done) {
+    last_.first = fmt::format("{} at pc {}", to_string(trap.cause), place(state_.pc));
+  }
+  last_.repeats = again && last_.returns == csr_.returns() ? last_.repeats + 1 : 0;
+  last_.valid = true;
+  last_.trap = trap;
+  last_.pc = state_.pc;
+  last_.retired = state_.retired;
+  last_.returns = csr_.returns();
+  if (again && nothing_done) {
+    park(fmt::format("stopped: the trap handler at {} cannot run ({}); it was entered for: {}",
+                     place(csr_.trap_vector() & ~uint64_t{3}), to_string(trap.cause), last_.first));
+    return true;
+  }
+  if (last_.repeats >= kTrapLoop) {
+    park(fmt::format("stopped: {} at pc {}, value {:#x}, {} times and no return from the handler",
+                     to_string(trap.cause), place(state_.pc), trap.value, last_.repeats));
+    return true;
+  }
+  return false;
+}
+
+void Hart::park(const std::string& why) {
+  core::report_guest_fault(name(), why);
+  trace_.sleep(time_.now());
+  time_.sync();
+  parked_ = true;
+  idle_since_ = core::now();
+}
+
+/// The same fault again and again is reported the first, second, fourth, eighth ... time.
+void Hart::report(const Trap& trap) {
+  const bool again = reported_.times != 0 && same(reported_.trap, trap) && reported_.pc == state_.pc;
+  reported_.trap = trap;
+  reported_.pc = state_.pc;
+  reported_.times = again ? reported_.times + 1 : 1;
+  if ((reported_.times & (reported_.times - 1)) != 0) return;
+  std::string text =
+      fmt::format("{}: address {:#x}, pc {}", to_string(trap.cause), trap.value, place(state_.pc));
+  if (reported_.times > 1) text += fmt::format(" ({} times)", reported_.times);
+  core::report_guest_fault(name(), text);
+}
+
+std::string Hart::place(uint64_t address) const {
+  const std::string symbol = symbols_ ? symbols_->describe(address) : std::string();
+  return symbol.empty() ? fmt::format("{:#x}", address) : fmt::format("{:#x} ({})", address, symbol);
+}
+
+}  // namespace rdu::mgmt

@@ -1,0 +1,576 @@
+#include "mgmt/interpreter.h"
+
+#include <cstring>
+
+#include "mgmt/decode.h"
+
+// Threaded code: each decoded instruction holds the address of its handler, each handler ends by jumping to
+// the next one's. The handlers are labels of one function, run(), written with the macros below.
+//
+// Time is counted down in `left` (cycles); `extra` is the part of it that is not one cycle an instruction, so
+// that the number of retired instructions need not be counted as well. Whether the budget is used up is asked
+// at jumps and at the ends of pages only.
+
+namespace rdu::mgmt {
+
+namespace {
+
+using Signed128 = __int128;
+using Unsigned128 = unsigned __int128;
+
+uint64_t sext(uint32_t word) {
+  return static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(word)));
+}
+int64_t as_signed(uint64_t v) {
+  return static_cast<int64_t>(v);
+}
+uint32_t low(uint64_t v) {
+  return static_cast<uint32_t>(v);
+}
+int32_t low_signed(uint64_t v) {
+  return static_cast<int32_t>(static_cast<uint32_t>(v));
+}
+
+uint64_t mulh(uint64_t a, uint64_t b) {
+  return static_cast<uint64_t>(static_cast<Unsigned128>(Signed128{as_signed(a)} * Signed128{as_signed(b)}) >>
+                               64);
+}
+uint64_t mulhsu(uint64_t a, uint64_t b) {
+  // As unsigned numbers, then minus b * 2^64 if a is negative.
+  const auto product = static_cast<uint64_t>((Unsigned128{a} * Unsigned128{b}) >> 64);
+  return product - (as_signed(a) < 0 ? b : 0);
+}
+uint64_t mulhu(uint64_t a, uint64_t b) {
+  return static_cast<uint64_t>((Unsigned128{a} * Unsigned128{b}) >> 64);
+}
+
+// Division by zero gives all ones and the dividend; the one overflow gives the dividend and zero.
+uint64_t div(uint64_t a, uint64_t b) {
+  if (b == 0) return ~uint64_t{0};
+  if (as_signed(a) == INT64_MIN && as_signed(b) == -1) return a;
+  return static_cast<uint64_t>(as_signed(a) / as_signed(b));
+}
+uint64_t rem(uint64_t a, uint64_t b) {
+  if (b == 0) return a;
+  if (as_signed(a) == INT64_MIN && as_signed(b) == -1) return 0;
+  return static_cast<uint64_t>(as_signed(a) % as_signed(b));
+}
+uint32_t divw(uint32_t a, uint32_t b) {
+  if (b == 0) return ~uint32_t{0};
+  if (low_signed(a) == INT32_MIN && low_signed(b) == -1) return a;
+  return static_cast<uint32_t>(low_signed(a) / low_signed(b));
+}
+uint32_t remw(uint32_t a, uint32_t b) {
+  if (b == 0) return a;
+  if (low_signed(a) == INT32_MIN && low_signed(b) == -1) return 0;
+  return static_cast<uint32_t>(low_signed(a) % low_signed(b));
+}
+
+uint64_t sra(uint64_t a, unsigned distance) {
+  return static_cast<uint64_t>(as_signed(a) >> distance);
+}
+
+/// Replaces what an AMO works on; returns what was there, sign-extended.
+template <class Word, class Function>
+uint64_t exchange(uint8_t* memory, Function&& function) {
+  Word old;
+  std::memcpy(&old, memory, sizeof old);
+  const auto fresh = static_cast<Word>(function(old));
+  std::memcpy(memory, &fresh, sizeof fresh);
+  return static_cast<uint64_t>(static_cast<int64_t>(static_cast<std::make_signed_t<Word>>(old)));
+}
+
+enum CsrFunction : unsigned { kWrite = 1, kSet = 2, kClear = 3, kImmediate = 4 };
+
+}  // namespace
+
+Interpreter::Interpreter(HartState& state, LocalTime& time, CsrFile& csr, DataPort& data, DecodeCache& code,
+                         const HartTiming& timing)
+    : state_(state), time_(time), csr_(csr), data_(data), code_(code), timing_(timing) {}
+
+/// True if it worked; then *wrote says whether the register was written.
+bool Interpreter::csr_access(const Decoded& d, unsigned function, bool* wrote) {
+  const auto number = static_cast<unsigned>(d.imm);
+  const uint64_t operand = (function & kImmediate) ? d.rs1 : state_.x[d.rs1];
+  const unsigned kind = function & 3;
+  *wrote = kind == kWrite || d.rs1 != 0;
+  uint64_t old = 0;
+  if (!csr_.read(number, &old)) return false;
+  if (*wrote) {
+    const uint64_t fresh = kind == kWrite ? operand : kind == kSet ? old | operand : old & ~operand;
+    if (!csr_.write(number, fresh)) return false;
+  }
+  state_.x[d.rd] = old;
+  return true;
+}
+
+#define RDU_LIKELY(condition) __builtin_expect(static_cast<bool>(condition), 1)
+
+#define PC() (page + static_cast<uint64_t>(ip - entries) * 2)
+#define RD x[ip->rd]
+#define RS1 x[ip->rs1]
+#define RS2 x[ip->rs2]
+#define IMM static_cast<uint64_t>(static_cast<int64_t>(ip->imm))
+
+#define DISPATCH() goto * ip->handler
+#define COST(cycles)                       \
+  do {                                     \
+    left -= static_cast<int64_t>(cycles);  \
+    extra += static_cast<int64_t>(cycles); \
+  } while (0)
+/// The instruction has retired; kHalves is its length in half words.
+#define RETIRE()   \
+  do {             \
+    --left;        \
+    ip += kHalves; \
+  } while (0)
+#define NEXT()  \
+  do {          \
+    RETIRE();   \
+    DISPATCH(); \
+  } while (0)
+/// Brings the hart's time and instruction count up to date.
+#define COMMIT()                                           \
+  do {                                                     \
+    const int64_t used = budget - left;                    \
+    time_.add(static_cast<uint64_t>(used));                \
+    state_.retired += static_cast<uint64_t>(used - extra); \
+    budget = left;                                         \
+    extra = 0;                                             \
+  } while (0)
+#define TRAP(cause_, value_)           \
+  do {                                 \
+    trap_ = {Cause::cause_, (value_)}; \
+    goto leave_trap;                   \
+  } while (0)
+
+/// A handler each for the 16-bit and the 32-bit encoding, or for the latter only.
+#define SHORT(name, ...)       \
+  L1_##name : {                \
+    constexpr int kHalves = 1; \
+    __VA_ARGS__;               \
+    NEXT();                    \
+  }
+#define LONG(name, ...)        \
+  L2_##name : {                \
+    constexpr int kHalves = 2; \
+    __VA_ARGS__;               \
+    NEXT();                    \
+  }
+#define BOTH(name, ...) SHORT(name, __VA_ARGS__) LONG(name, __VA_ARGS__)
+
+#define TAKE_FAR(target_) \
+  do {                    \
+    target = (target_);   \
+    --left;               \
+    COST(cost_taken);     \
+    goto enter;           \
+  } while (0)
+/// Inside the page: imm counts entries.
+#define TAKE_NEAR()                   \
+  do {                                \
+    ip += ip->imm;                    \
+    --left;                           \
+    COST(cost_taken);                 \
+    if (left <= 0) goto leave_budget; \
+    DISPATCH();                       \
+  } while (0)
+#define BRANCH(name, condition)                   \
+  LONG(name, if (condition) TAKE_FAR(PC() + IMM)) \
+  LONG(near_##name, if (condition) TAKE_NEAR())
+#define BRANCH_SHORT(name, condition)              \
+  SHORT(name, if (condition) TAKE_FAR(PC() + IMM)) \
+  SHORT(near_##name, if (condition) TAKE_NEAR())
+
+#define LOAD(type)                                                                          \
+  const uint64_t address = RS1 + IMM;                                                       \
+  const DataPort::Entry& entry = loads[DataPort::index(address)];                           \
+  if (RDU_LIKELY(entry.page == DataPort::key(address, sizeof(type)))) {                     \
+    type value;                                                                             \
+    std::memcpy(&value, reinterpret_cast<const void*>(entry.bias + address), sizeof value); \
+    RD = static_cast<uint64_t>(static_cast<int64_t>(value));                                \
+    COST(cost_load);                                                                        \
+    NEXT();                                                                                 \
+  }                                                                                         \
+  COMMIT();                                                                                 \
+  uint64_t raw = 0;                                                                         \
+  switch (data_.load(address, sizeof(type), &raw)) {                                        \
+    case DataPort::Result::trap:                                                            \
+      goto data_trap;                                                                       \
+    case DataPort::Result::aborted:                                                         \
+      goto leave_event;                                                                     \
+    case DataPort::Result::bus:                                                             \
+      RD = static_cast<uint64_t>(static_cast<int64_t>(static_cast<type>(raw)));             \
+      RETIRE();                                                                             \
+      goto leave_event;                                                                     \
+    case DataPort::Result::ok:                                                              \
+      break;                                                                                \
+  }                                                                                         \
+  RD = static_cast<uint64_t>(static_cast<int64_t>(static_cast<type>(raw)));                 \
+  COST(cost_load)
+
+#define STORE(type)                                                                   \
+  const uint64_t address = RS1 + IMM;                                                 \
+  const DataPort::Entry& entry = stores[DataPort::index(address)];                    \
+  if (RDU_LIKELY(entry.page == DataPort::key(address, sizeof(type)))) {               \
+    const auto value = static_cast<type>(RS2);                                        \
+    std::memcpy(reinterpret_cast<void*>(entry.bias + address), &value, sizeof value); \
+    NEXT();                                                                           \
+  }                                                                                   \
+  COMMIT();                                                                           \
+  switch (data_.store(address, sizeof(type), RS2)) {                                  \
+    case DataPort::Result::trap:                                                      \
+      goto data_trap;                                                                 \
+    case DataPort::Result::aborted:                                                   \
+      goto leave_event;                                                               \
+    case DataPort::Result::bus:                                                       \
+      RETIRE();                                                                       \
+      goto leave_event;                                                               \
+    case DataPort::Result::ok:                                                        \
+      break;                                                                          \
+  }
+
+#define LOAD_RESERVED(word)                                                                       \
+  const uint64_t address = RS1;                                                                   \
+  const uint8_t* memory = data_.atomic(address, sizeof(word), false);                             \
+  if (!memory) goto data_trap;                                                                    \
+  word value;                                                                                     \
+  std::memcpy(&value, memory, sizeof value);                                                      \
+  state_.reservation = {true, address, value, sizeof(word)};                                      \
+  RD = static_cast<uint64_t>(static_cast<int64_t>(static_cast<std::make_signed_t<word>>(value))); \
+  COST(cost_atomic)
+
+#define STORE_CONDITIONAL(word)                                                                  \
+  const uint64_t address = RS1;                                                                  \
+  uint8_t* memory = data_.atomic(address, sizeof(word), true);                                   \
+  if (!memory) goto data_trap;                                                                   \
+  word value;                                                                                    \
+  std::memcpy(&value, memory, sizeof value);                                                     \
+  const HartState::Reservation held = state_.reservation;                                        \
+  const bool succeeds =                                                                          \
+      held.valid && held.address == address && held.size == sizeof(word) && held.value == value; \
+  state_.reservation.valid = false;                                                              \
+  value = static_cast<word>(RS2);                                                                \
+  if (succeeds) std::memcpy(memory, &value, sizeof value);                                       \
+  RD = succeeds ? 0 : 1;                                                                         \
+  COST(cost_atomic)
+
+/// `expression` of `old` and `operand`, both of type `word`.
+#define AMO(name, word, expression)                                         \
+  LONG(name, {                                                              \
+    uint8_t* memory = data_.atomic(RS1, sizeof(word), true);                \
+    if (!memory) goto data_trap;                                            \
+    const auto operand = static_cast<word>(RS2);                            \
+    RD = exchange<std::make_unsigned_t<word>>(memory, [operand](auto raw) { \
+      [[maybe_unused]] const auto old = static_cast<word>(raw);             \
+      return expression;                                                    \
+    });                                                                     \
+    COST(cost_atomic);                                                      \
+  })
+
+#define CSR(name, function)                                        \
+  LONG(name, {                                                     \
+    COMMIT();                                                      \
+    bool wrote = false;                                            \
+    if (!csr_access(*ip, function, &wrote)) goto illegal_encoding; \
+    COST(cost_csr);                                                \
+    if (wrote) {                                                   \
+      RETIRE();                                                    \
+      goto leave_event;                                            \
+    }                                                              \
+  })
+
+#if defined(__clang__)
+__attribute__((noinline))
+#else
+__attribute__((noinline, noclone))
+#endif
+Interpreter::Exit
+Interpreter::run(int64_t budget) {
+  // By Op: handlers of 16-bit and of 32-bit encodings.
+  static const void* const kShortHandlers[] = {
+#define RDU_X(name) &&L1_##name,
+      RDU_MGMT_SHORT_OPERATIONS(RDU_X)
+#undef RDU_X
+  };
+  static const void* const kLongHandlers[] = {
+#define RDU_X(name) &&L2_##name,
+      RDU_MGMT_SHORT_OPERATIONS(RDU_X) RDU_MGMT_LONG_OPERATIONS(RDU_X)
+#undef RDU_X
+  };
+  if (!prepared_) {
+    code_.set_handlers(&&decode_entry, &&page_end);
+    prepared_ = true;
+  }
+
+  uint64_t* const x = state_.x;
+  const DataPort::Entry* const loads = data_.loads();
+  const DataPort::Entry* const stores = data_.stores();
+  const uint64_t cost_taken = timing_.branch_taken;
+  const uint64_t cost_load = timing_.load;
+  const uint64_t cost_multiply = timing_.multiply;
+  const uint64_t cost_divide = timing_.divide;
+  const uint64_t cost_atomic = timing_.atomic;
+  const uint64_t cost_csr = timing_.csr;
+
+  int64_t left = budget;
+  int64_t extra = 0;
+  uint64_t page = 0;
+  Decoded* entries = nullptr;
+  Decoded* ip = nullptr;
+  uint64_t target = state_.pc;
+
+enter : {
+  // Continues at `target`.
+  if (left <= 0) {
+    state_.pc = target;
+    COMMIT();
+    return Exit::budget;
+  }
+  DecodedPage* fetched = code_.find(target & ~uint64_t{0xfff});
+  if (!fetched) {
+    state_.pc = target;
+    COMMIT();
+    trap_ = {Cause::fetch_access, target};
+    return Exit::trap;
+  }
+  page = fetched->page;
+  entries = fetched->entries;
+  ip = entries + (target & 0xfff) / 2;
+  DISPATCH();
+}
+
+page_end:
+  target = PC();
+  goto enter;
+
+decode_entry : {
+  const uint64_t pc = PC();
+  const uint8_t* code = code_.find(page)->code + (pc - page);
+  uint16_t half = 0;
+  std::memcpy(&half, code, sizeof half);
+  uint32_t bits = half;
+  if ((bits & 3) == 3) {
+    if (pc - page < 0xffe) {
+      std::memcpy(&half, code + 2, sizeof half);
+    } else if (!code_.fetch(pc + 2, &half)) {
+      TRAP(fetch_access, pc + 2);
+    }
+    bits |= uint32_t{half} << 16;
+  }
+  const Instruction i = decode(bits);
+  const bool is_short = i.length == 2;
+  Decoded fresh{nullptr, i.imm, i.rd == 0 ? uint8_t{HartState::kSink} : i.rd, i.rs1, i.rs2};
+  fresh.handler =
+      is_short ? kShortHandlers[static_cast<unsigned>(i.op)] : kLongHandlers[static_cast<unsigned>(i.op)];
+  // Jumps inside the page need no look-up of their target's page.
+  const int64_t destination = (ip - entries) + i.imm / 2;
+  if (destination >= 0 && destination < DecodedPage::kEntries) {
+    const void* near = nullptr;
+    switch (i.op) {
+      case Op::beq:
+        near = is_short ? &&L1_near_beq : &&L2_near_beq;
+        break;
+      case Op::bne:
+        near = is_short ? &&L1_near_bne : &&L2_near_bne;
+        break;
+      case Op::blt:
+        near = &&L2_near_blt;
+        break;
+      case Op::bge:
+        near = &&L2_near_bge;
+        break;
+      case Op::bltu:
+        near = &&L2_near_bltu;
+        break;
+      case Op::bgeu:
+        near = &&L2_near_bgeu;
+        break;
+      case Op::jal:
+        near = is_short ? &&L1_near_jal : &&L2_near_jal;
+        if (i.imm == 0) near = is_short ? &&L1_endless : &&L2_endless;
+        break;
+      default:
+        break;
+    }
+    if (near) {
+      fresh.handler = near;
+      fresh.imm = i.imm / 2;
+    }
+  }
+  *ip = fresh;
+  DISPATCH();
+}
+
+  // ---- integer
+  // ------------------------------------------------------------------------------------------------------
+  BOTH(lui, RD = IMM)
+  LONG(auipc, RD = PC() + IMM)
+  BOTH(addi, RD = RS1 + IMM)
+  LONG(slti, RD = as_signed(RS1) < ip->imm ? 1 : 0)
+  LONG(sltiu, RD = RS1 < IMM ? 1 : 0)
+  LONG(xori, RD = RS1 ^ IMM)
+  LONG(ori, RD = RS1 | IMM)
+  BOTH(andi, RD = RS1 & IMM)
+  BOTH(slli, RD = RS1 << ip->imm)
+  BOTH(srli, RD = RS1 >> ip->imm)
+  BOTH(srai, RD = sra(RS1, static_cast<unsigned>(ip->imm)))
+  BOTH(addiw, RD = sext(low(RS1 + IMM)))
+  LONG(slliw, RD = sext(low(RS1) << ip->imm))
+  LONG(srliw, RD = sext(low(RS1) >> ip->imm))
+  LONG(sraiw, RD = sext(static_cast<uint32_t>(low_signed(RS1) >> ip->imm)))
+  BOTH(add, RD = RS1 + RS2)
+  BOTH(sub, RD = RS1 - RS2)
+  LONG(sll, RD = RS1 << (RS2 & 63))
+  LONG(slt, RD = as_signed(RS1) < as_signed(RS2) ? 1 : 0)
+  LONG(sltu, RD = RS1 < RS2 ? 1 : 0)
+  BOTH(xor_, RD = RS1 ^ RS2)
+  LONG(srl, RD = RS1 >> (RS2 & 63))
+  LONG(sra, RD = sra(RS1, RS2 & 63))
+  BOTH(or_, RD = RS1 | RS2)
+  BOTH(and_, RD = RS1 & RS2)
+  BOTH(addw, RD = sext(low(RS1 + RS2)))
+  BOTH(subw, RD = sext(low(RS1 - RS2)))
+  LONG(sllw, RD = sext(low(RS1) << (RS2 & 31)))
+  LONG(srlw, RD = sext(low(RS1) >> (RS2 & 31)))
+  LONG(sraw, RD = sext(static_cast<uint32_t>(low_signed(RS1) >> (RS2 & 31))))
+
+  // ---- multiplication and division
+  // ----------------------------------------------------------------------------------
+  LONG(mul, RD = RS1 * RS2; COST(cost_multiply))
+  LONG(mulh, RD = mulh(RS1, RS2); COST(cost_multiply))
+  LONG(mulhsu, RD = mulhsu(RS1, RS2); COST(cost_multiply))
+  LONG(mulhu, RD = mulhu(RS1, RS2); COST(cost_multiply))
+  LONG(mulw, RD = sext(low(RS1) * low(RS2)); COST(cost_multiply))
+  LONG(div, RD = div(RS1, RS2); COST(cost_divide))
+  LONG(divu, RD = RS2 == 0 ? ~uint64_t{0} : RS1 / RS2; COST(cost_divide))
+  LONG(rem, RD = rem(RS1, RS2); COST(cost_divide))
+  LONG(remu, RD = RS2 == 0 ? RS1 : RS1 % RS2; COST(cost_divide))
+  LONG(divw, RD = sext(divw(low(RS1), low(RS2))); COST(cost_divide))
+  LONG(divuw, RD = low(RS2) == 0 ? ~uint64_t{0} : sext(low(RS1) / low(RS2)); COST(cost_divide))
+  LONG(remw, RD = sext(remw(low(RS1), low(RS2))); COST(cost_divide))
+  LONG(remuw, RD = sext(low(RS2) == 0 ? low(RS1) : low(RS1) % low(RS2)); COST(cost_divide))
+
+  // ---- jumps and branches
+  // -------------------------------------------------------------------------------------------
+  BOTH(jal, target = PC(); RD = target + 2 * kHalves; TAKE_FAR(target + IMM))
+  BOTH(near_jal, RD = PC() + 2 * kHalves; TAKE_NEAR())
+  BOTH(jalr, target = (RS1 + IMM) & ~uint64_t{1}; RD = PC() + 2 * kHalves; TAKE_FAR(target))
+  // A jump to itself waits for an interrupt: all turns that fit the budget at once.
+  BOTH(endless, const auto turn = 1 + static_cast<int64_t>(cost_taken);
+       const int64_t turns = left > 0 ? (left + turn - 1) / turn : 1; RD = PC() + 2 * kHalves;
+       left -= turns * turn; extra += turns * (turn - 1); goto leave_budget)
+  BRANCH(beq, RS1 == RS2)
+  BRANCH(bne, RS1 != RS2)
+  BRANCH_SHORT(beq, RS1 == 0)
+  BRANCH_SHORT(bne, RS1 != 0)
+  BRANCH(blt, as_signed(RS1) < as_signed(RS2))
+  BRANCH(bge, as_signed(RS1) >= as_signed(RS2))
+  BRANCH(bltu, RS1 < RS2)
+  BRANCH(bgeu, RS1 >= RS2)
+
+  // ---- loads and stores
+  // ---------------------------------------------------------------------------------------------
+  LONG(lb, LOAD(int8_t))
+  LONG(lh, LOAD(int16_t))
+  BOTH(lw, LOAD(int32_t))
+  BOTH(ld, LOAD(int64_t))
+  LONG(lbu, LOAD(uint8_t))
+  LONG(lhu, LOAD(uint16_t))
+  LONG(lwu, LOAD(uint32_t))
+  LONG(sb, STORE(uint8_t))
+  LONG(sh, STORE(uint16_t))
+  BOTH(sw, STORE(uint32_t))
+  BOTH(sd, STORE(uint64_t))
+
+  // ---- atomics
+  // ------------------------------------------------------------------------------------------------------
+  LONG(lr_w, LOAD_RESERVED(uint32_t))
+  LONG(lr_d, LOAD_RESERVED(uint64_t))
+  LONG(sc_w, STORE_CONDITIONAL(uint32_t))
+  LONG(sc_d, STORE_CONDITIONAL(uint64_t))
+  AMO(amoswap_w, uint32_t, operand)
+  AMO(amoadd_w, uint32_t, old + operand)
+  AMO(amoxor_w, uint32_t, old ^ operand)
+  AMO(amoand_w, uint32_t, old & operand)
+  AMO(amoor_w, uint32_t, old | operand)
+  AMO(amomin_w, int32_t, old < operand ? old : operand)
+  AMO(amomax_w, int32_t, old > operand ? old : operand)
+  AMO(amominu_w, uint32_t, old < operand ? old : operand)
+  AMO(amomaxu_w, uint32_t, old > operand ? old : operand)
+  AMO(amoswap_d, uint64_t, operand)
+  AMO(amoadd_d, uint64_t, old + operand)
+  AMO(amoxor_d, uint64_t, old ^ operand)
+  AMO(amoand_d, uint64_t, old & operand)
+  AMO(amoor_d, uint64_t, old | operand)
+  AMO(amomin_d, int64_t, old < operand ? old : operand)
+  AMO(amomax_d, int64_t, old > operand ? old : operand)
+  AMO(amominu_d, uint64_t, old < operand ? old : operand)
+  AMO(amomaxu_d, uint64_t, old > operand ? old : operand)
+
+  // ---- system
+  // -------------------------------------------------------------------------------------------------------
+  LONG(fence, COST(cost_csr))
+  LONG(fence_i, {
+    COST(cost_csr);
+    RETIRE();
+    state_.pc = PC();
+    COMMIT();
+    code_.flush();
+    return Exit::event;
+  })
+  LONG(ecall, TRAP(ecall_machine, 0))
+  BOTH(ebreak, TRAP(breakpoint, PC()))
+  LONG(mret, {
+    COST(cost_csr);
+    RETIRE();
+    COMMIT();
+    state_.pc = csr_.leave();
+    state_.reservation.valid = false;
+    return Exit::event;
+  })
+  LONG(wfi, {
+    COST(cost_csr);
+    RETIRE();
+    state_.pc = PC();
+    COMMIT();
+    return Exit::wfi;
+  })
+  CSR(csrrw, kWrite)
+  CSR(csrrs, kSet)
+  CSR(csrrc, kClear)
+  CSR(csrrwi, kWrite | kImmediate)
+  CSR(csrrsi, kSet | kImmediate)
+  CSR(csrrci, kClear | kImmediate)
+  BOTH(illegal, TRAP(illegal, low(IMM)))
+
+illegal_encoding : {
+  // A CSR instruction for a register that does not exist; mtval holds the instruction.
+  uint32_t bits = 0;
+  uint16_t half = 0;
+  code_.fetch(PC(), &half);
+  bits = half;
+  code_.fetch(PC() + 2, &half);
+  bits |= uint32_t{half} << 16;
+  TRAP(illegal, bits);
+}
+
+data_trap:
+  trap_ = data_.trap();
+leave_trap:
+  state_.pc = PC();
+  COMMIT();
+  return Exit::trap;
+
+leave_event:
+  state_.pc = PC();
+  COMMIT();
+  return Exit::event;
+
+leave_budget:
+  state_.pc = PC();
+  COMMIT();
+  return Exit::budget;
+}
+
+}  // namespace rdu::mgmt
