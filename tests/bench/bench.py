@@ -1,0 +1,133 @@
+#!/usr/bin/python3
+"""Runs every measurement, prints one table, writes one file. scripts/bench builds what it needs and calls it."""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "system"))
+sys.dont_write_bytecode = True
+
+import rdu  # noqa: E402
+
+TESTS = rdu.BUILD / "tests"
+ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", DNNL_VERBOSE="0")
+OPERATIONS = 2 * 1024**3
+
+
+def command(*arguments, **options):
+    """Output of a program that must succeed."""
+    result = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, env=ENVIRONMENT, **options)
+    if result.returncode != 0:
+        sys.exit(f"bench: {arguments[0]} ended with status {result.returncode}:\n{result.stdout}{result.stderr}")
+    return result
+
+
+def processor():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or "unknown"
+
+
+def native_products():
+    """Name -> seconds of one product, or why there is none."""
+    text = command(TESTS / "bench_gemm", "--benchmark_format=json", "--benchmark_min_time=1").stdout
+    found = {}
+    for entry in json.loads(text)["benchmarks"]:
+        if entry.get("error_occurred"):
+            found[entry["name"]] = {"unavailable": entry["error_message"]}
+        else:
+            found[entry["name"]] = {"seconds": entry["cpu_time"] / 1000, "kernel": entry.get("label", "")}
+    return found
+
+
+def hart():
+    """Instructions a second: the difference of a long and a short run, so that the start does not count."""
+
+    def run(span):
+        with tempfile.TemporaryDirectory() as folder:
+            stats = pathlib.Path(folder) / "stats.json"
+            command(rdu.BIN / "rduvp", "--config", "mini", "--firmware", TESTS / "hart_load.elf", "--run-for", span,
+                    "--stats", stats, "--quiet")
+            values = json.loads(stats.read_text())
+            return values["instructions"], values["on_this_machine"]["host_seconds"]
+
+    short, long = run("10 ms"), run("500 ms")
+    instructions, seconds = long[0] - short[0], long[1] - short[1]
+    return {"instructions": instructions, "seconds": seconds, "per_second": instructions / seconds}
+
+
+def register_read():
+    with rdu.Simulator() as simulator:
+        simulator.ready()
+        result = json.loads(command(TESTS / "bench_register", f"unix:{simulator.socket}").stdout)
+        simulator.stop()
+    return result
+
+
+def elaboration(config):
+    """Best of three: seconds and peak memory of `rduvp --check`."""
+    best = None
+    for _ in range(3):
+        begin = time.monotonic()
+        child = subprocess.Popen([rdu.BIN / "rduvp", "--config", config, "--check"], stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.monotonic() - begin
+        if child.returncode != 0:
+            sys.exit(f"bench: rduvp --config {config} --check ended with status {child.returncode}")
+        if best is None or seconds < best["seconds"]:
+            best = {"seconds": seconds, "peak_memory_mib": usage.ru_maxrss / 1024}
+    return best
+
+
+def flops(seconds):
+    return f"{OPERATIONS / seconds / 1e9:.1f} GFLOP/s"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Measure the simulator beside native libraries.")
+    parser.add_argument("--out", required=True, metavar="FILE.json")
+    options = parser.parse_args()
+
+    rows = []
+    report = {"processor": processor(), "native": native_products()}
+    report["chip_product"] = chip = chip_product()
+    report["hart"] = hart()
+    report["register_read"] = register_read()
+    report["elaboration"] = {config: elaboration(config) for config in ("mini", "sn40l")}
+
+    rows.append(("1024^3 BF16 product, virtual chip", f"{chip['seconds'] * 1e3:.1f} ms", flops(chip["seconds"])))
+    for name, label in (("onednn_bf16", "oneDNN BF16"), ("onednn_fp32", "oneDNN FP32"), ("openblas_fp32", "OpenBLAS FP32")):
+        entry = report["native"][name]
+        if "seconds" in entry:
+            entry["chip_ratio"] = entry["seconds"] / chip["seconds"]
+            rows.append((f"  natively, {label}", f"{entry['seconds'] * 1e3:.1f} ms",
+                         f"{flops(entry['seconds'])}; the chip has {entry['chip_ratio']:.4f} of its speed"))
+        else:
+            rows.append((f"  natively, {label}", "-", entry["unavailable"]))
+    rows.append(("management core", f"{report['hart']['per_second'] / 1e6:.1f} M/s", "instructions of a CPU-bound loop"))
+    reads = report["register_read"]
+    rows.append(("register read", f"{reads['p50_ns'] / 1000:.1f} us", f"median round trip from librdu, of {reads['reads']}"))
+    for config, entry in report["elaboration"].items():
+        rows.append((f"start of {config}", f"{entry['seconds']:.3f} s", f"{entry['peak_memory_mib']:.0f} MiB"))
+
+    print(f"on {report['processor']}, one thread")
+    width = [max(len(row[i]) for row in rows) for i in range(2)]
+    for what, value, note in rows:
+        print(f"{what:<{width[0]}}  {value:>{width[1]}}  {note}")
+    pathlib.Path(options.out).write_text(json.dumps(report, indent=2) + "\n")
+    print(f"report: {options.out}")
+
+
+if __name__ == "__main__":
+    main()
