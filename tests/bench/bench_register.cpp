@@ -1,4 +1,5 @@
-// Round trip of a register read, as an application sees it: librdu, the socket, the simulator's endpoint, and back.
+// Round trip of a register read, as an application sees it: librdu, the socket, the simulator's endpoint, and
+// back.
 //
 //   bench_register ADDRESS [READS]
 //

@@ -1,6 +1,6 @@
-/* A firmware that only computes, for ever: what the speed of the management core is measured with. A round is a
- * sieve, a sort, a checksum and a matrix product of integers, so that loads, stores, multiplications and branches
- * that are hard to predict all have their share, as in ordinary code. */
+/* A firmware that only computes, for ever: what the speed of the management core is measured with. A round is
+ * a sieve, a sort, a checksum and a matrix product of integers, so that loads, stores, multiplications and
+ * branches that are hard to predict all have their share, as in ordinary code. */
 #include <stdint.h>
 
 enum { kSieve = 8192, kSort = 1024, kMatrix = 24 };
