@@ -35,9 +35,9 @@ void append(std::vector<uint8_t>& out, const T& value) {
 }
 
 void check_shape(const Shape& shape, const std::string& where) {
-  if (shape.rows < 1 || shape.rows > kMaxSide || shape.cols < 1 || shape.cols > kMaxSide) {
-    throw Error(fmt::format("{}: a tile of {} x {} cells cannot exist (1 to {} rows and columns)", where,
-                            shape.rows, shape.cols, kMaxSide));
+  if (shape.rows < 1 || shape.rows > kMaxSide || shape.cols < 2 || shape.cols > kMaxSide) {
+    throw Error(fmt::format("{}: a tile of {} x {} cells cannot exist (1 to {} rows, 2 to {} columns)", where,
+                            shape.rows, shape.cols, kMaxSide, kMaxSide));
   }
   if (shape.channels < 1 || shape.channels > kMaxChannels) {
     throw Error(fmt::format("{}: {} vector channels per direction; there can be 1 to {}", where,

@@ -15,6 +15,9 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "compiler/trace.h"
+#include "compiler/unit_words.h"
+
 namespace rdu::compiler {
 namespace {
 
@@ -61,8 +64,9 @@ std::string to_text(const std::vector<json>& entries) {
 }
 
 json fixup_to_json(const Fixup& f) {
-  return {{"unit", unit_text(f.unit)}, {"word", f.word}, {"count", f.count},
-          {"multiply", f.multiply},    {"add", f.add},   {"divide", f.divide}};
+  return {{"unit", unit_text(f.unit)}, {"word", f.word},    {"count", f.count},
+          {"multiply", f.multiply},    {"add", f.add},      {"divide", f.divide},
+          {"scale", f.scale},          {"offset", f.offset}};
 }
 
 std::string arguments_to_text(const std::vector<Argument>& arguments) {
@@ -208,6 +212,8 @@ std::vector<Argument> arguments_from(const TextSection& text) {
       fixup.multiply = number<uint64_t>(f, "multiply");
       fixup.add = number<uint64_t>(f, "add");
       fixup.divide = number<uint64_t>(f, "divide");
+      fixup.scale = number<uint64_t>(f, "scale");
+      fixup.offset = number<uint64_t>(f, "offset");
       a.fixups.push_back(fixup);
     }
     result.push_back(std::move(a));
@@ -505,6 +511,78 @@ void check_units(const std::vector<UnitEntry>& units, const Configuration& confi
   }
 }
 
+/// Every word must be a register, and hold nothing beside its fields.
+void check_words(const Configuration& configuration, const std::string& where) {
+  for (const auto& [unit, words] : configuration.units()) {
+    for (const auto& [word, value] : words) {
+      const UnitRegister* reg = unit_register(RDU_UNIT_KIND(unit), word);
+      if (!reg) throw Error(fmt::format("{}: {} has no word {}", where, unit_text(unit), word));
+      const uint64_t mask = reg->mask() >> 32 * (word - reg->word);
+      if ((value & ~static_cast<uint32_t>(mask)) != 0) {
+        throw Error(fmt::format("{}: {} of {} is {:#x}, which sets reserved bits", where, reg->name,
+                                unit_text(unit), value));
+      }
+    }
+  }
+}
+
+/// What is listed about routes must be what the configuration does.
+void check_routes(const ProgramParts& parts, const Configuration& configuration, const std::string& where) {
+  const auto find = [&](const std::string& name, const std::string& who) -> const UnitEntry& {
+    const auto found = std::find_if(parts.units.begin(), parts.units.end(),
+                                    [&](const UnitEntry& u) { return u.name == name; });
+    if (found == parts.units.end())
+      throw Error(fmt::format("{} names a unit '{}' that is not listed", who, name));
+    return *found;
+  };
+  std::map<uint32_t, TracedRoute> routes;
+  std::map<uint32_t, TracedToken> tokens;
+  try {
+    for (TracedRoute& r : trace_routes(configuration)) routes.emplace(r.source, std::move(r));
+    for (TracedToken& t : trace_tokens(configuration)) tokens.emplace(t.source, std::move(t));
+  } catch (const Error& e) {
+    throw Error(fmt::format("{}: {}", where, e.what()));
+  }
+  const auto same_hop = [](const RouteEntry::Hop& a, const RouteEntry::Hop& b) {
+    return a.row == b.row && a.col == b.col && a.port == b.port && a.flow == b.flow &&
+           a.next_flow == b.next_flow && a.out == b.out;
+  };
+  for (const RouteEntry& r : parts.routes) {
+    const std::string who = fmt::format("{}: route '{}'", where, r.name);
+    const auto found = routes.find(find(r.source, who).id);
+    if (found == routes.end()) throw Error(who + " is listed, but not configured");
+    std::vector<TracedSink> sinks;
+    for (const auto& s : r.sinks) sinks.push_back({find(s.unit, who).id, s.input});
+    std::sort(sinks.begin(), sinks.end());
+    const auto& hops = found->second.hops;
+    if (sinks != found->second.sinks ||
+        !std::equal(r.hops.begin(), r.hops.end(), hops.begin(), hops.end(), same_hop)) {
+      throw Error(who + " is configured differently");
+    }
+    routes.erase(found);
+  }
+  if (!routes.empty()) {
+    throw Error(fmt::format("{}: the route of {} is not listed", where, unit_text(routes.begin()->first)));
+  }
+  for (const TokenEntry& t : parts.tokens) {
+    const std::string who = fmt::format("{}: done token of '{}'", where, t.source);
+    const auto found = tokens.find(find(t.source, who).id);
+    const auto same = [](const TokenEntry::Hop& a, const TokenEntry::Hop& b) {
+      return a.row == b.row && a.col == b.col && a.wire == b.wire && a.out == b.out;
+    };
+    if (found == tokens.end() || found->second.input != t.input ||
+        !std::equal(t.hops.begin(), t.hops.end(), found->second.hops.begin(), found->second.hops.end(),
+                    same)) {
+      throw Error(who + " is configured differently");
+    }
+    tokens.erase(found);
+  }
+  if (!tokens.empty()) {
+    throw Error(
+        fmt::format("{}: the done token of {} is not listed", where, unit_text(tokens.begin()->first)));
+  }
+}
+
 void check_arguments(const std::vector<Argument>& arguments, const Configuration& configuration,
                      const std::string& where) {
   std::set<std::string> names;
@@ -553,6 +631,13 @@ const char* role_name(Role role) {
   return "?";
 }
 
+bool Fixup::apply(uint64_t argument, uint64_t* result) const {
+  uint64_t r;
+  if (__builtin_mul_overflow(argument, multiply, &r) || __builtin_add_overflow(r, add, &r)) return false;
+  r /= divide;
+  return !__builtin_mul_overflow(r, scale, &r) && !__builtin_add_overflow(r, offset, result);
+}
+
 Program::Program(ProgramParts parts, const std::string& where)
     : parts_(std::move(parts)), configuration_([&] {
         try {
@@ -562,8 +647,10 @@ Program::Program(ProgramParts parts, const std::string& where)
         }
       }()) {
   if (parts_.info.kernel.empty()) throw Error(where + ": the kernel has no name");
+  check_words(configuration_, where);
   check_units(parts_.units, configuration_, where);
   check_arguments(parts_.arguments, configuration_, where);
+  check_routes(parts_, configuration_, where);
 }
 
 Program Program::load(const std::string& path) {
@@ -678,11 +765,7 @@ std::vector<rdu_argument_tuple> Program::make_tuples(const std::map<std::string,
     if (value % a.multiple != 0) throw Error(fmt::format("{} is not a multiple of {}", who, a.multiple));
     for (const Fixup& f : a.fixups) {
       uint64_t result;
-      if (__builtin_mul_overflow(value, f.multiply, &result) ||
-          __builtin_add_overflow(result, f.add, &result)) {
-        throw Error(who + " is too large");
-      }
-      result /= f.divide;
+      if (!f.apply(value, &result)) throw Error(who + " is too large");
       if (f.count == 1 && result > 0xffffffffu) {
         throw Error(fmt::format("{} is too large for {}", who, unit_text(f.unit)));
       }

@@ -64,7 +64,8 @@ struct TokenEntry {
 };
 
 /// One place where an argument is written: `count` words from `word` of `unit` become
-/// (argument * multiply + add) / divide, rounded down.
+///
+///     (argument * multiply + add) / divide * scale + offset      the quotient rounded down
 struct Fixup {
   uint32_t unit = 0;
   uint16_t word = 0;
@@ -72,6 +73,11 @@ struct Fixup {
   uint64_t multiply = 1;
   uint64_t add = 0;
   uint64_t divide = 1;
+  uint64_t scale = 1;
+  uint64_t offset = 0;
+
+  /// The value for an argument; false if it does not fit 64 bits.
+  bool apply(uint64_t argument, uint64_t* result) const;
 };
 
 /// A named argument of the kernel.

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <functional>
 
+#include "compiler/compile.h"
 #include "compiler/container.h"
 #include "test/catch.h"
 
@@ -11,29 +12,47 @@ using namespace rdu::compiler;
 
 namespace {
 
-constexpr uint32_t kLoad = RDU_UNIT(RDU_UNIT_AGCU, 0, 0);
 constexpr uint32_t kPcu = RDU_UNIT(RDU_UNIT_PCU, 1, 1);
 
-/// A program of two units that only the container looks at.
+/// Doubles rows of 64 bytes: load, one PCU, store.
+Graph small_graph() {
+  Graph g("small", "A test");
+  const Value in = g.address("in", "input rows", 4);
+  const Value out = g.address("out", "output rows", 4);
+  const Value rows = g.number("rows", "how many", 6, 600, 6);
+  Load load;
+  load.base = in + 768;
+  load.rows = {{rows, 64}};
+  Store store;
+  store.base = out;
+  store.rows = {{rows / 6 * 6, 64}};
+  Simd twice;
+  twice.vectors = rows;
+  twice.in[0] = Format::bf16;
+  twice.out = Format::bf16;
+  twice.stages = {{Op::add, Operand::in0, Operand::in0}};
+  const Node x = g.add("x", load, "loads");
+  const Node y = g.add("y", twice);
+  const Node z = g.add("z", store);
+  g.connect(x, y);
+  g.connect(y, z);
+  g.property("colour", "blue");
+  return g;
+}
+
+Target small_target() {
+  Target target;
+  target.shape = {2, 3, 2};
+  return target;
+}
+
+Program small_program() {
+  return compile(small_graph(), small_target());
+}
+
 ProgramParts small_parts() {
-  Configuration c({2, 3, 2});
-  c.set(kLoad, 0, 1);
-  c.set(kLoad, 2, 0);
-  c.set(kLoad, 3, 0);
-  c.set(kLoad, 4, 5);
-  c.set(kPcu, 0, 0x2001);
-  c.set(kPcu, 1, 5);
-  ProgramParts p;
-  p.info.kernel = "small";
-  p.info.description = "A test";
-  p.info.build = "by hand";
-  p.info.properties = {{"colour", "blue"}};
-  p.config = c.stream();
-  p.units = {{"x", Role::load, kLoad, "loads"}, {"y", Role::pcu, kPcu, ""}};
-  Argument in{"in", "input rows", true, 0, ~0ull, 4, {{kLoad, 2, 2, 1, 768, 1}}};
-  Argument rows{"rows", "how many", false, 6, 600, 6, {{kLoad, 4, 1, 1, 0, 1}, {kPcu, 1, 1, 2, 6, 12}}};
-  p.arguments = {in, rows};
-  return p;
+  const Program p = small_program();
+  return {p.info(), p.config(), p.arguments(), p.units(), p.routes(), p.tokens()};
 }
 
 std::string error_of(const std::function<void()>& act) {
@@ -97,44 +116,50 @@ TEST_CASE("a configuration stream comes back and refuses nonsense") {
 }
 
 TEST_CASE("a program survives the container") {
-  const Program p(small_parts());
+  const Program p = small_program();
   const auto bytes = p.serialize();
-  CHECK(bytes == Program(small_parts()).serialize());
+  CHECK(bytes == small_program().serialize());
   const Program q = Program::parse(bytes.data(), bytes.size(), "f.rdu");
   CHECK(q.serialize() == bytes);
   CHECK(q.info().kernel == "small");
   CHECK(q.info().properties.at("colour") == "blue");
   CHECK(q.config() == p.config());
   CHECK(q.shape() == Shape{2, 3, 2});
-  REQUIRE(q.units().size() == 2);
+  REQUIRE(q.units().size() == 3);
   CHECK(q.units()[0].name == "x");
-  CHECK(q.units()[0].id == kLoad);
+  CHECK(q.units()[0].note == "loads");
   CHECK(q.units()[1].role == Role::pcu);
-  REQUIRE(q.arguments().size() == 2);
+  REQUIRE(q.arguments().size() == 3);
   CHECK(q.arguments()[0].address);
-  CHECK(q.arguments()[1].fixups[1].divide == 12);
+  CHECK(q.arguments()[2].fixups.size() == 3);
+  REQUIRE(q.routes().size() == 2);
+  CHECK(q.routes()[0].sinks[0].unit == "y");
+  REQUIRE(q.tokens().size() == 1);
+  CHECK(q.tokens()[0].source == "z");
 }
 
 TEST_CASE("arguments become tuples") {
-  const Program p(small_parts());
-  const auto tuples = p.make_tuples({{"in", 0x100000001000}, {"rows", 60}});
-  REQUIRE(tuples.size() == 3);
-  CHECK(tuples[0].unit == kLoad);
+  const Program p = small_program();
+  const uint64_t in = 0x100000001000, out = 0x100000002000;
+  const auto tuples = p.make_tuples({{"in", in}, {"out", out}, {"rows", 60}});
+  REQUIRE(tuples.size() == 5);
+  CHECK(tuples[0].unit == p.units()[0].id);
   CHECK(tuples[0].word == 2);
   CHECK(tuples[0].count == 2);
-  CHECK(tuples[0].value == 0x100000001300);
-  CHECK(tuples[1].value == 60);
-  CHECK(tuples[2].value == 10);
+  CHECK(tuples[0].value == in + 768);
+  CHECK(tuples[1].value == out);
+  CHECK(tuples[2].value == 60);
+  CHECK(tuples[2].count == 1);
   const auto message = [&](const std::map<std::string, uint64_t>& v) {
     return error_of([&] { p.make_tuples(v); });
   };
-  CHECK(message({{"in", 0}}) == "kernel 'small': argument 'rows' is missing (how many)");
-  CHECK(message({{"in", 0}, {"rows", 6}, {"row", 1}}) ==
-        "kernel 'small' has no argument 'row' (it has: in, rows)");
-  CHECK(has(message({{"in", 0}, {"rows", 7}}), "= 7 is not a multiple of 6"));
-  CHECK(has(message({{"in", 0}, {"rows", 0}}), "out of range (6 to 600)"));
-  CHECK(has(message({{"in", 0}, {"rows", 606}}), "out of range"));
-  CHECK(has(message({{"in", ~0ull - 3}, {"rows", 6}}), "too large"));
+  CHECK(message({{"in", 0}, {"out", 0}}) == "kernel 'small': argument 'rows' is missing (how many)");
+  CHECK(message({{"in", 0}, {"out", 0}, {"rows", 6}, {"row", 1}}) ==
+        "kernel 'small' has no argument 'row' (it has: in, out, rows)");
+  CHECK(has(message({{"in", 0}, {"out", 0}, {"rows", 7}}), "= 7 is not a multiple of 6"));
+  CHECK(has(message({{"in", 0}, {"out", 0}, {"rows", 0}}), "out of range (6 to 600)"));
+  CHECK(has(message({{"in", 0}, {"out", 0}, {"rows", 606}}), "out of range"));
+  CHECK(has(message({{"in", ~0ull - 3}, {"out", 0}, {"rows", 6}}), "out of range"));
 }
 
 TEST_CASE("illegal parts are refused") {
@@ -143,27 +168,41 @@ TEST_CASE("illegal parts are refused") {
     change(parts);
     return error_of([&] { Program p(std::move(parts), "p"); });
   };
+  CHECK(refuse([](auto&) {}).empty());
   CHECK(has(refuse([](auto& p) { p.info.kernel = ""; }), "no name"));
   CHECK(has(refuse([](auto& p) { p.units[1].name = "x"; }), "listed twice"));
   CHECK(has(refuse([](auto& p) { p.units[1].name = ""; }), "no name"));
   CHECK(has(refuse([](auto& p) { p.units[1].id = RDU_UNIT(RDU_UNIT_PCU, 1, 3); }), "not in a tile of 2 x 3"));
-  CHECK(has(refuse([](auto& p) { p.units[1].id = RDU_UNIT(RDU_UNIT_PCU, 1, 2); }), "not configured"));
-  CHECK(has(refuse([](auto& p) { p.units[1].role = Role::pmu; }), "cannot be a pmu on PCU 1.1"));
-  CHECK(has(refuse([](auto& p) { p.units.pop_back(); }), "configured but not listed"));
+  CHECK(has(refuse([](auto& p) { p.units[1].id ^= 1; }), "not configured"));
+  CHECK(has(refuse([](auto& p) { p.units[1].role = Role::pmu; }), "cannot be a pmu on PCU"));
+  CHECK(has(refuse([](auto& p) { p.units.erase(p.units.begin() + 1); }), "configured but not listed"));
   CHECK(has(refuse([](auto& p) { p.arguments[1].name = "in"; }), "listed twice"));
   CHECK(has(refuse([](auto& p) { p.arguments[0].fixups.clear(); }), "used nowhere"));
   CHECK(has(refuse([](auto& p) { p.arguments[0].fixups[0].divide = 0; }), "divided by zero"));
   CHECK(has(refuse([](auto& p) { p.arguments[0].fixups[0].count = 3; }), "writes 3 words"));
   CHECK(has(refuse([](auto& p) { p.arguments[0].fixups[0].word = 127; }), "writes 2 words from word 127"));
   CHECK(has(refuse([](auto& p) { p.arguments[0].fixups[0].word = 7; }), "which the program does not use"));
-  CHECK(has(refuse([](auto& p) { p.arguments[1].fixups[0].word = 3; }), "written already"));
+  CHECK(has(refuse([](auto& p) { p.arguments[2].fixups[0].word = 3; }), "written already"));
   CHECK(has(refuse([](auto& p) { p.arguments[1].multiple = 0; }), "multiple of zero"));
-  CHECK(has(refuse([](auto& p) { p.arguments[1].minimum = 601; }), "empty range"));
+  CHECK(has(refuse([](auto& p) { p.arguments[2].minimum = 601; }), "empty range"));
   CHECK(has(refuse([](auto& p) { p.config.pop_back(); }), "its header says"));
+  CHECK(has(refuse([](auto& p) { p.routes.pop_back(); }), "is not listed"));
+  CHECK(has(refuse([](auto& p) { p.routes[0].source = "w"; }), "names a unit 'w'"));
+  CHECK(has(refuse([](auto& p) { p.routes[0].sinks[0].input = 1; }), "configured differently"));
+  CHECK(has(refuse([](auto& p) { p.routes[0].hops[0].out ^= 1; }), "configured differently"));
+  CHECK(has(refuse([](auto& p) { p.tokens[0].input = 1; }), "configured differently"));
+  CHECK(has(refuse([](auto& p) { p.tokens.clear(); }), "is not listed"));
+  const auto set = [](ProgramParts& p, uint32_t unit, unsigned word, uint32_t value) {
+    Configuration c = Configuration::parse(p.config);
+    c.set(unit, word, value);
+    p.config = c.stream();
+  };
+  CHECK(has(refuse([&](auto& p) { set(p, p.units[1].id, 4, 1); }), "has no word 4"));
+  CHECK(has(refuse([&](auto& p) { set(p, RDU_UNIT(RDU_UNIT_PMU, 1, 1), 4, 0x80); }), "sets reserved bits"));
 }
 
 TEST_CASE("foreign and damaged files name themselves") {
-  const auto bytes = Program(small_parts()).serialize();
+  const auto bytes = small_program().serialize();
   CHECK(has(parse_error({}), "f.rdu: is not an ELF file"));
   CHECK(has(parse_error({'h', 'e', 'l', 'l', 'o'}), "is not an ELF file"));
   auto other = bytes;

@@ -1,0 +1,254 @@
+#include "compiler/compile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "compiler/lower.h"
+#include "compiler/place.h"
+#include "compiler/route.h"
+#include "compiler/trace.h"
+#include "regs/agcu.h"
+#include "regs/switch.h"
+
+namespace rdu::compiler {
+namespace {
+
+// Ports as switch.regs.yaml numbers them.
+constexpr unsigned kPortsPerSide = 4;
+constexpr unsigned kControlWires = 4;  // per direction
+constexpr unsigned kFromPcu = 16, kFromPmu = 17, kFromAgcu = 18;
+constexpr unsigned kToPcu = 16, kToPmu = 20, kToAgcu = 22;
+constexpr unsigned kDoneWire = 16;
+constexpr unsigned kToTokens = 16;
+constexpr unsigned kTokenInputs = 8;
+constexpr uint32_t kMaster = RDU_UNIT(RDU_UNIT_AGCU, 0, 0);
+/// A channel carries one stream, so one flow id is enough everywhere.
+constexpr unsigned kFlow = 0;
+
+unsigned output_port(Role role) {
+  return role == Role::pcu ? kFromPcu : role == Role::pmu ? kFromPmu : kFromAgcu;
+}
+unsigned input_port(Role role, unsigned input) {
+  return role == Role::pcu ? kToPcu + input : role == Role::pmu ? kToPmu + input : kToAgcu;
+}
+unsigned mesh_port(unsigned side, unsigned channel) {
+  return side * kPortsPerSide + channel;
+}
+unsigned opposite(unsigned port) {
+  return (port + 2 * kPortsPerSide) % (4 * kPortsPerSide);
+}
+uint32_t switch_at(uint16_t row, uint16_t col) {
+  return RDU_UNIT(RDU_UNIT_SWITCH, row, col);
+}
+std::pair<uint16_t, uint16_t> neighbour(uint16_t row, uint16_t col, unsigned side) {
+  switch (side) {
+    case 0:
+      return {static_cast<uint16_t>(row - 1), col};
+    case 1:
+      return {row, static_cast<uint16_t>(col + 1)};
+    case 2:
+      return {static_cast<uint16_t>(row + 1), col};
+    default:
+      return {row, static_cast<uint16_t>(col - 1)};
+  }
+}
+
+Netlist netlist_of(const Graph& graph) {
+  Netlist netlist;
+  for (const auto& u : graph.units()) netlist.units.push_back({u.name, role_of(u.kind)});
+  for (const auto& e : graph.edges()) {
+    Netlist::Net net;
+    net.source = e.from;
+    for (const auto& sink : e.to) net.sinks.push_back(sink.unit);
+    netlist.nets.push_back(std::move(net));
+  }
+  return netlist;
+}
+
+/// What only the target knows.
+void check_target(const Graph& graph, const Target& target) {
+  unsigned stores = 0;
+  for (const auto& u : graph.units()) {
+    const std::string who = "unit '" + u.name + "'";
+    if (const auto* pad = std::get_if<Scratchpad>(&u.kind)) {
+      const uint64_t bytes = uint64_t{pad->buffers} * pad->buffer_size;
+      if (bytes > target.pmu_bytes) {
+        throw Error(fmt::format("{}: {} buffers of {} bytes do not fit a PMU of {} bytes", who, pad->buffers,
+                                pad->buffer_size, target.pmu_bytes));
+      }
+    }
+    const auto lanes = [&](unsigned n) {
+      if (n > target.lanes) throw Error(fmt::format("{}: {} lanes, a PCU has {}", who, n, target.lanes));
+    };
+    if (const auto* matrix = std::get_if<Matrix>(&u.kind)) {
+      lanes(matrix->lanes);
+      if (matrix->rows > target.stages) {
+        throw Error(fmt::format("{}: {} rows, a PCU has {}", who, matrix->rows, target.stages));
+      }
+    }
+    if (const auto* simd = std::get_if<Simd>(&u.kind)) {
+      lanes(simd->lanes);
+      if (simd->stages.size() > target.stages) {
+        throw Error(fmt::format("{}: {} stages, a PCU has {}", who, simd->stages.size(), target.stages));
+      }
+    }
+    stores += std::holds_alternative<Store>(u.kind) ? 1 : 0;
+  }
+  if (stores > kTokenInputs) {
+    throw Error(fmt::format("the program has {} stores, the master AGCU can wait for {} done tokens", stores,
+                            kTokenInputs));
+  }
+}
+
+struct Layout {
+  std::vector<Site> sites;                      ///< of each unit
+  std::vector<std::vector<RouteStep>> streams;  ///< of each edge
+  std::vector<std::vector<RouteStep>> tokens;   ///< of each store, in order of units
+};
+
+/// Places and routes with one seed; returns what was overfull, or nothing.
+std::string lay_out(const Graph& graph, const Netlist& netlist, const Shape& shape, uint64_t seed,
+                    Layout* layout) {
+  layout->sites = place(netlist, shape, seed);
+  const auto at = [&](size_t unit) {
+    return std::make_pair(layout->sites[unit].row, layout->sites[unit].col);
+  };
+  std::vector<RouteRequest> streams;
+  for (const auto& net : netlist.nets) {
+    RouteRequest request{graph.units()[net.source].name, at(net.source), {}};
+    for (size_t sink : net.sinks) request.sinks.push_back(at(sink));
+    streams.push_back(std::move(request));
+  }
+  std::string overfull = route(streams, shape, shape.channels, &layout->streams);
+  if (!overfull.empty()) return overfull;
+  std::vector<RouteRequest> tokens;
+  for (size_t u = 0; u < netlist.units.size(); ++u) {
+    if (netlist.units[u].role == Role::store) tokens.push_back({netlist.units[u].name, at(u), {{0, 0}}});
+  }
+  overfull = route(tokens, shape, kControlWires, &layout->tokens);
+  return overfull.empty() ? "" : "done tokens: " + overfull;
+}
+
+/// ROUTE words of one stream.
+void write_stream(const Graph::Edge& edge, const Netlist& netlist, const Layout& layout,
+                  const std::vector<RouteStep>& steps, Configuration* configuration) {
+  struct At {
+    unsigned port;
+    uint32_t out;
+  };
+  std::map<std::pair<uint16_t, uint16_t>, At> passed;
+  const Site& source = layout.sites[edge.from];
+  passed[{source.row, source.col}] = {output_port(netlist.units[edge.from].role), 0};
+  for (const RouteStep& s : steps) {
+    const unsigned port = mesh_port(s.side, s.channel);
+    passed.at({s.row, s.col}).out |= 1u << port;
+    passed[neighbour(s.row, s.col, s.side)] = {opposite(port), 0};
+  }
+  for (const auto& sink : edge.to) {
+    const Site& site = layout.sites[sink.unit];
+    passed.at({site.row, site.col}).out |= 1u << input_port(netlist.units[sink.unit].role, sink.input);
+  }
+  for (const auto& [place, at] : passed) {
+    configuration->set(switch_at(place.first, place.second),
+                       RDU_SWITCH_ROUTE(at.port * RDU_FLOWS + kFlow) / 4,
+                       RDU_SWITCH_ROUTE_VALID_MASK | at.out << RDU_SWITCH_ROUTE_OUT_SHIFT |
+                           kFlow << RDU_SWITCH_ROUTE_NEXT_FLOW_SHIFT);
+  }
+}
+
+/// CONTROL words of all done tokens.
+void write_tokens(const Netlist& netlist, const Layout& layout, Configuration* configuration) {
+  unsigned input = 0;
+  for (size_t u = 0; u < netlist.units.size(); ++u) {
+    if (netlist.units[u].role != Role::store) continue;
+    uint16_t row = layout.sites[u].row;
+    uint16_t col = layout.sites[u].col;
+    unsigned wire = kDoneWire;
+    const auto set = [&](unsigned out) {
+      configuration->set(switch_at(row, col), RDU_SWITCH_CONTROL(wire) / 4, 1u << out);
+    };
+    for (const RouteStep& s : layout.tokens[input]) {
+      const unsigned port = mesh_port(s.side, s.channel);
+      set(port);
+      std::tie(row, col) = neighbour(row, col, s.side);
+      wire = opposite(port);
+    }
+    set(kToTokens + input);
+    ++input;
+  }
+  configuration->set(kMaster, RDU_AGCU_MASTER / 4, (1u << input) - 1);
+}
+
+/// Routes in words, from the configuration itself, and proof that they are what the graph asked for.
+void describe_routes(const Graph& graph, const Netlist& netlist, const Layout& layout,
+                     const Configuration& configuration, ProgramParts* parts) {
+  std::map<uint32_t, TracedRoute> traced;
+  for (TracedRoute& r : trace_routes(configuration)) traced.emplace(r.source, std::move(r));
+  for (const auto& edge : graph.edges()) {
+    const std::string& name = graph.units()[edge.from].name;
+    const TracedRoute& found = traced.at(layout.sites[edge.from].id);
+    RouteEntry entry{name, name, {}, found.hops};
+    std::vector<TracedSink> wanted;
+    for (const auto& sink : edge.to) {
+      wanted.push_back({layout.sites[sink.unit].id, sink.input});
+      entry.sinks.push_back({graph.units()[sink.unit].name, sink.input});
+    }
+    std::sort(wanted.begin(), wanted.end());
+    if (wanted != found.sinks) throw Error("internal: the route of '" + name + "' does not reach its sinks");
+    parts->routes.push_back(std::move(entry));
+  }
+  std::map<uint32_t, std::string> stores;
+  for (size_t u = 0; u < netlist.units.size(); ++u) {
+    if (netlist.units[u].role == Role::store) stores[layout.sites[u].id] = netlist.units[u].name;
+  }
+  for (const TracedToken& t : trace_tokens(configuration)) {
+    parts->tokens.push_back({stores.at(t.source), t.input, t.hops});
+  }
+}
+
+Program assemble(const Graph& graph, const Netlist& netlist, const Layout& layout, const Shape& shape,
+                 const std::string& build) {
+  ProgramParts parts;
+  parts.info = graph.info();
+  parts.info.build = build;
+  parts.arguments = graph.arguments();
+  Configuration configuration(shape);
+  for (size_t u = 0; u < graph.units().size(); ++u) {
+    const auto& unit = graph.units()[u];
+    lower(unit.kind, layout.sites[u].id, &configuration, &parts.arguments);
+    parts.units.push_back({unit.name, netlist.units[u].role, layout.sites[u].id, unit.note});
+  }
+  for (size_t e = 0; e < graph.edges().size(); ++e) {
+    write_stream(graph.edges()[e], netlist, layout, layout.streams[e], &configuration);
+  }
+  write_tokens(netlist, layout, &configuration);
+  describe_routes(graph, netlist, layout, configuration, &parts);
+  parts.config = configuration.stream();
+  return Program(std::move(parts), "kernel '" + graph.info().kernel + "'");
+}
+
+}  // namespace
+
+Program compile(const Graph& graph, const Target& target, const CompileOptions& options) {
+  const std::string who = "kernel '" + graph.info().kernel + "'";
+  try {
+    Configuration(target.shape);  // refuses an impossible shape
+    graph.check();
+    check_target(graph, target);
+    const Netlist netlist = netlist_of(graph);
+    std::string overfull;
+    for (unsigned i = 0; i < options.attempts; ++i) {
+      Layout layout;
+      overfull = lay_out(graph, netlist, target.shape, options.seed + i, &layout);
+      if (overfull.empty()) return assemble(graph, netlist, layout, target.shape, options.build);
+    }
+    throw Error(fmt::format("the streams do not fit the mesh after {} placements; in the last one {}",
+                            options.attempts, overfull.empty() ? "nothing was tried" : overfull));
+  } catch (const Error& e) {
+    const std::string what = e.what();
+    throw Error(what.compare(0, who.size(), who) == 0 ? what : who + ": " + what);
+  }
+}
+
+}  // namespace rdu::compiler

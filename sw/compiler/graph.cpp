@@ -1,0 +1,513 @@
+#include "compiler/graph.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace rdu::compiler {
+namespace {
+
+constexpr uint32_t kMaxRowBytes = 65536;  // AGCU rows
+constexpr unsigned kAgcuCounters = 4;
+constexpr unsigned kWriteCounters = 4;
+constexpr unsigned kReadCounters = 6;
+constexpr unsigned kMaxBuffers = 16;
+constexpr unsigned kMaxStages = 8;  // that the encoding has; a chip may have fewer
+constexpr uint32_t kMaxK = (1u << 24) - 1;
+constexpr unsigned kSamples = 24;  // values of an argument with which the whole graph is checked
+
+using Wide = __int128;  // products of counts and strides cannot overflow it
+
+uint64_t checked_add(uint64_t a, uint64_t b) {
+  uint64_t result;
+  if (__builtin_add_overflow(a, b, &result)) throw Error(fmt::format("{} + {} is too large", a, b));
+  return result;
+}
+
+uint64_t checked_multiply(uint64_t a, uint64_t b) {
+  uint64_t result;
+  if (__builtin_mul_overflow(a, b, &result)) throw Error(fmt::format("{} * {} is too large", a, b));
+  return result;
+}
+
+template <class... Cases>
+struct Overload : Cases... {
+  using Cases::operator()...;
+};
+template <class... Cases>
+Overload(Cases...) -> Overload<Cases...>;
+
+bool is_reduction(Op op) {
+  return op == Op::red_sum || op == Op::red_max;
+}
+bool takes_b(Op op) {
+  return op != Op::nop && op != Op::mov && !is_reduction(op);
+}
+
+/// Index of an input operand, or -1.
+int input_of(Operand operand) {
+  const int code = static_cast<int>(operand);
+  return code >= static_cast<int>(Operand::in0) && code <= static_cast<int>(Operand::in3)
+             ? code - static_cast<int>(Operand::in0)
+             : -1;
+}
+
+int register_of(Operand operand) {
+  const int code = static_cast<int>(operand);
+  return code >= static_cast<int>(Operand::reg0) ? code - static_cast<int>(Operand::reg0) : -1;
+}
+
+// --- one unit
+// --------------------------------------------------------------------------------------------------------
+
+/// Checks one unit by itself; throws Error with `who` in front.
+class UnitCheck {
+ public:
+  explicit UnitCheck(std::string who) : who_(std::move(who)) {}
+
+  void operator()(const Load& u) const { agcu(u.base, u.row_bytes, u.rows); }
+  void operator()(const Store& u) const { agcu(u.base, u.row_bytes, u.rows); }
+
+  void operator()(const Scratchpad& u) const {
+    number("buffers", u.buffers, 1, kMaxBuffers);
+    if (u.buffer_size == 0) fail("the buffer size is zero");
+    number("bytes written of a packet", u.write_bytes, 1, RDU_VECTOR_BYTES);
+    counters("write", u.write, kWriteCounters);
+    counters("read", u.read, kReadCounters);
+    const unsigned size = u.element == Element::half ? 2 : 4;
+    number("lanes", u.lanes, 1, RDU_VECTOR_BYTES / size);
+    stride("lane", u.lane_stride);
+    const auto aligned = [&](const char* what, int64_t bytes) {
+      if (bytes % size != 0) {
+        fail(fmt::format("{} stride {} is not a multiple of the element size {}", what, bytes, size));
+      }
+    };
+    aligned("lane", u.lane_stride);
+    for (const Counter& c : u.read) aligned("read", c.stride);
+    aligned("buffer", u.buffer_size);
+    number("bank shift", u.bank_shift, 0, 31);
+    number("bank skew", u.bank_skew, 0, 31);
+  }
+
+  void operator()(const Matrix& u) const {
+    number("k", u.k, 1, kMaxK);
+    number("rows", u.rows, 1, kMaxStages);
+    number("lanes", u.lanes, 1, RDU_LANES_MAX);
+  }
+
+  void operator()(const Simd& u) const {
+    number("lanes", u.lanes, 1, RDU_LANES_MAX);
+    if (u.stages.empty()) fail("it has no stages");
+    number("stages", u.stages.size(), 1, kMaxStages);
+    std::set<int> saved;
+    for (size_t i = 0; i < u.stages.size(); ++i) {
+      const Stage& s = u.stages[i];
+      if (s.op != Op::nop) operand(i, s.a, saved);
+      if (takes_b(s.op)) operand(i, s.b, saved);
+      if (s.op == Op::nop && i == 0) fail("stage 0 passes on a result, but there is none yet");
+      if (s.save < -1 || s.save > 3) fail(fmt::format("stage {} saves in register {}", i, s.save));
+      if (s.save >= 0) saved.insert(s.save);
+    }
+    if (inputs_of(u) == 0) fail("its stages read no input, so nothing would make it fire");
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const { throw Error(who_ + ": " + what); }
+
+  void number(const char* what, uint64_t value, uint64_t low, uint64_t high) const {
+    if (value < low || value > high) {
+      fail(fmt::format("{} is {}, it must be {} to {}", what, value, low, high));
+    }
+  }
+  void stride(const char* what, int64_t bytes) const {
+    if (bytes < INT32_MIN || bytes > INT32_MAX) {
+      fail(fmt::format("{} stride {} does not fit 32 bits", what, bytes));
+    }
+  }
+  void counters(const char* what, const std::vector<Counter>& list, size_t most) const {
+    if (list.size() > most) fail(fmt::format("{} {} counters, there are {}", list.size(), what, most));
+    for (const Counter& c : list) {
+      stride(what, c.stride);
+      if (c.count.is_constant()) number(what, c.count.at(0), 1, UINT32_MAX);
+    }
+  }
+  void agcu(const Value&, uint32_t row_bytes, const std::vector<Counter>& rows) const {
+    number("bytes of a row", row_bytes, 1, kMaxRowBytes);
+    counters("row", rows, kAgcuCounters);
+  }
+  void operand(size_t stage, Operand operand, const std::set<int>& saved) const {
+    if (operand == Operand::prev && stage == 0)
+      fail("stage 0 reads the stage before it, which does not exist");
+    const int reg = register_of(operand);
+    if (reg >= 0 && saved.count(reg) == 0) {
+      fail(fmt::format("stage {} reads register {}, which no earlier stage saves", stage, reg));
+    }
+  }
+
+  std::string who_;
+};
+
+// --- how many packets
+// ------------------------------------------------------------------------------------------------
+
+/// Values of all arguments in one check.
+class Sample {
+ public:
+  Sample(const std::vector<Argument>& arguments, unsigned index) {
+    for (const Argument& a : arguments) {
+      const uint64_t low = checked_add(a.minimum, a.multiple - 1) / a.multiple * a.multiple;
+      const uint64_t high = a.maximum / a.multiple * a.multiple;
+      const uint64_t step = checked_multiply(a.multiple, index);
+      values_.push_back(high - low > step ? low + step : high);
+    }
+  }
+  uint64_t operator()(const Value& v) const {
+    return v.at(v.is_constant() ? 0 : values_[static_cast<size_t>(v.argument())]);
+  }
+  uint64_t argument(size_t index) const { return values_[index]; }
+  uint64_t product(const std::vector<Counter>& counters) const {
+    uint64_t n = 1;
+    for (const Counter& c : counters) n = checked_multiply(n, (*this)(c.count));
+    return n;
+  }
+
+ private:
+  std::vector<uint64_t> values_;
+};
+
+uint64_t packets_of(Format format) {
+  return format == Format::fp32 ? 2 : 1;
+}
+uint64_t packets_of_row(uint32_t bytes) {
+  return (bytes + RDU_VECTOR_BYTES - 1) / RDU_VECTOR_BYTES;
+}
+
+uint64_t packets_sent(const UnitKind& kind, const Sample& at) {
+  return std::visit(
+      Overload{
+          [&](const Load& u) { return checked_multiply(packets_of_row(u.row_bytes), at.product(u.rows)); },
+          [&](const Store&) { return uint64_t{0}; },
+          [&](const Scratchpad& u) { return checked_multiply(at(u.fills), at.product(u.read)); },
+          [&](const Matrix& u) { return checked_multiply(at(u.tiles), u.rows * packets_of(u.out)); },
+          [&](const Simd& u) { return checked_multiply(at(u.vectors), packets_of(u.out)); }},
+      kind);
+}
+
+uint64_t packets_taken(const UnitKind& kind, unsigned input, const Sample& at) {
+  return std::visit(
+      Overload{
+          [&](const Load&) { return uint64_t{0}; },
+          [&](const Store& u) { return checked_multiply(packets_of_row(u.row_bytes), at.product(u.rows)); },
+          [&](const Scratchpad& u) { return checked_multiply(at(u.fills), at.product(u.write)); },
+          [&](const Matrix& u) { return checked_multiply(at(u.tiles), u.k); },
+          [&](const Simd& u) { return checked_multiply(at(u.vectors), packets_of(u.in[input])); }},
+      kind);
+}
+
+/// Every count that the unit takes from an argument must be at least one: hardware reads a count of zero as
+/// one.
+void check_counts(const std::string& who, const UnitKind& kind, const Sample& at) {
+  const auto positive = [&](const Value& v, const char* what) {
+    const uint64_t n = at(v);
+    if (n == 0) throw Error(fmt::format("{}: {} can become zero", who, what));
+    if (n > UINT32_MAX) throw Error(fmt::format("{}: {} can become {}", who, what, n));
+  };
+  const auto all = [&](const std::vector<Counter>& counters, const char* what) {
+    for (const Counter& c : counters) positive(c.count, what);
+  };
+  std::visit(Overload{[&](const Load& u) { all(u.rows, "a row count"); },
+                      [&](const Store& u) { all(u.rows, "a row count"); },
+                      [&](const Scratchpad& u) {
+                        positive(u.fills, "the number of fills");
+                        all(u.write, "a write count");
+                        all(u.read, "a read count");
+                      },
+                      [&](const Matrix& u) { positive(u.tiles, "the number of tiles"); },
+                      [&](const Simd& u) { positive(u.vectors, "the number of vectors"); }},
+             kind);
+}
+
+// --- scratchpad addresses
+// --------------------------------------------------------------------------------------------
+
+/// Calls visit(address) for every address that the counters make; counters that do not move it are left out.
+template <class Visit>
+void each_address(const std::vector<Counter>& counters, const Sample& at, Visit visit, size_t level = 0,
+                  int64_t address = 0) {
+  if (level == counters.size()) {
+    visit(address);
+    return;
+  }
+  const Counter& c = counters[level];
+  const uint64_t count = c.stride == 0 ? 1 : at(c.count);
+  for (uint64_t i = 0; i < count; ++i) {
+    each_address(counters, at, visit, level + 1, address + static_cast<int64_t>(i) * c.stride);
+  }
+}
+
+/// Lowest and highest address, `extra` bytes from its lowest to its highest further byte.
+void check_extent(const std::string& who, const char* what, const std::vector<Counter>& counters,
+                  const Sample& at, Wide low, Wide high, uint32_t size) {
+  for (const Counter& c : counters) {
+    const Wide reach = static_cast<Wide>(at(c.count) - 1) * c.stride;
+    (reach < 0 ? low : high) += reach;
+  }
+  if (low < 0 || high >= size) {
+    throw Error(fmt::format("{}: {} addresses go from {} to {}, its buffer has {} bytes", who, what,
+                            static_cast<int64_t>(low), static_cast<int64_t>(high), size));
+  }
+}
+
+void check_addresses(const std::string& who, const Scratchpad& u, const Sample& at) {
+  const int64_t element = u.element == Element::half ? 2 : 4;
+  const int64_t last_lane = u.lane_stride * static_cast<int64_t>(u.lanes - 1);
+  check_extent(who, "write", u.write, at, 0, u.write_bytes - 1, u.buffer_size);
+  check_extent(who, "read", u.read, at, std::min<int64_t>(last_lane, 0),
+               std::max<int64_t>(last_lane, 0) + element - 1, u.buffer_size);
+  std::vector<bool> written(u.buffer_size);
+  each_address(u.write, at,
+               [&](int64_t address) { std::fill_n(written.begin() + address, u.write_bytes, true); });
+  each_address(u.read, at, [&](int64_t address) {
+    for (unsigned lane = 0; lane < u.lanes; ++lane) {
+      const int64_t first = address + lane * u.lane_stride;
+      for (int64_t byte = first; byte < first + element; ++byte) {
+        if (written[static_cast<size_t>(byte)]) continue;
+        throw Error(fmt::format("{}: byte {} of a buffer is read but never written", who, byte));
+      }
+    }
+  });
+}
+
+}  // namespace
+
+// --- Value
+// -----------------------------------------------------------------------------------------------------------
+
+uint64_t Value::at(uint64_t argument) const {
+  uint64_t result;
+  if (!fixup_.apply(is_constant() ? 0 : argument, &result)) {
+    throw Error(fmt::format("a number that follows from argument value {} is too large", argument));
+  }
+  return result;
+}
+
+Value operator+(Value v, uint64_t n) {
+  v.fixup_.offset = checked_add(v.fixup_.offset, n);
+  return v;
+}
+
+Value operator*(Value v, uint64_t n) {
+  v.fixup_.scale = checked_multiply(v.fixup_.scale, n);
+  v.fixup_.offset = checked_multiply(v.fixup_.offset, n);
+  return v;
+}
+
+Value operator/(Value v, uint64_t n) {
+  if (n == 0) throw Error("division by zero");
+  Fixup& f = v.fixup_;
+  if (v.is_constant()) {
+    f.offset /= n;
+  } else if (f.divide == 1) {  // (x s + o) / n
+    f.multiply = checked_multiply(f.multiply, f.scale);
+    f.add = checked_add(checked_multiply(f.add, f.scale), f.offset);
+    f.divide = n, f.scale = 1, f.offset = 0;
+  } else if (f.scale == 1) {  // (x / d + o) / n = (x + o d) / (d n), both rounded down
+    f.add = checked_add(f.add, checked_multiply(f.offset, f.divide));
+    f.divide = checked_multiply(f.divide, n), f.offset = 0;
+  } else if (f.scale % n == 0 && f.offset % n == 0) {
+    f.scale /= n, f.offset /= n;
+  } else {
+    throw Error(fmt::format("a quotient that was multiplied by {} cannot be divided by {}", f.scale, n));
+  }
+  return v;
+}
+
+// --- properties of units
+// ---------------------------------------------------------------------------------------------
+
+unsigned inputs_of(const UnitKind& kind) {
+  return std::visit(Overload{[](const Load&) { return 0u; }, [](const Store&) { return 1u; },
+                             [](const Scratchpad&) { return 1u; }, [](const Matrix&) { return 3u; },
+                             [](const Simd& u) {
+                               unsigned inputs = 0;
+                               const auto add = [&](Operand operand) {
+                                 if (input_of(operand) >= 0) inputs |= 1u << input_of(operand);
+                               };
+                               for (const Stage& s : u.stages) {
+                                 if (s.op != Op::nop) add(s.a);
+                                 if (takes_b(s.op)) add(s.b);
+                               }
+                               return inputs;
+                             }},
+                    kind);
+}
+
+bool has_output(const UnitKind& kind) {
+  return !std::holds_alternative<Store>(kind);
+}
+
+Role role_of(const UnitKind& kind) {
+  return std::visit(Overload{[](const Load&) { return Role::load; }, [](const Store&) { return Role::store; },
+                             [](const Scratchpad&) { return Role::pmu; },
+                             [](const Matrix&) { return Role::pcu; }, [](const Simd&) { return Role::pcu; }},
+                    kind);
+}
+
+// --- Graph
+// -----------------------------------------------------------------------------------------------------------
+
+Graph::Graph(std::string kernel, std::string description) {
+  if (kernel.empty()) throw Error("a kernel needs a name");
+  info_.kernel = std::move(kernel);
+  info_.description = std::move(description);
+}
+
+Value Graph::declare(Argument argument) {
+  const std::string who = "argument '" + argument.name + "'";
+  if (argument.name.empty()) throw Error("an argument needs a name");
+  for (const Argument& a : arguments_) {
+    if (a.name == argument.name) throw Error(who + " is declared twice");
+  }
+  if (argument.multiple == 0) throw Error(who + " must be a multiple of zero");
+  const uint64_t low = checked_add(argument.minimum, argument.multiple - 1) / argument.multiple;
+  if (low > argument.maximum / argument.multiple) throw Error(who + " has no possible value");
+  arguments_.push_back(std::move(argument));
+  Value v;
+  v.argument_ = static_cast<int>(arguments_.size() - 1);
+  v.fixup_ = {};
+  return v;
+}
+
+Value Graph::address(const std::string& name, const std::string& description, uint64_t multiple) {
+  Argument a;
+  a.name = name;
+  a.description = description;
+  a.address = true;
+  a.multiple = multiple;
+  a.maximum = UINT64_MAX / 2;  // any device address, and an offset can be added without overflow
+  return declare(std::move(a));
+}
+
+Value Graph::number(const std::string& name, const std::string& description, uint64_t minimum,
+                    uint64_t maximum, uint64_t multiple) {
+  Argument a;
+  a.name = name;
+  a.description = description;
+  a.minimum = minimum;
+  a.maximum = maximum;
+  a.multiple = multiple;
+  return declare(std::move(a));
+}
+
+Node Graph::add(const std::string& name, UnitKind kind, const std::string& note) {
+  if (name.empty()) throw Error("a unit needs a name");
+  for (const UnitDescription& u : units_) {
+    if (u.name == name) throw Error("unit '" + name + "' is added twice");
+  }
+  std::visit(UnitCheck("unit '" + name + "'"), kind);
+  units_.push_back({name, std::move(kind), note});
+  return {units_.size() - 1};
+}
+
+void Graph::connect(Node from, Node to, unsigned input) {
+  if (from.index >= units_.size() || to.index >= units_.size())
+    throw Error("connecting a unit of another graph");
+  const UnitDescription& source = units_[from.index];
+  const UnitDescription& sink = units_[to.index];
+  if (!has_output(source.kind)) throw Error(fmt::format("unit '{}' has no output", source.name));
+  if (input >= 32 || (inputs_of(sink.kind) >> input & 1) == 0) {
+    throw Error(fmt::format("unit '{}' does not use an input {}", sink.name, input));
+  }
+  for (const Edge& e : edges_) {
+    for (const Edge::Sink& s : e.to) {
+      if (s.unit == to.index && s.input == input) {
+        throw Error(fmt::format("input {} of unit '{}' is connected to '{}' already", input, sink.name,
+                                units_[e.from].name));
+      }
+    }
+  }
+  auto edge = std::find_if(edges_.begin(), edges_.end(), [&](const Edge& e) { return e.from == from.index; });
+  if (edge == edges_.end()) edge = edges_.insert(edges_.end(), Edge{from.index, {}});
+  edge->to.push_back({to.index, input});
+}
+
+void Graph::check() const {
+  if (units_.empty()) throw Error(fmt::format("kernel '{}' has no units", info_.kernel));
+  std::vector<unsigned> connected(units_.size());
+  std::vector<bool> sends(units_.size());
+  for (const Edge& e : edges_) {
+    sends[e.from] = true;
+    for (const Edge::Sink& s : e.to) connected[s.unit] |= 1u << s.input;
+  }
+  bool stores = false;
+  for (size_t i = 0; i < units_.size(); ++i) {
+    const UnitDescription& u = units_[i];
+    stores = stores || std::holds_alternative<Store>(u.kind);
+    const unsigned missing = inputs_of(u.kind) & ~connected[i];
+    if (missing != 0) {
+      throw Error(fmt::format("input {} of unit '{}' is not connected", __builtin_ctz(missing), u.name));
+    }
+    if (has_output(u.kind) && !sends[i]) throw Error(fmt::format("output of unit '{}' goes nowhere", u.name));
+  }
+  if (!stores) throw Error(fmt::format("kernel '{}' stores nothing, so it would never end", info_.kernel));
+
+  for (unsigned index = 0; index < kSamples; ++index) {
+    const Sample at(arguments_, index);
+    for (const UnitDescription& u : units_) {
+      const std::string who = "unit '" + u.name + "'";
+      check_counts(who, u.kind, at);
+      // The addresses do not depend on most arguments; the two ends are enough.
+      const auto* pad = std::get_if<Scratchpad>(&u.kind);
+      if (pad && (index == 0 || index == kSamples - 1)) check_addresses(who, *pad, at);
+    }
+    for (const Edge& e : edges_) {
+      const uint64_t sent = packets_sent(units_[e.from].kind, at);
+      for (const Edge::Sink& s : e.to) {
+        const uint64_t taken = packets_taken(units_[s.unit].kind, s.input, at);
+        if (sent == taken) continue;
+        std::string with;
+        for (const Argument& a : arguments_) {
+          if (a.address) continue;
+          with += fmt::format(" {} = {}", a.name, at.argument(static_cast<size_t>(&a - arguments_.data())));
+        }
+        throw Error(fmt::format("unit '{}' sends {} packets, but input {} of '{}' takes {}{}{}",
+                                units_[e.from].name, sent, s.input, units_[s.unit].name, taken,
+                                with.empty() ? "" : ", for", with));
+      }
+    }
+  }
+  // Once with the largest values, without looking at every address.
+  for (const UnitDescription& u : units_) {
+    const auto* pad = std::get_if<Scratchpad>(&u.kind);
+    if (!pad) continue;
+    const auto moving = [&](const std::vector<Counter>& counters) {
+      for (const Counter& c : counters) {
+        if (!c.count.is_constant() && c.stride != 0) {
+          throw Error(fmt::format("unit '{}': a scratchpad address may not depend on argument '{}'", u.name,
+                                  arguments_[static_cast<size_t>(c.count.argument())].name));
+        }
+      }
+    };
+    moving(pad->write);
+    moving(pad->read);
+  }
+  for (size_t i = 0; i < arguments_.size(); ++i) {
+    const auto uses = [&](const Value& v) { return v.argument() == static_cast<int>(i); };
+    const auto any = [&](const std::vector<Counter>& counters) {
+      return std::any_of(counters.begin(), counters.end(), [&](const Counter& c) { return uses(c.count); });
+    };
+    const bool used = std::any_of(units_.begin(), units_.end(), [&](const UnitDescription& u) {
+      return std::visit(
+          Overload{[&](const Load& x) { return uses(x.base) || any(x.rows); },
+                   [&](const Store& x) { return uses(x.base) || any(x.rows); },
+                   [&](const Scratchpad& x) { return uses(x.fills) || any(x.write) || any(x.read); },
+                   [&](const Matrix& x) { return uses(x.tiles); },
+                   [&](const Simd& x) { return uses(x.vectors); }},
+          u.kind);
+    });
+    if (!used) throw Error(fmt::format("argument '{}' is used nowhere", arguments_[i].name));
+  }
+}
+
+}  // namespace rdu::compiler

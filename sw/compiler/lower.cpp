@@ -1,0 +1,139 @@
+#include "compiler/lower.h"
+
+#include <cstring>
+
+#include "regs/agcu.h"
+#include "regs/pcu.h"
+#include "regs/pmu.h"
+
+namespace rdu::compiler {
+namespace {
+
+uint32_t bits(uint64_t value, uint32_t mask) {
+  return static_cast<uint32_t>(value) << __builtin_ctz(mask) & mask;
+}
+
+class Lowering {
+ public:
+  Lowering(uint32_t id, Configuration* configuration, std::vector<Argument>* arguments)
+      : id_(id), configuration_(configuration), arguments_(arguments) {}
+
+  void operator()(const Load& u) const {
+    set(RDU_AGCU_LOAD, RDU_AGCU_LOAD_ENABLE_MASK);
+    set(RDU_AGCU_LOAD_ROW_BYTES, u.row_bytes);
+    set(RDU_AGCU_LOAD_BASE, u.base, 2);
+    for (unsigned i = 0; i < u.rows.size(); ++i) {
+      counter(RDU_AGCU_LOAD_COUNTER_COUNT(i), RDU_AGCU_LOAD_COUNTER_STRIDE(i), u.rows[i]);
+    }
+  }
+
+  void operator()(const Store& u) const {
+    set(RDU_AGCU_STORE, RDU_AGCU_STORE_ENABLE_MASK | RDU_AGCU_STORE_DONE_TOKEN_MASK);
+    set(RDU_AGCU_STORE_ROW_BYTES, u.row_bytes);
+    set(RDU_AGCU_STORE_BASE, u.base, 2);
+    for (unsigned i = 0; i < u.rows.size(); ++i) {
+      counter(RDU_AGCU_STORE_COUNTER_COUNT(i), RDU_AGCU_STORE_COUNTER_STRIDE(i), u.rows[i]);
+    }
+  }
+
+  void operator()(const Scratchpad& u) const {
+    set(RDU_PMU_MODE, RDU_PMU_MODE_ENABLE_MASK);
+    set(RDU_PMU_FILLS, u.fills);
+    set(RDU_PMU_BUFFERS, u.buffers);
+    set(RDU_PMU_BUFFER_SIZE, u.buffer_size);
+    set(RDU_PMU_WRITE, bits(u.write_bytes, RDU_PMU_WRITE_BYTES_MASK));
+    set(RDU_PMU_READ,
+        bits(u.lanes, RDU_PMU_READ_LANES_MASK) |
+            bits(u.element == Element::word ? RDU_PMU_READ_ELEMENT_WORD : RDU_PMU_READ_ELEMENT_HALF,
+                 RDU_PMU_READ_ELEMENT_MASK));
+    set(RDU_PMU_LANE_STRIDE, stride(u.lane_stride));
+    set(RDU_PMU_BANK,
+        bits(u.bank_shift, RDU_PMU_BANK_SHIFT_MASK) | bits(u.bank_skew, RDU_PMU_BANK_SKEW_MASK));
+    for (unsigned i = 0; i < u.write.size(); ++i) {
+      counter(RDU_PMU_WRITE_COUNTER_COUNT(i), RDU_PMU_WRITE_COUNTER_STRIDE(i), u.write[i]);
+    }
+    for (unsigned i = 0; i < u.read.size(); ++i) {
+      counter(RDU_PMU_READ_COUNTER_COUNT(i), RDU_PMU_READ_COUNTER_STRIDE(i), u.read[i]);
+    }
+  }
+
+  void operator()(const Matrix& u) const {
+    set(RDU_PCU_MODE, mode(RDU_PCU_MODE_MODE_MATRIX, u.out, u.lanes, Tail::none));
+    set(RDU_PCU_ITERATIONS, u.tiles);
+    set(RDU_PCU_MATRIX, bits(u.k, RDU_PCU_MATRIX_K_MASK) | bits(u.rows, RDU_PCU_MATRIX_ROWS_MASK));
+    set(RDU_PCU_INPUT, RDU_PCU_INPUT_FORMAT0_MASK | RDU_PCU_INPUT_FORMAT1_MASK);
+  }
+
+  void operator()(const Simd& u) const {
+    set(RDU_PCU_MODE, mode(RDU_PCU_MODE_MODE_SIMD, u.out, u.lanes, u.tail));
+    set(RDU_PCU_ITERATIONS, u.vectors);
+    uint32_t formats = 0;
+    for (unsigned i = 0; i < u.in.size(); ++i) {
+      const bool used = (inputs_of(u) >> i & 1) != 0;
+      if (used && u.in[i] == Format::bf16) formats |= RDU_PCU_INPUT_FORMAT0_MASK << i;
+    }
+    set(RDU_PCU_INPUT, formats);
+    unsigned constants = 0;
+    for (unsigned i = 0; i < u.stages.size(); ++i) {
+      const Stage& s = u.stages[i];
+      uint32_t word = bits(static_cast<uint32_t>(s.op), RDU_PCU_STAGE_OP_MASK) |
+                      bits(static_cast<uint32_t>(s.a), RDU_PCU_STAGE_A_MASK) |
+                      bits(static_cast<uint32_t>(s.b), RDU_PCU_STAGE_B_MASK);
+      if (s.save >= 0) {
+        word |= RDU_PCU_STAGE_SAVE_MASK | bits(static_cast<uint32_t>(s.save), RDU_PCU_STAGE_REG_MASK);
+      }
+      set(RDU_PCU_STAGE(i), word);
+      for (Operand operand : {s.a, s.b}) {
+        const int index = static_cast<int>(operand) - static_cast<int>(Operand::const0);
+        if (index >= 0 && index < 4) constants |= 1u << index;
+      }
+    }
+    for (unsigned i = 0; i < u.constants.size(); ++i) {
+      uint32_t word;
+      std::memcpy(&word, &u.constants[i], sizeof word);
+      if ((constants >> i & 1) != 0) set(RDU_PCU_CONST(i), word);
+    }
+  }
+
+ private:
+  static uint32_t stride(int64_t bytes) { return static_cast<uint32_t>(static_cast<int32_t>(bytes)); }
+  static uint32_t mode(uint32_t mode, Format out, unsigned lanes, Tail tail) {
+    return bits(mode, RDU_PCU_MODE_MODE_MASK) |
+           bits(out == Format::bf16 ? RDU_PCU_MODE_OUT_FORMAT_BF16 : RDU_PCU_MODE_OUT_FORMAT_FP32,
+                RDU_PCU_MODE_OUT_FORMAT_MASK) |
+           bits(lanes, RDU_PCU_MODE_LANES_MASK) | bits(static_cast<uint32_t>(tail), RDU_PCU_MODE_TAIL_MASK);
+  }
+
+  void set(uint32_t offset, uint32_t value) const { configuration_->set(id_, offset / 4, value); }
+  void set(uint32_t offset, const Value& value, uint16_t words = 1) const {
+    uint64_t now = value.at(0);
+    if (!value.is_constant()) {
+      Argument& argument = (*arguments_)[static_cast<size_t>(value.argument())];
+      Fixup fixup = value.fixup();
+      fixup.unit = id_;
+      fixup.word = static_cast<uint16_t>(offset / 4);
+      fixup.count = words;
+      argument.fixups.push_back(fixup);
+      now = value.at((argument.minimum + argument.multiple - 1) / argument.multiple * argument.multiple);
+    }
+    set(offset, static_cast<uint32_t>(now));
+    if (words == 2) set(offset + 4, static_cast<uint32_t>(now >> 32));
+  }
+  void counter(uint32_t count_offset, uint32_t stride_offset, const Counter& counter) const {
+    set(count_offset, counter.count);
+    set(stride_offset, stride(counter.stride));
+  }
+
+  uint32_t id_;
+  Configuration* configuration_;
+  std::vector<Argument>* arguments_;
+};
+
+}  // namespace
+
+void lower(const UnitKind& kind, uint32_t id, Configuration* configuration,
+           std::vector<Argument>* arguments) {
+  std::visit(Lowering(id, configuration, arguments), kind);
+}
+
+}  // namespace rdu::compiler

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+
+#include "compiler/graph.h"
+
+namespace rdu::compiler::programs {
+
+/// C = A B with A [M][K] BF16, B [K][N] BF16 and C [M][N] FP32, row major.
+struct MatmulShape {
+  Value tiles_of_rows;         ///< M / 6
+  uint32_t k = 0;              ///< multiple of 32
+  uint32_t n = 0;              ///< multiple of 32 * column_groups
+  unsigned row_groups = 1;     ///< PCUs that share a part of B; group g takes tiles g, g + row_groups, ...
+  unsigned column_groups = 1;  ///< PCUs that share a tile of A
+};
+
+/// Adds the product to a graph: row_groups * column_groups PCUs in matrix mode, each with a PMU that keeps
+/// its columns of B and one that collects its rows of C; a PMU a row group that holds two tiles of A and
+/// hands out their columns. Throws Error for a shape that cannot be divided so; compile() throws when the
+/// parts of B do not fit their PMUs.
+void add_matmul(Graph* graph, const Value& a, const Value& b, const Value& c, const MatmulShape& shape);
+
+/// The benchmark: M, K and N fixed; M a multiple of 6. Arguments: a, b, c.
+Graph gemm(uint32_t m, uint32_t n, uint32_t k, unsigned row_groups, unsigned column_groups);
+
+}  // namespace rdu::compiler::programs

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "compiler/configuration.h"
+
+namespace rdu::compiler {
+
+/// A stream to route: from one switch to others (its own may be among them).
+struct RouteRequest {
+  std::string name;
+  std::pair<uint16_t, uint16_t> source;  ///< row, column
+  std::vector<std::pair<uint16_t, uint16_t>> sinks;
+};
+
+/// One step of a tree: from a switch to a neighbour on one channel of that side.
+struct RouteStep {
+  uint16_t row = 0, col = 0;
+  uint8_t side = 0;  ///< 0 north, 1 east, 2 south, 3 west
+  uint8_t channel = 0;
+};
+
+/// Finds a tree for every request so that no channel carries two streams: every stream takes its cheapest
+/// way, channels that are wanted too often grow dearer, and this is repeated until nobody is in another's way
+/// (negotiated congestion, as PathFinder does). `channels`: per side of each switch. `steps` gets a tree a
+/// request, each step after the one that leads to it. Returns the overfull sides in words; empty means
+/// success. The same arguments give the same trees.
+std::string route(const std::vector<RouteRequest>& requests, const Shape& shape, unsigned channels,
+                  std::vector<std::vector<RouteStep>>* steps);
+
+}  // namespace rdu::compiler

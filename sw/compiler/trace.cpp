@@ -1,0 +1,335 @@
+#include "compiler/trace.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "regs/agcu.h"
+#include "regs/pcu.h"
+#include "regs/pmu.h"
+#include "regs/switch.h"
+
+namespace rdu::compiler {
+namespace {
+
+// Ports as switch.regs.yaml numbers them.
+constexpr unsigned kPortsPerSide = 4;
+constexpr unsigned kMeshPorts = 16;
+constexpr unsigned kFromPcu = 16, kFromPmu = 17, kFromAgcu = 18;
+constexpr unsigned kInputPorts = 19;
+constexpr unsigned kToPcu = 16, kToPmu = 20, kToAgcu = 22;
+constexpr unsigned kOutputPorts = 23;
+constexpr unsigned kDoneWire = 16;
+constexpr unsigned kTokenInputs = 16;
+constexpr unsigned kControlOutputs = 24;
+constexpr uint32_t kMaster = RDU_UNIT(RDU_UNIT_AGCU, 0, 0);
+
+uint32_t field(uint32_t word, uint32_t mask) {
+  return (word & mask) >> __builtin_ctz(mask);
+}
+
+std::string port_text(unsigned port) {
+  static const char* const sides[] = {"north", "east", "south", "west"};
+  if (port < kMeshPorts) return fmt::format("{} {}", sides[port / kPortsPerSide], port % kPortsPerSide);
+  return port == kFromPcu ? "PCU" : port == kFromPmu ? "PMU" : "AGCU";
+}
+
+/// Whether the side's neighbour is there; then r and c become the neighbour's.
+bool step(const Shape& shape, unsigned side, unsigned* r, unsigned* c) {
+  static constexpr int dr[] = {-1, 0, 1, 0};
+  static constexpr int dc[] = {0, 1, 0, -1};
+  const int row = static_cast<int>(*r) + dr[side];
+  const int col = static_cast<int>(*c) + dc[side];
+  if (row < 0 || row >= shape.rows || col < 0 || col >= shape.cols) return false;
+  *r = static_cast<unsigned>(row);
+  *c = static_cast<unsigned>(col);
+  return true;
+}
+
+/// The port of a neighbour at which what leaves by `port` arrives.
+unsigned opposite(unsigned port) {
+  return (port + 2 * kPortsPerSide) % kMeshPorts;
+}
+
+/// The AGCU at this switch, if there is one.
+bool agcu_at(const Shape& shape, unsigned r, unsigned c, uint32_t* id) {
+  if (c != 0 && c + 1 != shape.cols) return false;
+  *id = RDU_UNIT(RDU_UNIT_AGCU, r, c == 0 ? 0 : 1);
+  return true;
+}
+
+class Words {
+ public:
+  explicit Words(const Configuration& configuration) : configuration_(configuration) {}
+  uint32_t at(uint32_t unit, uint32_t offset, uint32_t reset = 0) const {
+    return configuration_.get(unit, offset / 4).value_or(reset);
+  }
+  uint32_t route(unsigned r, unsigned c, unsigned port, unsigned flow) const {
+    return at(RDU_UNIT(RDU_UNIT_SWITCH, r, c), RDU_SWITCH_ROUTE(port * RDU_FLOWS + flow));
+  }
+  uint32_t control(unsigned r, unsigned c, unsigned wire) const {
+    return field(at(RDU_UNIT(RDU_UNIT_SWITCH, r, c), RDU_SWITCH_CONTROL(wire)), RDU_SWITCH_CONTROL_OUT_MASK);
+  }
+
+ private:
+  const Configuration& configuration_;
+};
+
+struct Output {
+  uint32_t unit;
+  unsigned row, col, port, flow;
+};
+
+/// Inputs of a PCU that its configuration takes packets from.
+unsigned pcu_inputs(const Words& words, uint32_t id) {
+  const uint32_t mode = field(words.at(id, RDU_PCU_MODE, RDU_PCU_MODE_RESET), RDU_PCU_MODE_MODE_MASK);
+  if (mode == RDU_PCU_MODE_MODE_OFF) return 0;
+  if (mode == RDU_PCU_MODE_MODE_MATRIX) return 3;
+  unsigned inputs = 0;
+  const auto add = [&](uint32_t operand) {
+    if (operand >= RDU_PCU_STAGE_A_IN0 && operand <= RDU_PCU_STAGE_A_IN3)
+      inputs |= 1u << (operand - RDU_PCU_STAGE_A_IN0);
+  };
+  for (unsigned i = 0; i < RDU_PCU_STAGE_COUNT; ++i) {
+    const uint32_t stage = words.at(id, RDU_PCU_STAGE(i));
+    const uint32_t op = field(stage, RDU_PCU_STAGE_OP_MASK);
+    if (op == RDU_PCU_STAGE_OP_NOP) continue;
+    add(field(stage, RDU_PCU_STAGE_A_MASK));
+    const bool unary =
+        op == RDU_PCU_STAGE_OP_MOV || op == RDU_PCU_STAGE_OP_RED_SUM || op == RDU_PCU_STAGE_OP_RED_MAX;
+    if (!unary) add(field(stage, RDU_PCU_STAGE_B_MASK));
+  }
+  return inputs;
+}
+
+/// What the units' configurations send and take.
+void find_ends(const Configuration& configuration, std::vector<Output>* outputs,
+               std::set<TracedSink>* inputs) {
+  const Words words(configuration);
+  const unsigned last = configuration.shape().cols - 1u;
+  for (const auto& entry : configuration.units()) {
+    const uint32_t id = entry.first;
+    const unsigned r = RDU_UNIT_ROW(id);
+    const unsigned c = RDU_UNIT_COL(id);
+    switch (RDU_UNIT_KIND(id)) {
+      case RDU_UNIT_PCU: {
+        const uint32_t mode = words.at(id, RDU_PCU_MODE, RDU_PCU_MODE_RESET);
+        if (field(mode, RDU_PCU_MODE_MODE_MASK) == RDU_PCU_MODE_MODE_OFF) break;
+        outputs->push_back({id, r, c, kFromPcu, field(mode, RDU_PCU_MODE_OUT_FLOW_MASK)});
+        const unsigned used = pcu_inputs(words, id);
+        for (unsigned i = 0; i < 4; ++i) {
+          if (used >> i & 1) inputs->insert({id, i});
+        }
+        break;
+      }
+      case RDU_UNIT_PMU: {
+        const uint32_t mode = words.at(id, RDU_PMU_MODE);
+        if (field(mode, RDU_PMU_MODE_ENABLE_MASK) == 0) break;
+        outputs->push_back({id, r, c, kFromPmu, field(mode, RDU_PMU_MODE_OUT_FLOW_MASK)});
+        inputs->insert({id, 0});
+        break;
+      }
+      case RDU_UNIT_AGCU: {
+        const uint32_t load = words.at(id, RDU_AGCU_LOAD);
+        if (field(load, RDU_AGCU_LOAD_ENABLE_MASK) != 0) {
+          outputs->push_back({id, r, c == 0 ? 0 : last, kFromAgcu, field(load, RDU_AGCU_LOAD_OUT_FLOW_MASK)});
+        }
+        if (field(words.at(id, RDU_AGCU_STORE), RDU_AGCU_STORE_ENABLE_MASK) != 0) inputs->insert({id, 0});
+        break;
+      }
+    }
+  }
+}
+
+/// Follows one stream.
+class Tracer {
+ public:
+  explicit Tracer(const Configuration& configuration)
+      : configuration_(configuration), shape_(configuration.shape()), words_(configuration) {}
+
+  TracedRoute follow(const Output& from) {
+    TracedRoute route;
+    route.source = from.unit;
+    who_ = "stream of " + unit_text(from.unit);
+    struct At {
+      unsigned row, col, port, flow;
+    };
+    std::deque<At> todo{{from.row, from.col, from.port, from.flow}};
+    while (!todo.empty()) {
+      const At at = todo.front();
+      todo.pop_front();
+      const uint32_t sw = RDU_UNIT(RDU_UNIT_SWITCH, at.row, at.col);
+      const std::string here =
+          fmt::format("{}: at {}, from {}, flow {}", who_, unit_text(sw), port_text(at.port), at.flow);
+      // A channel carries one flow: another flow id on it is another stream too.
+      const auto [place, fresh] = taken_.emplace(std::make_tuple(at.row, at.col, at.port), from.unit);
+      if (!fresh) {
+        throw Error(fmt::format("{}: {}", here,
+                                place->second == from.unit
+                                    ? "it has been here before"
+                                    : "the stream of " + unit_text(place->second) + " is here too"));
+      }
+      const uint32_t word = words_.route(at.row, at.col, at.port, at.flow);
+      const uint32_t out = field(word, RDU_SWITCH_ROUTE_OUT_MASK);
+      if (field(word, RDU_SWITCH_ROUTE_VALID_MASK) == 0) throw Error(here + ": there is no route");
+      if (out == 0) throw Error(here + ": the route has no outputs");
+      passed_.emplace(sw, at.port * RDU_FLOWS + at.flow);
+      const uint32_t next_flow = field(word, RDU_SWITCH_ROUTE_NEXT_FLOW_MASK);
+      route.hops.push_back({static_cast<uint16_t>(at.row), static_cast<uint16_t>(at.col),
+                            static_cast<uint8_t>(at.port), static_cast<uint8_t>(at.flow),
+                            static_cast<uint8_t>(next_flow), out});
+      for (unsigned port = 0; port < kOutputPorts; ++port) {
+        if ((out >> port & 1) == 0) continue;
+        if (port >= kMeshPorts) {
+          sink(here, at.row, at.col, port, from.unit, &route);
+          continue;
+        }
+        unsigned r = at.row, c = at.col;
+        if (port % kPortsPerSide >= shape_.channels) {
+          throw Error(fmt::format("{}: it leaves by {}, but there are {} channels", here, port_text(port),
+                                  shape_.channels));
+        }
+        if (!step(shape_, port / kPortsPerSide, &r, &c)) throw Error(here + ": it leaves the mesh");
+        todo.push_back({r, c, opposite(port), next_flow});
+      }
+    }
+    std::sort(route.sinks.begin(), route.sinks.end());
+    return route;
+  }
+
+  const std::map<TracedSink, uint32_t>& fed() const { return fed_; }
+
+  /// Throws unless every valid route was used.
+  void check_all_passed() const {
+    for (const auto& [unit, unit_words] : configuration_.units()) {
+      if (RDU_UNIT_KIND(unit) != RDU_UNIT_SWITCH) continue;
+      for (const auto& [word, value] : unit_words) {
+        const unsigned index = word - RDU_SWITCH_ROUTE(0) / 4;
+        if (index >= kInputPorts * RDU_FLOWS || field(value, RDU_SWITCH_ROUTE_VALID_MASK) == 0) continue;
+        if (passed_.count({unit, index}) != 0) continue;
+        throw Error(fmt::format("{}: no packet takes the route from {}, flow {}", unit_text(unit),
+                                port_text(index / RDU_FLOWS), index % RDU_FLOWS));
+      }
+    }
+  }
+
+ private:
+  void sink(const std::string& here, unsigned r, unsigned c, unsigned port, uint32_t source,
+            TracedRoute* route) {
+    TracedSink sink;
+    if (port < kToPmu) {
+      sink = {RDU_UNIT(RDU_UNIT_PCU, r, c), port - kToPcu};
+    } else if (port < kToAgcu) {
+      sink = {RDU_UNIT(RDU_UNIT_PMU, r, c), port - kToPmu};
+    } else if (!agcu_at(shape_, r, c, &sink.unit)) {
+      throw Error(here + ": it goes to an AGCU, but there is none");
+    }
+    const auto [place, fresh] = fed_.emplace(sink, source);
+    if (!fresh) {
+      throw Error(fmt::format("{}: input {} of {} is fed by {} already", here, sink.input,
+                              unit_text(sink.unit), unit_text(place->second)));
+    }
+    route->sinks.push_back(sink);
+  }
+
+  const Configuration& configuration_;
+  const Shape shape_;
+  const Words words_;
+  std::string who_;
+  std::map<std::tuple<unsigned, unsigned, unsigned>, uint32_t> taken_;  ///< input port of a switch -> source
+  std::set<std::pair<uint32_t, unsigned>> passed_;                      ///< switch, ROUTE index
+  std::map<TracedSink, uint32_t> fed_;
+};
+
+}  // namespace
+
+std::vector<TracedRoute> trace_routes(const Configuration& configuration) {
+  std::vector<Output> outputs;
+  std::set<TracedSink> inputs;
+  find_ends(configuration, &outputs, &inputs);
+  Tracer tracer(configuration);
+  std::vector<TracedRoute> routes;
+  for (const Output& output : outputs) routes.push_back(tracer.follow(output));
+  for (const auto& [sink, source] : tracer.fed()) {
+    if (inputs.count(sink) == 0) {
+      throw Error(fmt::format("stream of {}: input {} of {} does not take it", unit_text(source), sink.input,
+                              unit_text(sink.unit)));
+    }
+  }
+  for (const TracedSink& input : inputs) {
+    if (tracer.fed().count(input) == 0) {
+      throw Error(fmt::format("input {} of {} gets nothing", input.input, unit_text(input.unit)));
+    }
+  }
+  tracer.check_all_passed();
+  return routes;
+}
+
+std::vector<TracedToken> trace_tokens(const Configuration& configuration) {
+  const Shape shape = configuration.shape();
+  const Words words(configuration);
+  std::vector<TracedToken> tokens;
+  std::set<std::tuple<unsigned, unsigned, unsigned>> taken;   // input wires of switches
+  std::set<std::tuple<unsigned, unsigned, unsigned>> driven;  // their outputs
+  uint32_t arriving = 0;
+  for (const auto& entry : configuration.units()) {
+    const uint32_t id = entry.first;
+    if (RDU_UNIT_KIND(id) != RDU_UNIT_AGCU) continue;
+    const uint32_t tokens_mask = words.at(id, RDU_AGCU_MASTER);
+    if (id != kMaster && tokens_mask != 0)
+      throw Error(unit_text(id) + " waits for tokens, but is not the master");
+    const uint32_t store = words.at(id, RDU_AGCU_STORE);
+    if ((store & RDU_AGCU_STORE_ENABLE_MASK) == 0 || (store & RDU_AGCU_STORE_DONE_TOKEN_MASK) == 0) continue;
+    TracedToken token;
+    token.source = id;
+    unsigned r = RDU_UNIT_ROW(id);
+    unsigned c = RDU_UNIT_COL(id) == 0 ? 0 : shape.cols - 1u;
+    unsigned wire = kDoneWire;
+    for (bool there = false; !there;) {
+      const std::string here = fmt::format("done token of {}: at {}, wire {}", unit_text(id),
+                                           unit_text(RDU_UNIT(RDU_UNIT_SWITCH, r, c)), wire);
+      if (!taken.emplace(r, c, wire).second) throw Error(here + ": the wire is in use");
+      const uint32_t out = words.control(r, c, wire);
+      if (out == 0) throw Error(here + ": the wire ends");
+      if ((out & (out - 1)) != 0) throw Error(here + ": the wire forks");
+      const auto port = static_cast<unsigned>(__builtin_ctz(out));
+      if (!driven.emplace(r, c, port).second) throw Error(here + ": two tokens share an output");
+      token.hops.push_back({static_cast<uint16_t>(r), static_cast<uint16_t>(c), static_cast<uint8_t>(wire),
+                            static_cast<uint8_t>(port)});
+      if (port >= kTokenInputs && port < kControlOutputs) {
+        uint32_t there_id = 0;
+        if (!agcu_at(shape, r, c, &there_id) || there_id != kMaster)
+          throw Error(here + ": this is not the master");
+        token.input = port - kTokenInputs;
+        arriving |= 1u << token.input;
+        there = true;
+      } else {
+        if (!step(shape, port / kPortsPerSide, &r, &c)) throw Error(here + ": the wire leaves the mesh");
+        wire = opposite(port);
+      }
+    }
+    tokens.push_back(std::move(token));
+  }
+  const uint32_t expected = words.at(kMaster, RDU_AGCU_MASTER) & RDU_AGCU_MASTER_TOKENS_MASK;
+  if (expected == 0) throw Error("the master waits for no done token, so the kernel would never end well");
+  if (expected != arriving) {
+    throw Error(fmt::format("the master waits for tokens {:#x}, but {:#x} come", expected, arriving));
+  }
+  for (const auto& [unit, unit_words] : configuration.units()) {
+    if (RDU_UNIT_KIND(unit) != RDU_UNIT_SWITCH) continue;
+    for (const auto& [word, value] : unit_words) {
+      const unsigned first = RDU_SWITCH_CONTROL(0) / 4;
+      if (word < first || value == 0) continue;
+      if (taken.count({RDU_UNIT_ROW(unit), RDU_UNIT_COL(unit), word - first}) == 0) {
+        throw Error(fmt::format("{}: no token comes by wire {}", unit_text(unit), word - first));
+      }
+    }
+  }
+  return tokens;
+}
+
+}  // namespace rdu::compiler
