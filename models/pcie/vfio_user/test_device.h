@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <cstring>
 #include <functional>
 #include <mutex>
@@ -164,6 +165,13 @@ class Bench {
 
   FakeDevice& device() { return device_; }
   Server& server() { return server_; }
+  // Has the simulation's thread do something, and waits for it: what is its alone may be looked at this way.
+  void simulate(const std::function<void()>& action) {
+    std::unique_lock<std::mutex> lock(action_lock_);
+    action_ = action;
+    server_.wake();
+    action_done_.wait(lock, [this] { return !action_; });
+  }
   std::string log() {
     const std::lock_guard<std::mutex> lock(log_lock_);
     return log_;
@@ -181,6 +189,12 @@ class Bench {
     thread_ = std::thread([this] {
       while (!stopping_) {
         while (auto request = server_.next()) server_.execute(*request);
+        {
+          const std::lock_guard<std::mutex> lock(action_lock_);
+          if (action_) action_();
+          action_ = nullptr;
+          action_done_.notify_all();
+        }
         if (style_ == Style::kWaiting)
           server_.wait(std::chrono::milliseconds(-1));
         else
@@ -192,6 +206,9 @@ class Bench {
   FakeDevice device_;
   std::mutex log_lock_;
   std::string log_;
+  std::mutex action_lock_;
+  std::condition_variable action_done_;
+  std::function<void()> action_;
   Server server_;
   Style style_;
   std::atomic<bool> stopping_{false};

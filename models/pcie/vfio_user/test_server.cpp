@@ -516,7 +516,7 @@ TEST_CASE("vfio-user server: what is malformed is refused and harms nothing") {
     // A reply to nothing is no command.
     REQUIRE(client.send(client.message(Command::kDmaRead, Bytes(16), wire::kTypeReply)));
     CHECK(client.works());
-    CHECK(bench.server().dma().windows() == 1);
+    bench.simulate([&] { CHECK(bench.server().dma().windows() == 1); });
     CHECK(bench.log().find("further errors of it are not shown") != std::string::npos);
   }
   CHECK(open_fds() == fds_before);
@@ -624,7 +624,7 @@ TEST_CASE("vfio-user server: commands in one piece, in many, and posted") {
     REQUIRE(client.send(client.message(Command::kDmaMap, map(0, 4096)), {file.get()}));
     CHECK_FALSE(client.receive()->failed());
     CHECK_FALSE(client.receive()->failed());
-    CHECK(bench.server().dma().all().at(0)->host() != nullptr);
+    bench.simulate([&] { CHECK(bench.server().dma().all().at(0)->host() != nullptr); });
   }
   SECTION("posted writes are done before the next command is answered, and not answered themselves") {
     for (int i = 0; i < 100; ++i)
@@ -719,8 +719,10 @@ TEST_CASE("vfio-user server: one client after the other") {
     first.close();
     CHECK_FALSE(second.receive()->failed());
     CHECK(bench.device().disconnects == round * 2 + 1);
-    CHECK(bench.server().dma().windows() == 0);
-    CHECK_FALSE(bench.server().irqs().enabled(kIrqMsix, 0));
+    bench.simulate([&] {
+      CHECK(bench.server().dma().windows() == 0);
+      CHECK_FALSE(bench.server().irqs().enabled(kIrqMsix, 0));
+    });
     CHECK(second.works());
     second.close();
     CHECK(eventually([&] { return bench.device().disconnects == round * 2 + 2; }));

@@ -166,7 +166,7 @@ TEST_CASE("vfio-user ends: the device reaches host memory") {
       CHECK(memory.data()[2047] == 0);
       CHECK(memory.data()[2048] == 7);
       client.dma_unmap_all();
-      CHECK(bench.server().dma().windows() == 0);
+      bench.simulate([&] { CHECK(bench.server().dma().windows() == 0); });
       CHECK(bench.device().unmaps == 2);
     }
     SECTION("only as far as the rights go") {
@@ -175,9 +175,12 @@ TEST_CASE("vfio-user ends: the device reaches host memory") {
       client.dma_map(other, 0x20000);
       CHECK(copy(client, 0x10000, 0x20000, 64) == 0);
       CHECK(copy(client, 0x20000, 0x10000, 64) == EFAULT);
-      CHECK(bench.server().dma().translate(0x10000, 64, false) != nullptr);
-      CHECK(bench.server().dma().translate(0x10000, 64, true) == nullptr);
-      CHECK(bench.server().dma().translate(0x20000, 4097, false) == nullptr);
+      bench.simulate([&] {
+        const server::DmaMap& dma = bench.server().dma();
+        CHECK(dma.translate(0x10000, 64, false) != nullptr);
+        CHECK(dma.translate(0x10000, 64, true) == nullptr);
+        CHECK(dma.translate(0x20000, 4097, false) == nullptr);
+      });
     }
     SECTION("a file that was shortened meanwhile") {
       const int fd = ::memfd_create("unsealed", MFD_CLOEXEC);
@@ -206,7 +209,7 @@ TEST_CASE("vfio-user ends: pages that a transfer holds outlive the client") {
     HostMemory memory = HostMemory::allocate(4096);
     memory.data()[7] = 99;
     client.dma_map(memory, 0x1000);
-    held = bench.server().dma().find(0x1abc);  // the simulation is asleep
+    bench.simulate([&] { held = bench.server().dma().find(0x1abc); });
     REQUIRE(held);
   }
   REQUIRE(eventually([&] { return bench.device().disconnects == 1; }));
@@ -364,7 +367,7 @@ TEST_CASE("vfio-user ends: a client that is killed in the middle is cleaned up a
     CHECK(bench.log().find("is gone") != std::string::npos);
     VfioUserClient next(folder.socket(), quick());
     CHECK(next.read<uint32_t>(kBar0, 0) == 1);  // the device itself goes on
-    CHECK(bench.server().dma().windows() == 0);
+    bench.simulate([&] { CHECK(bench.server().dma().windows() == 0); });
   }
   int status = 0;
   ::waitpid(child, &status, 0);
