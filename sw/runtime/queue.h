@@ -54,7 +54,7 @@ class Queue : public std::enable_shared_from_this<Queue> {
   Queue& operator=(const Queue&) = delete;
   ~Queue();
 
-  // Deletes it in the device. Throws IN_USE while commands run.
+  // Deletes it in the device; commands that still run are aborted.
   void destroy();
   void drop();
 
@@ -71,6 +71,8 @@ class Queue : public std::enable_shared_from_this<Queue> {
   Result launch(const std::vector<rdu_argument_tuple>& tuples, uint64_t identity,
                 const std::string& program_name, bool want_event);
 
+  void begin_batch();
+  void end_batch();
   void finish(Milliseconds timeout);
 
  private:

@@ -289,6 +289,14 @@ rdu_result rdu_queue_destroy(rdu_queue* queue) {
   });
 }
 
+rdu_result rdu_queue_begin_batch(rdu_queue* queue) {
+  return guard([&] { need(queue, "queue").queue->begin_batch(); });
+}
+
+rdu_result rdu_queue_end_batch(rdu_queue* queue) {
+  return guard([&] { need(queue, "queue").queue->end_batch(); });
+}
+
 rdu_result rdu_queue_finish(rdu_queue* queue, uint32_t timeout_ms) {
   return guard([&] { need(queue, "queue").queue->finish(Milliseconds{timeout_ms}); });
 }
@@ -338,7 +346,11 @@ rdu_result rdu_program_get_argument(rdu_program* program, size_t index, rdu_argu
     const auto& arguments = need(program, "program").program->container().arguments();
     if (index >= arguments.size())
       throw Error(RDU_ERROR_INVALID_ARGUMENT, "the program has no argument " + std::to_string(index));
-    need(info, "info") = {arguments[index].name.c_str(), arguments[index].description.c_str()};
+    const auto& argument = arguments[index];
+    need(info, "info") = {argument.name.c_str(),      argument.description.c_str(),
+                          argument.address ? 1u : 0u, 0,
+                          argument.minimum,           argument.maximum,
+                          argument.multiple};
   });
 }
 

@@ -52,6 +52,9 @@ class CommandQueue {
   // Until every command whose number is below `number` has completed.
   virtual bool wait_below(uint64_t number, Milliseconds timeout) = 0;
   virtual uint64_t submitted() = 0;
+  // Between them submissions wait, for the device to find them all at once; a wait for one of them ends that.
+  virtual void hold() = 0;
+  virtual void release() = 0;
 };
 
 class Transport {

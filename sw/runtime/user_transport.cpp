@@ -106,6 +106,10 @@ class UserQueue : public CommandQueue {
     return translate(RDU_ERROR_TIMEOUT, [&] { return queue_->pair().wait_below(number, timeout); });
   }
   uint64_t submitted() override { return queue_->pair().submitted(); }
+  void hold() override { queue_->pair().hold(); }
+  void release() override {
+    translate(RDU_ERROR_TIMEOUT, [&] { queue_->pair().release(); });
+  }
 
  private:
   std::unique_ptr<user::DeviceQueue> queue_;

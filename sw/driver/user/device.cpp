@@ -193,7 +193,7 @@ void Device::poll(const std::string& what, Done done) {
 }
 
 void Device::wait_for_firmware() {
-  poll("the firmware", [&](std::string& state) {
+  poll("the firmware to be ready", [&](std::string& state) {
     const uint32_t csts = bus_->read32(RDU_HOSTIF_CSTS);
     const uint32_t stage = field(csts, RDU_HOSTIF_CSTS_STAGE_MASK, RDU_HOSTIF_CSTS_STAGE_SHIFT);
     const uint32_t error = field(csts, RDU_HOSTIF_CSTS_ERROR_MASK, RDU_HOSTIF_CSTS_ERROR_SHIFT);

@@ -42,9 +42,26 @@ std::shared_ptr<Command> QueuePair::submit(rdu_sqe sqe, Milliseconds timeout) {
   std::memcpy(layout_.submissions + submitted_ % layout_.entries * sizeof sqe, &sqe, sizeof sqe);
   in_flight_.push_back(command);
   ++submitted_;
-  std::atomic_thread_fence(std::memory_order_release);  // the entry is there before the doorbell
-  bus_.post32(RDU_HOSTIF_DOORBELL_SQ_TAIL(layout_.id), static_cast<uint32_t>(submitted_ % layout_.entries));
+  if (!held_) ring();
   return command;
+}
+
+void QueuePair::ring() {
+  if (rung_ == submitted_) return;
+  rung_ = submitted_;
+  std::atomic_thread_fence(std::memory_order_release);  // the entries are there before the doorbell
+  bus_.post32(RDU_HOSTIF_DOORBELL_SQ_TAIL(layout_.id), static_cast<uint32_t>(submitted_ % layout_.entries));
+}
+
+void QueuePair::hold() {
+  Lock lock(mutex_);
+  held_ = true;
+}
+
+void QueuePair::release() {
+  Lock lock(mutex_);
+  held_ = false;
+  ring();
 }
 
 bool QueuePair::wait(const Command& command, Milliseconds timeout) {
@@ -69,6 +86,7 @@ bool QueuePair::wait_locked(Lock& lock, uint64_t number, Clock::time_point deadl
     if (consumed_ > number) return true;
     const auto now = Clock::now();
     if (now >= deadline) return false;
+    if (number >= rung_) ring();
     if (sleeping_) {
       changed_.wait_until(lock, deadline);
       continue;

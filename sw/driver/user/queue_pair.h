@@ -59,8 +59,13 @@ class QueuePair {
   // for room; throws Timeout if there is none within the time.
   std::shared_ptr<Command> submit(rdu_sqe sqe, Milliseconds timeout);
 
-  // Whether the command has completed within the time; 0 asks without waiting. Throws DeviceLost, and
-  // DeviceError if the device broke the queue's rules.
+  // From here on submissions are not rung for, so that the device finds them all at once: until release(), a
+  // wait that needs one of them, or a full queue.
+  void hold();
+  void release();
+
+  // Whether the command has completed within the time; 0 asks without waiting (and without ringing for what
+  // is held). Throws DeviceLost, and DeviceError if the device broke the queue's rules.
   bool wait(const Command& command, Milliseconds timeout);
   // Waits for every command whose number is below `number`.
   bool wait_below(uint64_t number, Milliseconds timeout);
@@ -74,6 +79,7 @@ class QueuePair {
   using Clock = std::chrono::steady_clock;
   using Lock = std::unique_lock<std::mutex>;
 
+  void ring();
   bool wait_locked(Lock& lock, uint64_t number, Clock::time_point deadline);
   void drain();
 
@@ -83,9 +89,11 @@ class QueuePair {
   std::condition_variable changed_;
   std::deque<std::shared_ptr<Command>> in_flight_;
   uint64_t submitted_ = 0;  // submissions since creation
-  uint64_t consumed_ = 0;   // completions that were seen
-  uint64_t returned_ = 0;   // completion entries given back by the head doorbell
-  bool sleeping_ = false;   // one thread waits for the vector on behalf of all
+  uint64_t rung_ = 0;       // submissions that the device was told of
+  bool held_ = false;
+  uint64_t consumed_ = 0;  // completions that were seen
+  uint64_t returned_ = 0;  // completion entries given back by the head doorbell
+  bool sleeping_ = false;  // one thread waits for the vector on behalf of all
 };
 
 }  // namespace rdu::user

@@ -137,7 +137,7 @@ TEST_CASE("bring-up says what is wrong") {
   SECTION("a firmware that never gets ready") {
     fake.csts = stage(RDU_SYSCTL_BOOT_STAGE_STAGE_TRAINING);
     CHECK_THAT(open_error(fake), Contains("time-out after 0.2 s") &&
-                                     Contains("waiting for the firmware (boot stage: TRAINING)"));
+                                     Contains("waiting for the firmware to be ready (boot stage: TRAINING)"));
   }
   SECTION("a firmware that failed") {
     fake.csts = stage(RDU_SYSCTL_BOOT_STAGE_STAGE_FAILED, RDU_BOOT_BAD_IMAGE);
@@ -163,7 +163,7 @@ TEST_CASE("a long wait reports what it waits for") {
   options.log = [&](const std::string& line) { lines.push_back(line); };
   CHECK_THROWS_AS(open(fake, options), Timeout);
   REQUIRE(lines.size() == 1);
-  CHECK(lines[0] == "waiting for the firmware (boot stage: ROM), 1 s of 1 s");
+  CHECK(lines[0] == "waiting for the firmware to be ready (boot stage: ROM), 1 s of 1 s");
 }
 
 TEST_CASE("commands pass the ring's end many times, in order, whatever the ring's size") {
@@ -211,6 +211,38 @@ TEST_CASE("a full queue waits for room, and gives up in time") {
   last = queue->pair().submit(nop(), kSoon);
   CHECK(queue->pair().wait(*last, kSoon));
   later.join();
+}
+
+TEST_CASE("held submissions reach the device together, by one doorbell") {
+  FakeDevice fake;
+  auto device = open(fake);
+  auto queue = device->create_queue(device->create_context(0, 0), 8);
+  const auto doorbells = [&] {
+    int count = 0;
+    for (const std::string& line : fake.seen()) count += line.rfind("write 0x1008 ", 0) == 0 ? 1 : 0;
+    return count;
+  };
+  QueuePair& pair = queue->pair();
+  pair.hold();
+  std::shared_ptr<Command> last;
+  for (int i = 0; i < 3; ++i) last = pair.submit(nop(), kSoon);
+  CHECK_FALSE(pair.wait(*last, Milliseconds{0}));
+  CHECK(doorbells() == 0);
+  SECTION("released") {
+    pair.release();
+    CHECK(doorbells() == 1);
+    CHECK(pair.wait(*last, Milliseconds{0}));
+  }
+  SECTION("a wait rings") {
+    CHECK(pair.wait(*last, kSoon));
+    CHECK(doorbells() == 1);
+  }
+  SECTION("a full queue rings") {
+    for (int i = 0; i < 20; ++i) last = pair.submit(nop(), kSoon);
+    pair.release();
+    CHECK(pair.wait(*last, kSoon));
+    CHECK(doorbells() < 10);
+  }
 }
 
 TEST_CASE("several threads wait on one queue") {

@@ -201,11 +201,16 @@ RDU_EXPORT rdu_result rdu_mem_available(rdu_context* context, rdu_tier tier, uin
 /* entries: a power of two, 2..1024; 0: 64. Submitting to a full queue waits for room, at most the device's
  * time-out. */
 RDU_EXPORT rdu_result rdu_queue_create(rdu_context* context, uint32_t entries, rdu_queue** queue);
-/* RDU_ERROR_IN_USE while commands run. */
+/* Commands that still run are aborted. */
 RDU_EXPORT rdu_result rdu_queue_destroy(rdu_queue* queue);
 /* Waits until every command that was submitted has completed. Returns the first failure among those whose
  * event nobody took (event NULL) since the last call, so that no failure goes unseen. */
 RDU_EXPORT rdu_result rdu_queue_finish(rdu_queue* queue, uint32_t timeout_ms);
+
+/* Commands between the two are given to the device together, by one doorbell, and so run without the host's
+ * part in between. A wait for one of them, or a full queue, gives it what is there already. */
+RDU_EXPORT rdu_result rdu_queue_begin_batch(rdu_queue* queue);
+RDU_EXPORT rdu_result rdu_queue_end_batch(rdu_queue* queue);
 
 /* In all functions that end in _async: `event` may be NULL for a command whose completion is of no interest
  * by itself; else the caller releases the event. */
@@ -238,6 +243,10 @@ RDU_EXPORT rdu_result rdu_program_get_info(rdu_program* program, rdu_program_inf
 typedef struct rdu_argument_info {
   const char* name;
   const char* description;
+  uint32_t is_address; /* 1: the address of memory; 0: a number */
+  uint32_t reserved;
+  uint64_t minimum, maximum; /* that the program takes */
+  uint64_t multiple;         /* the value must be a multiple of it */
 } rdu_argument_info;
 RDU_EXPORT rdu_result rdu_program_get_argument(rdu_program* program, size_t index, rdu_argument_info* info);
 
