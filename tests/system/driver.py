@@ -59,7 +59,7 @@ def va(segment, offset):
     return segment << 44 | offset
 
 
-def program_stream(rows, columns, records=b"", count=0, **changes):
+def program_stream(shape, records=b"", count=0, **changes):
     """A configuration stream (models/fabric/program.h), any field of whose header can be changed."""
     import zlib
 
@@ -67,8 +67,8 @@ def program_stream(rows, columns, records=b"", count=0, **changes):
         "magic": PROGRAM["RDU_PROGRAM_MAGIC"],
         "version": PROGRAM["RDU_PROGRAM_VERSION"],
         "channels": 1,
-        "rows": rows,
-        "columns": columns,
+        "rows": shape[0],
+        "columns": shape[1],
         "size": 32 + len(records),
         "crc": zlib.crc32(records),
         "records": count,
@@ -129,6 +129,12 @@ class Queue:
     def ring(self, tail=None):
         offset = REGISTER["DOORBELL.SQ_TAIL"] + 8 * self.number
         self.device.client.write32(offset, self.tail if tail is None else tail)
+
+    def forget_interrupts(self):
+        try:
+            os.eventfd_read(self.event)
+        except BlockingIOError:
+            pass
 
     def completion(self, timeout=20):
         """The next completion; sleeps for its interrupt."""

@@ -1,10 +1,12 @@
 """The device through its registers and queues, by a driver in Python: what firmware and hardware answer to commands
 that librdu would never send."""
 
+import select
 import struct
 
 import pytest
 
+import vfio_user
 from driver import ABI, DDR, FAULT, HBM, HOST, CSTS_FW, CSTS_RDY, REGISTER, Device, program_stream, va
 
 IDENTIFY, CREATE_CONTEXT, DELETE_CONTEXT = 1, 2, 3
@@ -23,14 +25,6 @@ def program_fault(name):
 def device(shared_simulator):
     with Device(shared_simulator.socket) as opened:
         yield opened
-
-
-@pytest.fixture
-def queue(device):
-    """A queue pair of a context with 1 MiB of HBM and of DDR."""
-    made = device.create_queue(device.create_context())
-    made.context = 0
-    return made
 
 
 @pytest.fixture
@@ -126,7 +120,7 @@ def test_launch_without_program(io):
 def test_bad_programs_are_refused(device, io, changes, fault):
     queue, context = io
     who = device.identify()
-    stream = program_stream(who["rows"], who["columns"], struct.pack("<IHHI", 1 << 24, 0, 1, 0), 1, **changes)
+    stream = program_stream((who["rows"], who["columns"]), struct.pack("<IHHI", 1 << 24, 0, 1, 0), 1, **changes)
     host = device.memory.put(stream)
     queue.ok(COPY, va(HBM, 0), va(HOST, host), len(stream), context=context)
     entry = queue.run(LOAD, va(HBM, 0), len(stream), 0, context=context)
@@ -212,8 +206,8 @@ def test_disable_drops_everything(device):
 def test_reset_drops_everything(device):
     device.create_context(4096, 4096)
     device.client.reset()
-    assert not device.read("CSTS") & CSTS_RDY
     device.enable_pci()
+    assert not device.read("CSTS") & CSTS_RDY
     device.enable()
     assert len({device.create_context(4096, 4096) for _ in range(ABI["RDU_MAX_CONTEXTS"] - 1)}) == 7
 
@@ -223,12 +217,11 @@ def test_without_bus_mastering_there_is_no_dma(device, io):
     client = device.client
     data = device.memory.put(b"x" * 64)
     queue.ok(COPY, va(HBM, 0), va(HOST, data), 64, context=context)
-    client.write(7, 4, struct.pack("<H", 2))
+    queue.forget_interrupts()
+    client.write(vfio_user.CONFIG, 4, struct.pack("<H", 2))
     queue.push(NOP, context=context)
-    import select
-
     assert not select.select([queue.event], [], [], 0.3)[0], "an interrupt without bus mastering"
-    client.write(7, 4, struct.pack("<H", 6))
+    client.write(vfio_user.CONFIG, 4, struct.pack("<H", 6))
     assert device.read("MAGIC") == 0x31554452
 
 

@@ -13,15 +13,21 @@ from vfio_user import Client, Closed, Refused
 MAGIC = 0x31554452
 
 
+def enable_memory(client):
+    client.write(vu.CONFIG, 4, struct.pack("<H", 2))
+
+
 @pytest.fixture
 def client(shared_simulator):
     with Client(shared_simulator.socket) as connection:
+        enable_memory(connection)
         yield connection
 
 
 def still_serves(simulator):
     assert simulator.running(), simulator.transcript()
     with Client(simulator.socket) as other:
+        enable_memory(other)
         assert other.read32(REGISTER["MAGIC"]) == MAGIC
 
 
@@ -45,9 +51,17 @@ def test_identity(client):
     assert client.read32(REGISTER["MAGIC"]) == MAGIC
 
 
+def test_registers_are_not_there_before_memory_is_enabled(shared_simulator):
+    with Client(shared_simulator.socket) as fresh:
+        assert fresh.read32(REGISTER["MAGIC"]) == 0xFFFFFFFF
+        enable_memory(fresh)
+        assert fresh.read32(REGISTER["MAGIC"]) == MAGIC
+
+
 def test_a_second_host_has_to_wait(shared_simulator):
     """One host at a time: the next is served when the first has left."""
     with Client(shared_simulator.socket) as first:
+        enable_memory(first)
         assert first.read32(REGISTER["MAGIC"]) == MAGIC
         second = Client(shared_simulator.socket, negotiate=False)
         second.socket.settimeout(0.3)
@@ -109,6 +123,7 @@ def irqs(flags, index, start, count, data=b""):
         (vu.SET_IRQS, irqs(0, vu.MSIX, 0, 1)),
         (vu.SET_IRQS, irqs(vu.DATA_BOOL | vu.ACTION_TRIGGER, vu.MSIX, 0, 4, b"\x01")),
     ],
+    ids=lambda value: value.hex()[:40] if isinstance(value, bytes) else str(value),
 )
 def test_a_bad_request_is_refused_and_the_connection_goes_on(client, command, payload):
     assert client.refused(command, payload) != 0
@@ -142,6 +157,7 @@ def test_a_window_cannot_be_mapped_twice(client):
         ("noise", bytes(range(256)) * 16),
         ("half a message", vu.HEADER.pack(1, vu.VERSION, 1000, 0, 0) + b"x" * 10),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_bad_beginning_harms_nobody(shared_simulator, name, message):
     client = Client(shared_simulator.socket, negotiate=False)
@@ -175,6 +191,8 @@ def test_a_posted_write_gets_no_reply(client):
 def test_reset(client):
     client.write32(REGISTER["AQA"], 0x001F001F)
     client.reset()
+    assert client.read32(REGISTER["AQA"]) == 0xFFFFFFFF, "memory is disabled again"
+    enable_memory(client)
     assert client.read32(REGISTER["AQA"]) == 0
     assert client.read32(REGISTER["MAGIC"]) == MAGIC
 
@@ -194,7 +212,7 @@ def test_descriptors_are_not_kept(shared_simulator):
                 assert client.refused(99, b"", [fd]) != 0
             client.dma_map(fd, 0, 4096)
             os.close(fd)
-            client.read32(REGISTER["MAGIC"])
+            client.read(vu.CONFIG, 0, 4)
 
     rude_visit()
     still_serves(shared_simulator)
