@@ -11,8 +11,16 @@ using pcie::vfio_user::Request;
 
 /// One slice; true if something is still left to happen.
 bool Simulation::simulate_slice(core::Time until) {
-  const core::Time span = std::min(params_.slice, until - core::now());
-  sc_core::sc_start(core::to_sc(span), sc_core::SC_EXIT_ON_STARVATION);
+  if (!sc_core::sc_pending_activity()) return false;
+  const core::Time left = until - core::now();
+  const core::Time next = core::from_sc(sc_core::sc_time_to_pending_activity());
+  if (next > left) {
+    sc_core::sc_start(core::to_sc(left), sc_core::SC_RUN_TO_TIME);
+  } else {
+    // A slice that ends before the next event would not move time at all.
+    const core::Time span = std::min(std::max(params_.slice, next), left);
+    sc_core::sc_start(core::to_sc(span), sc_core::SC_EXIT_ON_STARVATION);
+  }
   return sc_core::sc_pending_activity();
 }
 
@@ -24,7 +32,7 @@ Simulation::End Simulation::run(const Limits& limits) {
   core::Time busy_since = core::now();
   sc_core::sc_start(sc_core::SC_ZERO_TIME);
   while (!stop_) {
-    const bool is_busy = sc_core::sc_pending_activity() && simulate_slice(limits.run_for);
+    const bool is_busy = simulate_slice(limits.run_for);
     if (core::now() >= limits.run_for) return End::time_over;
     if (!server) {
       if (is_busy) continue;
