@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -195,4 +196,10 @@ int sc_main(int argc, char* argv[]) {
     fmt::print(stderr, "rduvp: internal error: {}\n", e.what());
     return core::exit_status(core::ErrorKind::internal);
   }
+}
+
+/// SystemC's own main() would print its banner before ours is asked.
+int main(int argc, char* argv[]) {
+  setenv("SYSTEMC_DISABLE_COPYRIGHT_MESSAGE", "1", 0);
+  return sc_core::sc_elab_and_sim(argc, argv);
 }
