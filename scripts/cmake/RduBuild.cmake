@@ -12,6 +12,7 @@ add_compile_options(-Wall -Wextra -Werror -ffp-contract=off)
 
 if(RDU_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_compile_options(-Wno-maybe-uninitialized)  # GCC warns falsely about instrumented library code
   add_link_options(-fsanitize=address,undefined)
 endif()
 
