@@ -97,8 +97,8 @@ struct DdrParams {
 };
 
 struct CopyEngineParams {
-  uint64_t chunk = 1024;
-  uint64_t outstanding = 64;
+  uint64_t chunk = 2048;
+  uint64_t outstanding = 32;
   uint64_t channel_bandwidth = 125'000'000'000;
 
   template <class Visitor>
