@@ -42,7 +42,7 @@ Socket::Socket(const sc_core::sc_module_name& module_name, const SocketParams& p
                const std::string& host_socket, std::function<void(const std::string& line)> console)
     : sc_module(module_name),
       params_(params),
-      console_("fw", std::move(console)),
+      console_("", std::move(console)),
       management_("mgmt", params.mgmt, info(params, index), [this](char c) { console_.put(c); }),
       tln_("tln", params.tln),
       hbm_("hbm", params.hbm.controller()),

@@ -5,24 +5,24 @@ namespace rdu::mgmt {
 Clint::Clint(const std::string& name, unsigned harts)
     : port_(name, regs_), harts_(harts), software_(harts), timers_(harts, nullptr) {
   for (unsigned i = 0; i < regs_.MSIP.size(); ++i) {
-    regs_.MSIP[i].on_write([this, i](uint64_t) {
+    // Registers of harts that the chip lacks keep their reset values.
+    regs_.MSIP[i].on_write([this, i](uint64_t before) {
       if (i < harts_) {
         software_[i].set(regs_.MSIP[i].get(regs::clint::MSIP::PENDING) != 0);
       } else {
-        regs_.MSIP[i].set_value(0);
+        regs_.MSIP[i].set_value(before);
       }
     });
-    regs_.MTIMECMP[i].on_write([this, i](uint64_t) {
+    regs_.MTIMECMP[i].on_write([this, i](uint64_t before) {
       if (i < harts_) {
         announce(i);
       } else {
-        regs_.MTIMECMP[i].set_value(0);
+        regs_.MTIMECMP[i].set_value(before);
       }
     });
   }
   regs_.MTIME.on_read([this] { regs_.MTIME.set_value(ticks(core::now())); });
   regs_.MTIME.on_write([this](uint64_t) { set_mtime(regs_.MTIME.value()); });
-  for (unsigned i = harts; i < regs_.MTIMECMP.size(); ++i) regs_.MTIMECMP[i].set_value(0);
 }
 
 void Clint::connect(unsigned hart, core::InterruptSink& software, unsigned number, TimerListener& timer) {
@@ -56,7 +56,6 @@ void Clint::announce(unsigned hart) {
 
 void Clint::reset() {
   regs_.reset();
-  for (unsigned i = harts_; i < regs_.MTIMECMP.size(); ++i) regs_.MTIMECMP[i].set_value(0);
   for (core::InterruptLine& line : software_) line.set(false);
   set_mtime(0);
 }

@@ -46,7 +46,8 @@ void UartConsole::flush() {
   if (!open_) return;
   // Whole microseconds and nanoseconds by integers: the same text on every machine.
   const core::Time ns = begin_ / core::kNanosecond;
-  sink_(fmt::format("[{:>6}.{:03} us] {}: {}", ns / 1000, ns % 1000, label_, line_));
+  sink_(fmt::format("[{:>6}.{:03} us] {}{}{}", ns / 1000, ns % 1000, label_, label_.empty() ? "" : ": ",
+                    line_));
   line_.clear();
   open_ = false;
 }
