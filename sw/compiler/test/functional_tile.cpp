@@ -1,0 +1,508 @@
+#include "compiler/test/functional_tile.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <deque>
+#include <map>
+
+#include "compiler/trace.h"
+#include "regs/agcu.h"
+#include "regs/pcu.h"
+#include "regs/pmu.h"
+
+namespace rdu::compiler::test {
+namespace {
+
+using Packet = std::array<uint8_t, RDU_VECTOR_BYTES>;
+using Vector = std::array<float, RDU_LANES_MAX>;
+constexpr unsigned kHalfLanes = RDU_LANES_MAX / 2;
+
+uint32_t field(uint32_t word, uint32_t mask) {
+  return (word & mask) >> __builtin_ctz(mask);
+}
+
+float from_bits(uint32_t bits) {
+  float f;
+  std::memcpy(&f, &bits, sizeof f);
+  return f;
+}
+uint32_t to_bits(float f) {
+  uint32_t bits;
+  std::memcpy(&bits, &f, sizeof bits);
+  return bits;
+}
+
+/// Configuration words of one unit after argument load.
+class Words {
+ public:
+  Words(const Configuration& configuration, uint32_t id, const std::vector<rdu_argument_tuple>& arguments) {
+    words_ = configuration.units().at(id);
+    for (const auto& a : arguments) {
+      if (a.unit != id) continue;
+      words_[a.word] = static_cast<uint32_t>(a.value);
+      if (a.count == 2) words_[static_cast<uint16_t>(a.word + 1)] = static_cast<uint32_t>(a.value >> 32);
+    }
+  }
+  uint32_t at(uint32_t offset, uint32_t reset = 0) const {
+    const auto found = words_.find(static_cast<uint16_t>(offset / 4));
+    return found == words_.end() ? reset : found->second;
+  }
+  uint64_t wide(uint32_t offset) const { return at(offset) | uint64_t{at(offset + 4)} << 32; }
+
+ private:
+  Configuration::Words words_;
+};
+
+/// Nested counters, 0 innermost.
+class Counters {
+ public:
+  void add(uint32_t count, uint32_t stride) {
+    levels_.push_back({count == 0 ? 1 : count, static_cast<int32_t>(stride), 0});
+  }
+  bool done() const { return done_; }
+  int64_t offset() const {
+    int64_t sum = 0;
+    for (const Level& l : levels_) sum += int64_t{l.at} * l.stride;
+    return sum;
+  }
+  void next() {
+    for (Level& l : levels_) {
+      if (++l.at < l.count) return;
+      l.at = 0;
+    }
+    done_ = true;
+  }
+  void restart() { done_ = false; }
+
+ private:
+  struct Level {
+    uint32_t count;
+    int32_t stride;
+    uint32_t at;
+  };
+  std::vector<Level> levels_;
+  bool done_ = false;
+};
+
+void send_vector(const Vector& v, bool bf16, std::deque<Packet>* out) {
+  if (bf16) {
+    Packet p;
+    for (unsigned i = 0; i < RDU_LANES_MAX; ++i) {
+      const uint16_t bits = to_bf16(v[i]);
+      std::memcpy(p.data() + 2 * i, &bits, 2);
+    }
+    out->push_back(p);
+    return;
+  }
+  for (unsigned half = 0; half < 2; ++half) {
+    Packet p;
+    std::memcpy(p.data(), v.data() + half * kHalfLanes, p.size());
+    out->push_back(p);
+  }
+}
+
+float bf16_lane(const Packet& p, unsigned lane) {
+  uint16_t bits;
+  std::memcpy(&bits, p.data() + 2 * lane, 2);
+  return from_bf16(bits);
+}
+
+}  // namespace
+
+float exp_of(float x) {
+  if (x >= from_bits(0x42B17218)) return INFINITY;
+  if (x <= from_bits(0xC2AEAC50)) return 0;
+  const float n = std::nearbyint(x * from_bits(0x3FB8AA3B));
+  const float r = (x - n * from_bits(0x3F318000)) - n * from_bits(0xB95E8083);
+  float p = from_bits(0x39506967);
+  for (uint32_t c : {0x3AB743CEu, 0x3C088908u, 0x3D2AA9C1u, 0x3E2AAAAAu, 0x3F000000u})
+    p = p * r + from_bits(c);
+  p = p * (r * r);
+  p = p + r;
+  p = p + 1.0f;
+  return std::ldexp(p, static_cast<int>(n));
+}
+
+uint16_t to_bf16(float x) {
+  const uint32_t bits = to_bits(x);
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+float from_bf16(uint16_t bits) {
+  return from_bits(uint32_t{bits} << 16);
+}
+
+/// A unit with input FIFOs and one output.
+class FunctionalTile::Unit {
+ public:
+  virtual ~Unit() = default;
+  /// Does what it can; true if anything moved.
+  virtual bool step() = 0;
+  /// Something that is not finished, or nothing.
+  virtual std::string unfinished() const = 0;
+
+  /// Sends one packet if all sinks have room.
+  bool flush(unsigned fifo_packets) {
+    if (out.empty()) return false;
+    for (const auto& sink : sinks) {
+      if (sink.first->in[sink.second].size() >= fifo_packets) return false;
+    }
+    for (const auto& sink : sinks) sink.first->in[sink.second].push_back(out.front());
+    out.pop_front();
+    return true;
+  }
+  Packet take(unsigned input) {
+    const Packet p = in[input].front();
+    in[input].pop_front();
+    return p;
+  }
+
+  std::string name;
+  std::array<std::deque<Packet>, 4> in;
+  std::deque<Packet> out;  ///< a few, before they leave
+  std::vector<std::pair<Unit*, unsigned>> sinks;
+};
+
+class FunctionalTile::Agcu : public Unit {
+ public:
+  Agcu(const Words& w, uint64_t base, std::vector<uint8_t>* memory) : memory_base_(base), memory_(memory) {
+    if ((w.at(RDU_AGCU_LOAD) & RDU_AGCU_LOAD_ENABLE_MASK) != 0) {
+      load_ = {w.wide(RDU_AGCU_LOAD_BASE), w.at(RDU_AGCU_LOAD_ROW_BYTES), 0, {}};
+      for (unsigned i = 0; i < RDU_AGCU_LOAD_COUNTER_ENTRIES; ++i) {
+        load_.rows.add(w.at(RDU_AGCU_LOAD_COUNTER_COUNT(i)), w.at(RDU_AGCU_LOAD_COUNTER_STRIDE(i)));
+      }
+    }
+    if ((w.at(RDU_AGCU_STORE) & RDU_AGCU_STORE_ENABLE_MASK) != 0) {
+      store_ = {w.wide(RDU_AGCU_STORE_BASE), w.at(RDU_AGCU_STORE_ROW_BYTES), 0, {}};
+      for (unsigned i = 0; i < RDU_AGCU_STORE_COUNTER_ENTRIES; ++i) {
+        store_.rows.add(w.at(RDU_AGCU_STORE_COUNTER_COUNT(i)), w.at(RDU_AGCU_STORE_COUNTER_STRIDE(i)));
+      }
+    }
+  }
+  bool step() override {
+    bool moved = false;
+    if (load_.row_bytes != 0 && !load_.rows.done() && out.empty()) {
+      Packet p{};
+      move(&load_, [&](uint8_t* at, size_t n) { std::memcpy(p.data(), at, n); });
+      out.push_back(p);
+      moved = true;
+    }
+    if (store_.row_bytes != 0 && !store_.rows.done() && !in[0].empty()) {
+      const Packet p = take(0);
+      move(&store_, [&](uint8_t* at, size_t n) { std::memcpy(at, p.data(), n); });
+      moved = true;
+    }
+    return moved;
+  }
+  std::string unfinished() const override {
+    if (load_.row_bytes != 0 && !load_.rows.done()) return "its load";
+    return store_.row_bytes != 0 && !store_.rows.done() ? "its store" : "";
+  }
+
+ private:
+  struct Generator {
+    uint64_t base = 0;
+    uint32_t row_bytes = 0;  ///< 0: not enabled
+    uint32_t at = 0;         ///< byte in the row
+    Counters rows;
+  };
+  template <class Use>
+  void move(Generator* g, Use use) {
+    const uint32_t n = std::min<uint32_t>(g->row_bytes - g->at, RDU_VECTOR_BYTES);
+    const uint64_t address = g->base + static_cast<uint64_t>(g->rows.offset()) + g->at;
+    if (address < memory_base_ || address - memory_base_ + n > memory_->size()) {
+      throw Error(fmt::format("{}: address {:#x} is outside the memory", name, address));
+    }
+    use(memory_->data() + (address - memory_base_), n);
+    g->at += n;
+    if (g->at == g->row_bytes) g->at = 0, g->rows.next();
+  }
+
+  uint64_t memory_base_;
+  std::vector<uint8_t>* memory_;
+  Generator load_, store_;
+};
+
+class FunctionalTile::Pmu : public Unit {
+ public:
+  explicit Pmu(const Words& w)
+      : fills_(w.at(RDU_PMU_FILLS)),
+        buffers_(w.at(RDU_PMU_BUFFERS, 1)),
+        size_(w.at(RDU_PMU_BUFFER_SIZE)),
+        bytes_(w.at(RDU_PMU_WRITE, RDU_PMU_WRITE_RESET)),
+        lanes_(field(w.at(RDU_PMU_READ, RDU_PMU_READ_RESET), RDU_PMU_READ_LANES_MASK)),
+        element_((w.at(RDU_PMU_READ) & RDU_PMU_READ_ELEMENT_MASK) != 0 ? 4 : 2),
+        stride_(static_cast<int32_t>(w.at(RDU_PMU_LANE_STRIDE))),
+        memory_(size_t{buffers_} * size_, 0xee) {
+    for (unsigned i = 0; i < RDU_PMU_WRITE_COUNTER_ENTRIES; ++i) {
+      write_.add(w.at(RDU_PMU_WRITE_COUNTER_COUNT(i)), w.at(RDU_PMU_WRITE_COUNTER_STRIDE(i)));
+    }
+    for (unsigned i = 0; i < RDU_PMU_READ_COUNTER_ENTRIES; ++i) {
+      read_.add(w.at(RDU_PMU_READ_COUNTER_COUNT(i)), w.at(RDU_PMU_READ_COUNTER_STRIDE(i)));
+    }
+  }
+  bool step() override {
+    bool moved = false;
+    if (written_ < fills_ && written_ - passed_ < buffers_ && !in[0].empty()) {
+      const Packet p = take(0);
+      std::memcpy(&memory_.at(at(written_) + static_cast<size_t>(write_.offset())), p.data(), bytes_);
+      write_.next();
+      if (write_.done()) write_.restart(), ++written_;
+      moved = true;
+    }
+    if (passed_ < written_ && out.empty()) {
+      Packet p{};
+      for (unsigned i = 0; i < lanes_; ++i) {
+        const int64_t from = static_cast<int64_t>(at(passed_)) + read_.offset() + int64_t{stride_} * i;
+        std::memcpy(p.data() + i * element_, &memory_.at(static_cast<size_t>(from)), element_);
+      }
+      out.push_back(p);
+      read_.next();
+      if (read_.done()) read_.restart(), ++passed_;
+      moved = true;
+    }
+    return moved;
+  }
+  std::string unfinished() const override {
+    return passed_ == fills_ ? "" : fmt::format("fill {} of {}", passed_, fills_);
+  }
+
+ private:
+  size_t at(uint32_t fill) const { return size_t{fill % buffers_} * size_; }
+
+  uint32_t fills_, buffers_, size_, bytes_;
+  unsigned lanes_, element_;
+  int32_t stride_;
+  std::vector<uint8_t> memory_;
+  Counters write_, read_;
+  uint32_t written_ = 0, passed_ = 0;
+};
+
+class FunctionalTile::MatrixPcu : public Unit {
+ public:
+  explicit MatrixPcu(const Words& w)
+      : lanes_(field(w.at(RDU_PCU_MODE), RDU_PCU_MODE_LANES_MASK)),
+        bf16_((w.at(RDU_PCU_MODE) & RDU_PCU_MODE_OUT_FORMAT_MASK) != 0),
+        tiles_(w.at(RDU_PCU_ITERATIONS)),
+        k_(field(w.at(RDU_PCU_MATRIX), RDU_PCU_MATRIX_K_MASK)),
+        rows_(field(w.at(RDU_PCU_MATRIX), RDU_PCU_MATRIX_ROWS_MASK)) {}
+  bool step() override {
+    if (done_ == tiles_ || !out.empty() || in[0].empty() || in[1].empty()) return false;
+    const Packet lane_side = take(0);
+    const Packet row_side = take(1);
+    for (unsigned r = 0; r < rows_; ++r) {
+      for (unsigned l = 0; l < lanes_; ++l) {
+        sums_[r][l] = std::fma(bf16_lane(row_side, r), bf16_lane(lane_side, l), sums_[r][l]);
+      }
+    }
+    if (++at_ < k_) return true;
+    for (unsigned r = 0; r < rows_; ++r) send_vector(sums_[r], bf16_, &out);
+    sums_ = {};
+    at_ = 0;
+    ++done_;
+    return true;
+  }
+  std::string unfinished() const override {
+    return done_ == tiles_ ? "" : fmt::format("tile {} of {}", done_, tiles_);
+  }
+
+ private:
+  unsigned lanes_;
+  bool bf16_;
+  uint32_t tiles_, k_;
+  unsigned rows_;
+  uint32_t at_ = 0, done_ = 0;
+  std::array<Vector, 8> sums_{};
+};
+
+class FunctionalTile::SimdPcu : public Unit {
+ public:
+  explicit SimdPcu(const Words& w)
+      : lanes_(field(w.at(RDU_PCU_MODE), RDU_PCU_MODE_LANES_MASK)),
+        bf16_((w.at(RDU_PCU_MODE) & RDU_PCU_MODE_OUT_FORMAT_MASK) != 0),
+        tail_(field(w.at(RDU_PCU_MODE), RDU_PCU_MODE_TAIL_MASK)),
+        vectors_(w.at(RDU_PCU_ITERATIONS)),
+        formats_(w.at(RDU_PCU_INPUT)) {
+    for (unsigned i = 0; i < stages_.size(); ++i) {
+      stages_[i] = w.at(RDU_PCU_STAGE(i));
+      if (field(stages_[i], RDU_PCU_STAGE_OP_MASK) == RDU_PCU_STAGE_OP_NOP) continue;
+      for (uint32_t mask : {RDU_PCU_STAGE_A_MASK, RDU_PCU_STAGE_B_MASK}) {
+        const uint32_t operand = field(stages_[i], mask);
+        if (operand >= RDU_PCU_STAGE_A_IN0 && operand <= RDU_PCU_STAGE_A_IN3) used_ |= 1u << (operand - 1);
+      }
+    }
+    for (unsigned i = 0; i < constants_.size(); ++i) constants_[i] = from_bits(w.at(RDU_PCU_CONST(i)));
+  }
+  bool step() override {
+    if (done_ == vectors_ || !out.empty()) return false;
+    for (unsigned i = 0; i < 4; ++i) {
+      if ((used_ >> i & 1) != 0 && in[i].size() < packets(i)) return false;
+    }
+    std::array<Vector, 4> inputs{};
+    for (unsigned i = 0; i < 4; ++i) {
+      if ((used_ >> i & 1) != 0) inputs[i] = receive(i);
+    }
+    std::array<Vector, 4> saved{};
+    Vector prev{};
+    for (uint32_t stage : stages_) {
+      const uint32_t op = field(stage, RDU_PCU_STAGE_OP_MASK);
+      if (op != RDU_PCU_STAGE_OP_NOP) {
+        prev = operate(op, operand(field(stage, RDU_PCU_STAGE_A_MASK), inputs, saved, prev),
+                       operand(field(stage, RDU_PCU_STAGE_B_MASK), inputs, saved, prev));
+      }
+      if ((stage & RDU_PCU_STAGE_SAVE_MASK) != 0) saved[field(stage, RDU_PCU_STAGE_REG_MASK)] = prev;
+    }
+    for (unsigned l = 0; l < RDU_LANES_MAX; ++l) {
+      if (l >= lanes_) {
+        prev[l] = 0;
+      } else if (tail_ == RDU_PCU_MODE_TAIL_EXP) {
+        prev[l] = exp_of(prev[l]);
+      } else if (tail_ == RDU_PCU_MODE_TAIL_RECIP) {
+        prev[l] = 1.0f / prev[l];
+      }
+    }
+    send_vector(prev, bf16_, &out);
+    ++done_;
+    return true;
+  }
+  std::string unfinished() const override {
+    return done_ == vectors_ ? "" : fmt::format("vector {} of {}", done_, vectors_);
+  }
+
+ private:
+  bool is_bf16(unsigned input) const { return (formats_ >> input & 1) != 0; }
+  size_t packets(unsigned input) const { return is_bf16(input) ? 1 : 2; }
+  Vector receive(unsigned input) {
+    Vector v;
+    const Packet first = take(input);
+    if (is_bf16(input)) {
+      for (unsigned l = 0; l < v.size(); ++l) v[l] = bf16_lane(first, l);
+      return v;
+    }
+    const Packet second = take(input);
+    std::memcpy(v.data(), first.data(), first.size());
+    std::memcpy(v.data() + kHalfLanes, second.data(), second.size());
+    return v;
+  }
+  Vector operand(uint32_t code, const std::array<Vector, 4>& inputs, const std::array<Vector, 4>& saved,
+                 const Vector& prev) const {
+    if (code == RDU_PCU_STAGE_A_PREV) return prev;
+    if (code <= RDU_PCU_STAGE_A_IN3) return inputs[code - RDU_PCU_STAGE_A_IN0];
+    if (code >= RDU_PCU_STAGE_A_REG0) return saved[code - RDU_PCU_STAGE_A_REG0];
+    Vector v;
+    v.fill(constants_.at(code - RDU_PCU_STAGE_A_CONST0));
+    return v;
+  }
+  Vector operate(uint32_t op, const Vector& a, const Vector& b) const {
+    Vector result;
+    if (op == RDU_PCU_STAGE_OP_RED_SUM) {
+      Vector x = a;
+      for (unsigned l = lanes_; l < x.size(); ++l) x[l] = 0;
+      for (size_t half = x.size() / 2; half >= 1; half /= 2) {
+        for (size_t i = 0; i < half; ++i) x[i] = x[i] + x[i + half];
+      }
+      result.fill(x[0]);
+      return result;
+    }
+    if (op == RDU_PCU_STAGE_OP_RED_MAX) {
+      float most = a[0];
+      for (unsigned l = 1; l < lanes_; ++l) most = std::max(most, a[l]);
+      result.fill(most);
+      return result;
+    }
+    for (unsigned l = 0; l < result.size(); ++l) {
+      switch (op) {
+        case RDU_PCU_STAGE_OP_MOV:
+          result[l] = a[l];
+          break;
+        case RDU_PCU_STAGE_OP_ADD:
+          result[l] = a[l] + b[l];
+          break;
+        case RDU_PCU_STAGE_OP_SUB:
+          result[l] = a[l] - b[l];
+          break;
+        case RDU_PCU_STAGE_OP_MUL:
+          result[l] = a[l] * b[l];
+          break;
+        case RDU_PCU_STAGE_OP_MAX:
+          result[l] = a[l] > b[l] ? a[l] : b[l];
+          break;
+        case RDU_PCU_STAGE_OP_MIN:
+          result[l] = a[l] < b[l] ? a[l] : b[l];
+          break;
+        default:
+          throw Error(fmt::format("{}: operation {}", name, op));
+      }
+    }
+    return result;
+  }
+
+  unsigned lanes_;
+  bool bf16_;
+  uint32_t tail_, vectors_, formats_;
+  std::array<uint32_t, RDU_PCU_STAGE_COUNT> stages_{};
+  std::array<float, RDU_PCU_CONST_COUNT> constants_{};
+  unsigned used_ = 0;
+  uint32_t done_ = 0;
+};
+
+FunctionalTile::FunctionalTile(const Program& program, const std::vector<rdu_argument_tuple>& arguments,
+                               uint64_t base, std::vector<uint8_t>* memory) {
+  const Configuration& configuration = program.configuration();
+  std::map<uint32_t, Unit*> by_id;
+  for (const auto& entry : configuration.units()) {
+    const uint32_t id = entry.first;
+    const Words words(configuration, id, arguments);
+    std::unique_ptr<Unit> unit;
+    switch (RDU_UNIT_KIND(id)) {
+      case RDU_UNIT_PCU:
+        if (field(words.at(RDU_PCU_MODE), RDU_PCU_MODE_MODE_MASK) == RDU_PCU_MODE_MODE_MATRIX) {
+          unit = std::make_unique<MatrixPcu>(words);
+        } else {
+          unit = std::make_unique<SimdPcu>(words);
+        }
+        break;
+      case RDU_UNIT_PMU:
+        unit = std::make_unique<Pmu>(words);
+        break;
+      case RDU_UNIT_AGCU:
+        unit = std::make_unique<Agcu>(words, base, memory);
+        break;
+      default:
+        continue;
+    }
+    unit->name = unit_text(id);
+    by_id[id] = unit.get();
+    units_.push_back(std::move(unit));
+  }
+  for (const TracedRoute& route : trace_routes(configuration)) {
+    for (const TracedSink& sink : route.sinks) {
+      by_id.at(route.source)->sinks.emplace_back(by_id.at(sink.unit), sink.input);
+    }
+  }
+}
+
+FunctionalTile::~FunctionalTile() = default;
+
+void FunctionalTile::run(unsigned fifo_packets) {
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (const auto& u : units_) {
+      moved = u->step() || moved;
+      moved = u->flush(fifo_packets) || moved;
+    }
+  }
+  for (const auto& u : units_) {
+    const std::string what = u->unfinished();
+    if (!what.empty()) throw Error(fmt::format("{} hangs in {}", u->name, what));
+    for (unsigned i = 0; i < u->in.size(); ++i) {
+      if (!u->in[i].empty())
+        throw Error(fmt::format("{} packets are left at input {} of {}", u->in[i].size(), i, u->name));
+    }
+  }
+}
+
+}  // namespace rdu::compiler::test
