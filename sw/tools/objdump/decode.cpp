@@ -1,0 +1,276 @@
+#include "tools/objdump/decode.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "regs/agcu.h"
+#include "regs/pcu.h"
+#include "regs/pmu.h"
+#include "regs/switch.h"
+
+namespace rdu::tools {
+
+using namespace compiler;
+
+namespace {
+
+constexpr unsigned kPortsPerSide = 4;
+constexpr unsigned kMeshPorts = 16;
+const char* const kSides[] = {"north", "east", "south", "west"};
+
+uint32_t field(uint32_t word, uint32_t mask) {
+  return (word & mask) >> __builtin_ctz(mask);
+}
+
+std::string mesh_text(unsigned port) {
+  return fmt::format("{} {}", kSides[port / kPortsPerSide], port % kPortsPerSide);
+}
+
+/// A field's value by its name in the register description.
+std::string field_name(uint32_t kind, unsigned word, const char* name, uint64_t value) {
+  const UnitRegister* reg = unit_register(kind, word);
+  for (unsigned i = 0; reg && i < reg->field_count; ++i) {
+    if (std::strcmp(reg->fields[i].name, name) != 0) continue;
+    const char* text = reg->fields[i].name_of(value);
+    if (text) return text;
+  }
+  return fmt::format("{}", value);
+}
+
+float to_float(uint32_t bits) {
+  float f;
+  std::memcpy(&f, &bits, sizeof f);
+  return f;
+}
+
+}  // namespace
+
+std::string formula(const Argument& argument, const Fixup& f) {
+  std::string text = argument.name;
+  bool sum = false;
+  if (f.multiply != 1) text = fmt::format("{} * {}", text, f.multiply);
+  if (f.add != 0) text = fmt::format("{} + {}", text, f.add), sum = true;
+  if (f.divide != 1) {
+    if (sum) text = "(" + text + ")";
+    text = fmt::format("{} / {}", text, f.divide), sum = false;
+  }
+  if (f.scale != 1) {
+    if (sum) text = "(" + text + ")";
+    text = fmt::format("{} * {}", text, f.scale);
+  }
+  if (f.offset != 0) text = fmt::format("{} + {}", text, f.offset);
+  return text;
+}
+
+std::string input_port_text(unsigned port) {
+  if (port < kMeshPorts) return mesh_text(port);
+  switch (port) {
+    case 16:
+      return "PCU";
+    case 17:
+      return "PMU";
+    case 18:
+      return "AGCU";
+  }
+  return fmt::format("port {}", port);
+}
+
+std::string output_port_text(unsigned port) {
+  if (port < kMeshPorts) return mesh_text(port);
+  if (port < 20) return fmt::format("PCU input {}", port - 16);
+  if (port < 22) return fmt::format("PMU input {}", port - 20);
+  return port == 22 ? "AGCU" : fmt::format("port {}", port);
+}
+
+std::string output_ports_text(uint32_t mask) {
+  std::string text;
+  for (unsigned port = 0; port < 32; ++port) {
+    if ((mask >> port & 1) != 0) text += (text.empty() ? "" : ", ") + output_port_text(port);
+  }
+  return text.empty() ? "nowhere" : text;
+}
+
+std::string input_wire_text(unsigned wire) {
+  return wire < kMeshPorts ? mesh_text(wire) : "done";
+}
+
+std::string output_wire_text(unsigned wire) {
+  return wire < kMeshPorts ? mesh_text(wire) : fmt::format("token input {}", wire - kMeshPorts);
+}
+
+Decoder::Decoder(const Program& program) : program_(program) {
+  for (const Argument& a : program.arguments()) {
+    for (const Fixup& f : a.fixups) {
+      formulas_[{f.unit, f.word}] = formula(a, f);
+    }
+  }
+}
+
+std::vector<DecodedRegister> Decoder::registers(uint32_t unit) const {
+  std::vector<DecodedRegister> result;
+  const auto& units = program_.configuration().units();
+  const auto found = units.find(unit);
+  if (found == units.end()) return result;
+  const uint32_t kind = RDU_UNIT_KIND(unit);
+  for (const auto& [word, value] : found->second) {
+    const UnitRegister* reg = unit_register(kind, word);
+    if (!reg || word != reg->word) continue;  // the second word of a register goes with its first
+    DecodedRegister d;
+    d.reg = reg;
+    d.value = value;
+    if (reg->words == 2) d.value |= uint64_t{program_.configuration().get(unit, word + 1u).value_or(0)} << 32;
+    d.text = register_text(*reg, d.value);
+    if (kind == RDU_UNIT_SWITCH) {
+      const unsigned control = RDU_SWITCH_CONTROL(0) / 4;
+      if (word < control) {
+        d.text = fmt::format("from {}, flow {}: to {}, flow {}", input_port_text(word / RDU_FLOWS),
+                             word % RDU_FLOWS, output_ports_text(field(value, RDU_SWITCH_ROUTE_OUT_MASK)),
+                             field(value, RDU_SWITCH_ROUTE_NEXT_FLOW_MASK));
+      } else {
+        std::string to;
+        for (unsigned i = 0; i < 24; ++i) {
+          if ((value >> i & 1) != 0) to += (to.empty() ? "" : ", ") + output_wire_text(i);
+        }
+        d.text = fmt::format("token from {}: to {}", input_wire_text(word - control), to);
+      }
+    } else if (kind == RDU_UNIT_PCU && word >= RDU_PCU_STAGE(0) / 4 &&
+               word < RDU_PCU_STAGE(RDU_PCU_STAGE_COUNT) / 4) {
+      d.text = stage(unit, value);
+    } else if (kind == RDU_UNIT_PCU && word >= RDU_PCU_CONST(0) / 4) {
+      d.text = fmt::format("{}", to_float(value));
+    }
+    const auto set = formulas_.find({unit, word});
+    if (set != formulas_.end()) d.from = set->second;
+    result.push_back(std::move(d));
+  }
+  return result;
+}
+
+std::string Decoder::summary(const UnitEntry& unit) const {
+  switch (unit.role) {
+    case Role::pcu:
+      return pcu(unit.id);
+    case Role::pmu:
+      return pmu(unit.id);
+    case Role::load:
+      return load(unit.id);
+    case Role::store:
+      return store(unit.id);
+  }
+  return "";
+}
+
+uint32_t Decoder::word(uint32_t unit, uint32_t offset, uint32_t reset) const {
+  return program_.configuration().get(unit, offset / 4).value_or(reset);
+}
+
+std::string Decoder::value(uint32_t unit, uint32_t offset, uint32_t reset) const {
+  const auto set = formulas_.find({unit, offset / 4});
+  if (set != formulas_.end()) return "[" + set->second + "]";
+  return fmt::format("{}", word(unit, offset, reset));
+}
+
+std::string Decoder::address(uint32_t unit, uint32_t offset) const {
+  const auto set = formulas_.find({unit, offset / 4});
+  if (set != formulas_.end()) return "[" + set->second + "]";
+  return fmt::format("{:#x}", word(unit, offset) | uint64_t{word(unit, offset + 4)} << 32);
+}
+
+template <class Count, class Stride>
+std::string Decoder::counters(uint32_t unit, unsigned entries, Count count, Stride stride) const {
+  std::string text;
+  for (unsigned i = 0; i < entries; ++i) {
+    if (!program_.configuration().get(unit, count(i) / 4)) continue;
+    const std::string n = value(unit, count(i));
+    if (n == "1") continue;
+    const auto step = static_cast<int32_t>(word(unit, stride(i)));
+    text += (text.empty() ? "" : ", ") + n;
+    text += step == 0 ? " times" : fmt::format(" by {:+}", step);
+  }
+  return text.empty() ? "once" : text;
+}
+
+std::string Decoder::load(uint32_t unit) const {
+  return fmt::format(
+      "rows of {} bytes from {}: {}", value(unit, RDU_AGCU_LOAD_ROW_BYTES), address(unit, RDU_AGCU_LOAD_BASE),
+      counters(
+          unit, RDU_AGCU_LOAD_COUNTER_ENTRIES, [](unsigned i) { return RDU_AGCU_LOAD_COUNTER_COUNT(i); },
+          [](unsigned i) { return RDU_AGCU_LOAD_COUNTER_STRIDE(i); }));
+}
+
+std::string Decoder::store(uint32_t unit) const {
+  return fmt::format(
+      "rows of {} bytes to {}: {}", value(unit, RDU_AGCU_STORE_ROW_BYTES), address(unit, RDU_AGCU_STORE_BASE),
+      counters(
+          unit, RDU_AGCU_STORE_COUNTER_ENTRIES, [](unsigned i) { return RDU_AGCU_STORE_COUNTER_COUNT(i); },
+          [](unsigned i) { return RDU_AGCU_STORE_COUNTER_STRIDE(i); }));
+}
+
+std::string Decoder::pmu(uint32_t unit) const {
+  const uint32_t read = word(unit, RDU_PMU_READ, RDU_PMU_READ_RESET);
+  const unsigned lanes = field(read, RDU_PMU_READ_LANES_MASK);
+  const unsigned size = field(read, RDU_PMU_READ_ELEMENT_MASK) == RDU_PMU_READ_ELEMENT_WORD ? 4 : 2;
+  const auto stride = static_cast<int32_t>(word(unit, RDU_PMU_LANE_STRIDE, RDU_PMU_LANE_STRIDE_RESET));
+  const std::string gather = stride == static_cast<int32_t>(size)
+                                 ? fmt::format("{} x {} B", lanes, size)
+                                 : fmt::format("{} x {} B, {} apart", lanes, size, stride);
+  return fmt::format(
+      "{} of {} bytes, filled {}; write {} B: {}; read {}: {}",
+      word(unit, RDU_PMU_BUFFERS, 1) == 1 ? "1 buffer"
+                                          : fmt::format("{} buffers", word(unit, RDU_PMU_BUFFERS)),
+      word(unit, RDU_PMU_BUFFER_SIZE),
+      value(unit, RDU_PMU_FILLS) == "1" ? "once" : value(unit, RDU_PMU_FILLS) + " times",
+      field(word(unit, RDU_PMU_WRITE, RDU_PMU_WRITE_RESET), RDU_PMU_WRITE_BYTES_MASK),
+      counters(
+          unit, RDU_PMU_WRITE_COUNTER_ENTRIES, [](unsigned i) { return RDU_PMU_WRITE_COUNTER_COUNT(i); },
+          [](unsigned i) { return RDU_PMU_WRITE_COUNTER_STRIDE(i); }),
+      gather,
+      counters(
+          unit, RDU_PMU_READ_COUNTER_ENTRIES, [](unsigned i) { return RDU_PMU_READ_COUNTER_COUNT(i); },
+          [](unsigned i) { return RDU_PMU_READ_COUNTER_STRIDE(i); }));
+}
+
+std::string Decoder::operand(uint32_t unit, uint32_t code) const {
+  if (code >= RDU_PCU_STAGE_A_CONST0 && code <= RDU_PCU_STAGE_A_CONST3) {
+    return fmt::format("{}", to_float(word(unit, RDU_PCU_CONST(code - RDU_PCU_STAGE_A_CONST0))));
+  }
+  return field_name(RDU_UNIT_PCU, RDU_PCU_STAGE(0) / 4, "A", code);
+}
+
+std::string Decoder::stage(uint32_t unit, uint32_t stage_word) const {
+  const uint32_t op = field(stage_word, RDU_PCU_STAGE_OP_MASK);
+  std::string text = field_name(RDU_UNIT_PCU, RDU_PCU_STAGE(0) / 4, "OP", op);
+  if (op != RDU_PCU_STAGE_OP_NOP) text += " " + operand(unit, field(stage_word, RDU_PCU_STAGE_A_MASK));
+  const bool binary = op >= RDU_PCU_STAGE_OP_ADD && op <= RDU_PCU_STAGE_OP_MIN;
+  if (binary) text += ", " + operand(unit, field(stage_word, RDU_PCU_STAGE_B_MASK));
+  if ((stage_word & RDU_PCU_STAGE_SAVE_MASK) != 0) {
+    text += fmt::format(" -> REG{}", field(stage_word, RDU_PCU_STAGE_REG_MASK));
+  }
+  return text;
+}
+
+std::string Decoder::pcu(uint32_t unit) const {
+  const uint32_t mode = word(unit, RDU_PCU_MODE, RDU_PCU_MODE_RESET);
+  const unsigned lanes = field(mode, RDU_PCU_MODE_LANES_MASK);
+  const std::string out =
+      field_name(RDU_UNIT_PCU, RDU_PCU_MODE / 4, "OUT_FORMAT", field(mode, RDU_PCU_MODE_OUT_FORMAT_MASK));
+  if (field(mode, RDU_PCU_MODE_MODE_MASK) == RDU_PCU_MODE_MODE_MATRIX) {
+    const uint32_t matrix = word(unit, RDU_PCU_MATRIX);
+    return fmt::format("MATRIX {} tiles of {} x {}, K {}, to {}", value(unit, RDU_PCU_ITERATIONS),
+                       field(matrix, RDU_PCU_MATRIX_ROWS_MASK), lanes, field(matrix, RDU_PCU_MATRIX_K_MASK),
+                       out);
+  }
+  std::string stages;
+  for (unsigned i = 0; i < RDU_PCU_STAGE_COUNT; ++i) {
+    const uint32_t s = word(unit, RDU_PCU_STAGE(i));
+    if (s != 0) stages += (stages.empty() ? "" : "; ") + stage(unit, s);
+  }
+  const uint32_t tail = field(mode, RDU_PCU_MODE_TAIL_MASK);
+  if (tail != RDU_PCU_MODE_TAIL_NONE)
+    stages += "; " + field_name(RDU_UNIT_PCU, RDU_PCU_MODE / 4, "TAIL", tail);
+  return fmt::format("SIMD {} vectors of {} lanes: {}; to {}", value(unit, RDU_PCU_ITERATIONS), lanes, stages,
+                     out);
+}
+
+}  // namespace rdu::tools
