@@ -265,6 +265,9 @@ void Configuration::load(const std::string& file, unsigned depth) {
     if (!include.IsScalar())
       bad_input(fmt::format("{}: include takes one file", place(file, include.Mark())));
     const auto base = std::filesystem::path(file).parent_path() / include.Scalar();
+    if (!std::filesystem::is_regular_file(base)) {
+      bad_input(fmt::format("{}: include: there is no file {}", place(file, include.Mark()), base.string()));
+    }
     load(base.string(), depth + 1);
   }
   load_map(file, root, "");
