@@ -192,6 +192,9 @@ class Device:
     def read(self, name):
         return self.client.read32(REGISTER[name])
 
+    def enable_memory(self):
+        self.client.write(vfio_user.CONFIG, 4, struct.pack("<H", 2))
+
     def enable_pci(self):
         """Memory, bus mastering, MSI-X, all vectors open: what an operating system does."""
         client, config = self.client, vfio_user.CONFIG

@@ -73,14 +73,14 @@ def test_later_files_and_settings_override(tmp_path):
     (tmp_path / "more.yaml").write_text("socket:\n  tile:\n    rows: 2\n    columns: 5\n")
     listing = rdu.run("rduvp", "--config", "mini", "--config", tmp_path / "base.yaml", "--set", "socket.tile.rows=4",
                       "--list-params").stdout
-    values = dict(re.findall(r"^(\S+)\s+(\S+)", listing, re.M))
+    values = dict(re.findall(r"^ +(\S+)\s+(\S+)", listing, re.M))
     assert values["socket.tile.rows"] == "4" and values["socket.tile.columns"] == "5"
 
 
 def test_list_params_is_complete():
     result = rdu.run("rduvp", "--config", "mini", "--list-params")
     assert result.returncode == 0 and not result.stderr
-    paths = re.findall(r"^((?:socket|coupling)\.\S+)", result.stdout, re.M)
+    paths = re.findall(r"^ +((?:socket|coupling)\.\S+) ", result.stdout, re.M)
     assert len(paths) > 25 and len(set(paths)) == len(paths)
     for path in ("socket.tiles", "socket.tile.clock", "socket.hbm.capacity", "socket.ddr.bandwidth"):
         assert path in paths

@@ -42,6 +42,7 @@ def test_boot_rom_reports_a_segment_outside_ram(tmp_path):
     with rdu.Simulator("--firmware", file) as simulator:
         simulator.ready()
         with Device(simulator.socket, bring_up=False) as device:
+            device.enable_memory()
             assert not device.read("CSTS") & (CSTS_FW | CSTS_RDY)
             assert device.read("CSTS") >> 16 == 3, "RDU_BOOT_BAD_SEGMENT"
         simulator.stop()
@@ -53,6 +54,7 @@ def test_firmware_that_runs_into_nowhere(tmp_path):
     with rdu.Simulator("--firmware", file) as simulator:
         simulator.ready()
         with Device(simulator.socket, bring_up=False) as device:
+            device.enable_memory()
             assert not device.read("CSTS") & CSTS_FW
         simulator.stop()
 
