@@ -4,7 +4,9 @@
 #include "regs/address_map.h"
 #include "regs/clint.h"
 
-uint64_t clint_now_ns(void) { return mmio_read64(RDU_BASE_CLINT + RDU_CLINT_MTIME) * CLINT_TICK_NS; }
+uint64_t clint_now_ns(void) {
+  return mmio_read64(RDU_BASE_CLINT + RDU_CLINT_MTIME) * CLINT_TICK_NS;
+}
 
 void clint_set_timer_ns(uint64_t when) {
   mmio_write64(RDU_BASE_CLINT + RDU_CLINT_MTIMECMP(0), when == UINT64_MAX ? when : when / CLINT_TICK_NS + 1);

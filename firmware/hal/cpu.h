@@ -1,8 +1,9 @@
 #ifndef RDU_FW_HAL_CPU_H
 #define RDU_FW_HAL_CPU_H
 
-/* The hart itself. Interrupts are never taken: mstatus.MIE stays 0, and WFI returns as soon as a source that `mie` enables is
- * pending. So nothing can slip in between the look for work and the sleep, and no code runs concurrently with another. */
+/* The hart itself. Interrupts are never taken: mstatus.MIE stays 0, and WFI returns as soon as a source that
+ * `mie` enables is pending. So nothing can slip in between the look for work and the sleep, and no code runs
+ * concurrently with another. */
 
 #include <stdint.h>
 
@@ -10,10 +11,16 @@
 #define MIE_EXTERNAL (1u << 11)
 
 #ifdef __riscv
-static inline void cpu_wait(void) { __asm__ volatile("wfi" ::: "memory"); }
-static inline void cpu_wake_on(uint64_t mie) { __asm__ volatile("csrw mie, %0" ::"r"(mie)); }
+static inline void cpu_wait(void) {
+  __asm__ volatile("wfi" ::: "memory");
+}
+static inline void cpu_wake_on(uint64_t mie) {
+  __asm__ volatile("csrw mie, %0" ::"r"(mie));
+}
 /* Orders what was written in memory before a device is told of it, and the other way round. */
-static inline void cpu_fence(void) { __asm__ volatile("fence iorw, iorw" ::: "memory"); }
+static inline void cpu_fence(void) {
+  __asm__ volatile("fence iorw, iorw" ::: "memory");
+}
 #else
 void cpu_wait(void);
 void cpu_wake_on(uint64_t mie);

@@ -13,7 +13,9 @@ void plic_init(uint32_t sources) {
   mmio_write32(RDU_BASE_PLIC + RDU_PLIC_CONTEXT_THRESHOLD(MACHINE_CONTEXT), 0);
 }
 
-uint32_t plic_claim(void) { return mmio_read32(RDU_BASE_PLIC + RDU_PLIC_CONTEXT_CLAIM(MACHINE_CONTEXT)); }
+uint32_t plic_claim(void) {
+  return mmio_read32(RDU_BASE_PLIC + RDU_PLIC_CONTEXT_CLAIM(MACHINE_CONTEXT));
+}
 
 void plic_complete(uint32_t source) {
   mmio_write32(RDU_BASE_PLIC + RDU_PLIC_CONTEXT_CLAIM(MACHINE_CONTEXT), source);

@@ -15,6 +15,6 @@ void uart_put(char c) {
   send(c);
 }
 
-void uart_puts(const char *text) {
+void uart_puts(const char* text) {
   while (*text) uart_put(*text++);
 }

@@ -3,6 +3,6 @@
 
 /* The console. "\n" leaves as "\r\n"; a full transmitter is waited for. */
 void uart_put(char c);
-void uart_puts(const char *text);
+void uart_puts(const char* text);
 
 #endif

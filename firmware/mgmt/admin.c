@@ -26,9 +26,9 @@
 static struct {
   struct rdu_sqe sqe;
   uint64_t start_ns;
-  struct queue *closing;    /* DELETE_QUEUE: waits until it is idle */
-  uint64_t page_bytes;      /* READ_LOG: size of the page, */
-  uint64_t sent, to_send;   /* and how much of what the host wants has gone */
+  struct queue* closing;  /* DELETE_QUEUE: waits until it is idle */
+  uint64_t page_bytes;    /* READ_LOG: size of the page, */
+  uint64_t sent, to_send; /* and how much of what the host wants has gone */
   struct dma_job transfer;
   union {
     struct rdu_identify identify;
@@ -59,7 +59,7 @@ static void send(uint64_t bus, uint64_t bytes) {
 /* --- IDENTIFY --- */
 
 static void identify(void) {
-  struct rdu_identify *const id = &now.buffer.identify;
+  struct rdu_identify* const id = &now.buffer.identify;
   if (!addressable(now.sqe.arg[0], sizeof *id)) {
     finish(RDU_STATUS_BAD_ARGUMENT, 0);
     return;
@@ -108,15 +108,16 @@ static void delete_context(void) {
 
 /* --- queues --- */
 
-static uint32_t check_queue(uint32_t *id, struct queue_shape *shape) {
-  const uint64_t *const arg = now.sqe.arg;
+static uint32_t check_queue(uint32_t* id, struct queue_shape* shape) {
+  const uint64_t* const arg = now.sqe.arg;
   if (arg[0] < 1 || arg[0] >= QUEUE_COUNT) return RDU_STATUS_BAD_QUEUE;
   if (queues[arg[0]].exists) return RDU_STATUS_IN_USE;
   if (!context_exists(now.sqe.context)) return RDU_STATUS_BAD_CONTEXT;
   if (arg[3] < 2 || arg[3] > MAX_ENTRIES || (arg[3] & (arg[3] - 1)) != 0) return RDU_STATUS_BAD_ARGUMENT;
   if (arg[4] >= VECTORS) return RDU_STATUS_BAD_ARGUMENT;
   if ((arg[1] | arg[2]) % PAGE_BYTES != 0) return RDU_STATUS_BAD_ARGUMENT;
-  if (!addressable(arg[1], arg[3] * sizeof(struct rdu_sqe)) || !addressable(arg[2], arg[3] * sizeof(struct rdu_cqe)))
+  if (!addressable(arg[1], arg[3] * sizeof(struct rdu_sqe)) ||
+      !addressable(arg[2], arg[3] * sizeof(struct rdu_cqe)))
     return RDU_STATUS_BAD_ARGUMENT;
   *id = (uint32_t)arg[0];
   *shape = (struct queue_shape){.sq = arg[1],
@@ -134,7 +135,8 @@ static void create_queue(void) {
   const uint32_t status = check_queue(&id, &shape);
   if (status == RDU_STATUS_OK) {
     queue_create(id, &shape);
-    log_debug("queue %" PRIu32 ": %" PRIu32 " entries, context %" PRIu32, id, shape.sq_entries, shape.context);
+    log_debug("queue %" PRIu32 ": %" PRIu32 " entries, context %" PRIu32, id, shape.sq_entries,
+              shape.context);
   }
   finish(status, 0);
 }
@@ -186,7 +188,7 @@ static void read_log(void) {
     send_chunk();
 }
 
-static void sent(struct dma_job *job, const struct engine_result *result) {
+static void sent(struct dma_job* job, const struct engine_result* result) {
   if (!host_serving()) return; /* the host that asked has left */
   host_trace(job->tag);
   if (result->status != RDU_STATUS_OK) {
@@ -208,19 +210,33 @@ void admin_init(void) {
   now.transfer = (struct dma_job){.done = sent};
 }
 
-void admin_begin(struct queue *queue, const struct rdu_sqe *sqe) {
+void admin_begin(struct queue* queue, const struct rdu_sqe* sqe) {
   now.sqe = *sqe;
   now.start_ns = clint_now_ns();
   host_trace(queue_tag(0, queue->begun));
   queue_begin(queue);
   switch (sqe->opcode) {
-    case RDU_ADMIN_IDENTIFY: identify(); break;
-    case RDU_ADMIN_CREATE_CONTEXT: create_context(); break;
-    case RDU_ADMIN_DELETE_CONTEXT: delete_context(); break;
-    case RDU_ADMIN_CREATE_QUEUE: create_queue(); break;
-    case RDU_ADMIN_DELETE_QUEUE: delete_queue(); break;
-    case RDU_ADMIN_READ_LOG: read_log(); break;
-    default: finish(RDU_STATUS_BAD_OPCODE, 0); break;
+    case RDU_ADMIN_IDENTIFY:
+      identify();
+      break;
+    case RDU_ADMIN_CREATE_CONTEXT:
+      create_context();
+      break;
+    case RDU_ADMIN_DELETE_CONTEXT:
+      delete_context();
+      break;
+    case RDU_ADMIN_CREATE_QUEUE:
+      create_queue();
+      break;
+    case RDU_ADMIN_DELETE_QUEUE:
+      delete_queue();
+      break;
+    case RDU_ADMIN_READ_LOG:
+      read_log();
+      break;
+    default:
+      finish(RDU_STATUS_BAD_OPCODE, 0);
+      break;
   }
   host_trace(0);
 }

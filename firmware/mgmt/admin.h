@@ -8,9 +8,9 @@
 /* Commands of the admin queue, one at a time. */
 
 void admin_init(void);
-/* Begins the admin queue's next command. It completes at once, or after its transfers to host memory, or (DELETE_QUEUE) when
- * the queue's running command has ended. */
-void admin_begin(struct queue *queue, const struct rdu_sqe *sqe);
+/* Begins the admin queue's next command. It completes at once, or after its transfers to host memory, or
+ * (DELETE_QUEUE) when the queue's running command has ended. */
+void admin_begin(struct queue* queue, const struct rdu_sqe* sqe);
 /* Goes on with a command that waits for something else than a transfer; false when there is nothing to do. */
 bool admin_service(void);
 

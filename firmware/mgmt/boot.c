@@ -21,7 +21,9 @@ static void set_stage(uint32_t stage, uint32_t error) {
                FIELD(RDU_SYSCTL_BOOT_STAGE_STAGE, stage) | FIELD(RDU_SYSCTL_BOOT_STAGE_ERROR, error));
 }
 
-void boot_stage(uint32_t stage) { set_stage(stage, RDU_BOOT_OK); }
+void boot_stage(uint32_t stage) {
+  set_stage(stage, RDU_BOOT_OK);
+}
 
 _Noreturn void boot_fail(uint32_t error) {
   set_stage(RDU_SYSCTL_BOOT_STAGE_STAGE_FAILED, error);
@@ -34,8 +36,9 @@ void boot(void) {
   log_init();
   log_info("RDU-VP management firmware %s", FW_VERSION_TEXT);
   chip_init();
-  log_info("socket %u, part %04x rev %x, %u tiles of %u x %u, %u MiB of RAM, reset: %s", chip.socket, chip.part,
-           chip.revision, chip.tiles, chip.rows, chip.columns, chip.ram_bytes >> 20, chip.reset_reason);
+  log_info("socket %u, part %04x rev %x, %u tiles of %u x %u, %u MiB of RAM, reset: %s", chip.socket,
+           chip.part, chip.revision, chip.tiles, chip.rows, chip.columns, chip.ram_bytes >> 20,
+           chip.reset_reason);
 
   irq_init();
   host_init();

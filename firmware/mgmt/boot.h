@@ -5,7 +5,8 @@
 
 void boot_stage(uint32_t stage); /* RDU_SYSCTL_BOOT_STAGE_STAGE_* */
 
-/* Tells the host that there is no hope (BOOT_STAGE FAILED with a RDU_BOOT_* code, CSTS.CFS) and stops the core. */
+/* Tells the host that there is no hope (BOOT_STAGE FAILED with a RDU_BOOT_* code, CSTS.CFS) and stops the
+ * core. */
 _Noreturn void boot_fail(uint32_t error);
 
 /* From the image's first instruction to the state in which the host is served. */

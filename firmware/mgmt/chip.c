@@ -9,9 +9,12 @@
 
 struct chip chip;
 
-static uint32_t sysctl(uint32_t offset) { return mmio_read32(RDU_BASE_SYSCTL + offset); }
+static uint32_t sysctl(uint32_t offset) {
+  return mmio_read32(RDU_BASE_SYSCTL + offset);
+}
 
-static void memory_init(struct chip_memory *memory, const char *name, uint64_t control, uint64_t base, uint64_t window) {
+static void memory_init(struct chip_memory* memory, const char* name, uint64_t control, uint64_t base,
+                        uint64_t window) {
   memory->name = name;
   memory->control = control;
   memory->base = base;
@@ -22,7 +25,7 @@ static void memory_init(struct chip_memory *memory, const char *name, uint64_t c
 }
 
 void chip_init(void) {
-  static const char *const reasons[] = {"power on", "software", "host"};
+  static const char* const reasons[] = {"power on", "software", "host"};
   const uint32_t id = sysctl(RDU_SYSCTL_CHIP_ID);
   const uint32_t shape = sysctl(RDU_SYSCTL_TILE_SHAPE);
   const uint32_t reason = FIELD_GET(sysctl(RDU_SYSCTL_RESET_REASON), RDU_SYSCTL_RESET_REASON_REASON);
@@ -31,7 +34,8 @@ void chip_init(void) {
   chip.socket = sysctl(RDU_SYSCTL_SOCKET_ID);
   chip.ram_bytes = sysctl(RDU_SYSCTL_RAM_SIZE);
   chip.tiles = sysctl(RDU_SYSCTL_TILES);
-  if (chip.tiles < 1 || chip.tiles > CHIP_MAX_TILES) panic("SYSCTL.TILES is none that the address map has room for");
+  if (chip.tiles < 1 || chip.tiles > CHIP_MAX_TILES)
+    panic("SYSCTL.TILES is none that the address map has room for");
   chip.rows = FIELD_GET(shape, RDU_SYSCTL_TILE_SHAPE_ROWS);
   chip.columns = FIELD_GET(shape, RDU_SYSCTL_TILE_SHAPE_COLUMNS);
   chip.agcus = FIELD_GET(mmio_read32(RDU_BASE_SEQUENCER0 + RDU_SEQUENCER_UNITS), RDU_SEQUENCER_UNITS_AGCUS);

@@ -8,7 +8,7 @@
 #define CHIP_MAX_TILES 4u /* sequencers in the address map */
 
 struct chip_memory {
-  const char *name;
+  const char* name;
   uint64_t control; /* base address of the controller's registers */
   uint64_t base;    /* device physical address */
   uint64_t bytes;
@@ -19,7 +19,7 @@ struct chip_memory {
 struct chip {
   uint32_t part, revision, socket, ram_bytes;
   uint32_t tiles, rows, columns, agcus;
-  const char *reset_reason;
+  const char* reset_reason;
   uint32_t restarted; /* the core was reset while the rest of the chip went on */
   struct chip_memory hbm, ddr;
 };

@@ -21,7 +21,7 @@ _Static_assert(CHIP_MAX_TILES == ENGINE_COUNT - ENGINE_SEQUENCER0, "an engine a 
 /* What a command waits for: one of equal engines. */
 enum wanted { WANTS_NOTHING, WANTS_COPY, WANTS_TILE /* + tile */ };
 
-static struct queue *users[ENGINE_COUNT]; /* whose command runs there, NULL: free */
+static struct queue* users[ENGINE_COUNT]; /* whose command runs there, NULL: free */
 static uint32_t next_ticket;
 static uint32_t first_queue; /* where the next round begins */
 
@@ -43,9 +43,9 @@ static int free_engine(uint32_t wanted) {
 }
 
 /* Did another queue ask for the same before this one? */
-static bool others_first(const struct queue *queue, uint32_t wanted) {
+static bool others_first(const struct queue* queue, uint32_t wanted) {
   for (uint32_t n = 0; n < QUEUE_COUNT; ++n) {
-    const struct queue *const other = &queues[n];
+    const struct queue* const other = &queues[n];
     if (other == queue || !other->exists || other->waiting_for != wanted) continue;
     if (queue->waiting_for != wanted || (int32_t)(other->ticket - queue->ticket) < 0) return true;
   }
@@ -53,7 +53,7 @@ static bool others_first(const struct queue *queue, uint32_t wanted) {
 }
 
 /* An engine for the queue's next command, or -1: then it waits its turn. */
-static int take_engine(struct queue *queue, uint32_t wanted) {
+static int take_engine(struct queue* queue, uint32_t wanted) {
   const int engine = free_engine(wanted);
   if (engine >= 0 && !others_first(queue, wanted)) {
     queue->waiting_for = WANTS_NOTHING;
@@ -74,7 +74,7 @@ static void abort_engine(uint32_t engine) {
     sequencer_abort(engine - ENGINE_SEQUENCER0);
 }
 
-void command_abort(const struct queue *queue) {
+void command_abort(const struct queue* queue) {
   for (uint32_t n = 0; n < ENGINE_COUNT; ++n)
     if (users[n] == queue) abort_engine(n);
 }
@@ -91,8 +91,8 @@ bool command_idle(void) {
   return dma_idle();
 }
 
-void command_finished(uint32_t engine, const struct engine_result *result) {
-  struct queue *const queue = users[engine];
+void command_finished(uint32_t engine, const struct engine_result* result) {
+  struct queue* const queue = users[engine];
   if (!queue) panic("an engine ended a command that it was not given");
   users[engine] = NULL;
   host_trace(queue_tag(queue->id, queue->begun - 1));
@@ -106,13 +106,15 @@ void command_finished(uint32_t engine, const struct engine_result *result) {
 /* --- commands of a context's queues --- */
 
 /* What is wrong with a command, or RDU_STATUS_OK. */
-static uint32_t check(const struct queue *queue, const struct rdu_sqe *sqe) {
+static uint32_t check(const struct queue* queue, const struct rdu_sqe* sqe) {
   switch (sqe->opcode) {
     case RDU_CMD_NOP:
     case RDU_CMD_COPY:
     case RDU_CMD_LOAD_PROGRAM:
-    case RDU_CMD_LAUNCH: break;
-    default: return RDU_STATUS_BAD_OPCODE;
+    case RDU_CMD_LAUNCH:
+      break;
+    default:
+      return RDU_STATUS_BAD_OPCODE;
   }
   if (sqe->context != queue->shape.context) return RDU_STATUS_BAD_CONTEXT;
   if (sqe->opcode == RDU_CMD_LOAD_PROGRAM || sqe->opcode == RDU_CMD_LAUNCH) {
@@ -122,22 +124,25 @@ static uint32_t check(const struct queue *queue, const struct rdu_sqe *sqe) {
   return RDU_STATUS_OK;
 }
 
-static uint32_t wanted_by(const struct rdu_sqe *sqe) {
+static uint32_t wanted_by(const struct rdu_sqe* sqe) {
   switch (sqe->opcode) {
-    case RDU_CMD_COPY: return WANTS_COPY;
+    case RDU_CMD_COPY:
+      return WANTS_COPY;
     case RDU_CMD_LOAD_PROGRAM:
-    case RDU_CMD_LAUNCH: return WANTS_TILE + (uint32_t)sqe->arg[2];
-    default: return WANTS_NOTHING;
+    case RDU_CMD_LAUNCH:
+      return WANTS_TILE + (uint32_t)sqe->arg[2];
+    default:
+      return WANTS_NOTHING;
   }
 }
 
-static void complete_now(struct queue *queue, uint32_t status, uint64_t value) {
+static void complete_now(struct queue* queue, uint32_t status, uint64_t value) {
   const uint64_t now = clint_now_ns();
   const struct engine_result result = {status, value, now, now};
   queue_complete(queue, &result);
 }
 
-static void start(struct queue *queue, int engine, const struct rdu_sqe *sqe, uint32_t tag) {
+static void start(struct queue* queue, int engine, const struct rdu_sqe* sqe, uint32_t tag) {
   const uint32_t context = queue->shape.context;
   if (sqe->opcode == RDU_CMD_COPY) {
     const struct copy copy = {.dst = sqe->arg[0],
@@ -161,13 +166,14 @@ static void start(struct queue *queue, int engine, const struct rdu_sqe *sqe, ui
 }
 
 /* Begins the queue's next command; false when it has to wait for an engine. */
-static bool begin(struct queue *queue, const struct rdu_sqe *next) {
+static bool begin(struct queue* queue, const struct rdu_sqe* next) {
   const struct rdu_sqe sqe = *next;
   const uint32_t tag = queue_tag(queue->id, queue->begun);
   const uint32_t error = check(queue, &sqe);
   const uint32_t wanted = wanted_by(&sqe);
   int engine = -1;
-  if (error == RDU_STATUS_OK && wanted != WANTS_NOTHING && (engine = take_engine(queue, wanted)) < 0) return false;
+  if (error == RDU_STATUS_OK && wanted != WANTS_NOTHING && (engine = take_engine(queue, wanted)) < 0)
+    return false;
   host_trace(tag);
   queue_begin(queue);
   if (engine >= 0)
@@ -178,9 +184,9 @@ static bool begin(struct queue *queue, const struct rdu_sqe *next) {
   return true;
 }
 
-static bool serve(struct queue *queue) {
+static bool serve(struct queue* queue) {
   bool worked = queue_transfer(queue);
-  const struct rdu_sqe *next;
+  const struct rdu_sqe* next;
   while ((next = queue_next(queue)) != NULL) {
     if (queue->id == 0)
       admin_begin(queue, next);
@@ -195,7 +201,7 @@ bool command_service(void) {
   if (!host_serving()) return false;
   bool worked = admin_service();
   for (uint32_t n = 0; n < QUEUE_COUNT; ++n) {
-    struct queue *const queue = &queues[ring_add(first_queue, n, QUEUE_COUNT)];
+    struct queue* const queue = &queues[ring_add(first_queue, n, QUEUE_COUNT)];
     if (queue->exists) worked |= serve(queue);
   }
   first_queue = ring_add(first_queue, 1, QUEUE_COUNT);

@@ -7,8 +7,8 @@
 #include "mgmt/engine.h"
 #include "mgmt/queue.h"
 
-/* Runs the commands of all queues. Commands of one queue run one after another; different queues proceed independently until
- * they want the same engine, which serves them in the order in which they asked. */
+/* Runs the commands of all queues. Commands of one queue run one after another; different queues proceed
+ * independently until they want the same engine, which serves them in the order in which they asked. */
 
 /* Hardware engines that commands run on. */
 enum {
@@ -22,10 +22,10 @@ enum {
 void command_init(void);
 /* Begins, hands on and completes what it can; false when there was nothing to do. */
 bool command_service(void);
-void command_finished(uint32_t engine, const struct engine_result *result);
+void command_finished(uint32_t engine, const struct engine_result* result);
 
 /* The queue's command, if it runs on an engine, ends with RDU_STATUS_ABORTED. */
-void command_abort(const struct queue *queue);
+void command_abort(const struct queue* queue);
 /* Ends everything that runs, on the firmware's own channel too. */
 void command_abort_all(void);
 bool command_idle(void);

@@ -12,9 +12,10 @@
 #include "regs/slb.h"
 
 #define SEGMENTS 4u /* of a context */
-#define REGISTER(name, context, segment) (RDU_BASE_SLB + RDU_SLB_SEGMENT_##name((context) * SEGMENTS + (segment)))
+#define REGISTER(name, context, segment) \
+  (RDU_BASE_SLB + RDU_SLB_SEGMENT_##name((context)*SEGMENTS + (segment)))
 
-_Static_assert(RDU_MAX_CONTEXTS * SEGMENTS == RDU_SLB_SEGMENT_ENTRIES, "the table holds every context");
+_Static_assert(RDU_MAX_CONTEXTS* SEGMENTS == RDU_SLB_SEGMENT_ENTRIES, "the table holds every context");
 _Static_assert(RDU_MAX_CONTEXTS <= EXTENTS_MAX, "a piece of each memory for every context");
 
 struct context {
@@ -36,8 +37,9 @@ static void set_segment(uint32_t context, uint64_t segment, uint64_t base, uint6
   if (bytes == 0) return;
   mmio_write64(REGISTER(BASE, context, segment), base);
   mmio_write64(REGISTER(LIMIT, context, segment), bytes);
-  mmio_write32(REGISTER(FLAGS, context, segment),
-               RDU_SLB_SEGMENT_FLAGS_VALID_MASK | RDU_SLB_SEGMENT_FLAGS_READ_MASK | RDU_SLB_SEGMENT_FLAGS_WRITE_MASK);
+  mmio_write32(REGISTER(FLAGS, context, segment), RDU_SLB_SEGMENT_FLAGS_VALID_MASK |
+                                                      RDU_SLB_SEGMENT_FLAGS_READ_MASK |
+                                                      RDU_SLB_SEGMENT_FLAGS_WRITE_MASK);
 }
 
 void context_init(void) {
@@ -55,7 +57,7 @@ static uint32_t free_context(void) {
   return 0;
 }
 
-uint32_t context_create(uint64_t hbm_bytes, uint64_t ddr_bytes, uint64_t host_bytes, uint32_t *id) {
+uint32_t context_create(uint64_t hbm_bytes, uint64_t ddr_bytes, uint64_t host_bytes, uint32_t* id) {
   struct context c = {.exists = true, .hbm_bytes = hbm_bytes, .ddr_bytes = ddr_bytes};
   if (host_bytes > RDU_SIZE_HOST) return RDU_STATUS_BAD_ARGUMENT;
   const uint32_t new_id = free_context();
@@ -69,15 +71,18 @@ uint32_t context_create(uint64_t hbm_bytes, uint64_t ddr_bytes, uint64_t host_by
   set_segment(new_id, RDU_SEGMENT_HBM, RDU_BASE_HBM + c.hbm, hbm_bytes);
   set_segment(new_id, RDU_SEGMENT_DDR, RDU_BASE_DDR + c.ddr, ddr_bytes);
   set_segment(new_id, RDU_SEGMENT_HOST, RDU_BASE_HOST, host_bytes);
-  log_debug("context %" PRIu32 ": %" PRIu64 " bytes of HBM, %" PRIu64 " of DDR", new_id, hbm_bytes, ddr_bytes);
+  log_debug("context %" PRIu32 ": %" PRIu64 " bytes of HBM, %" PRIu64 " of DDR", new_id, hbm_bytes,
+            ddr_bytes);
   *id = new_id;
   return RDU_STATUS_OK;
 }
 
-bool context_exists(uint32_t id) { return id < RDU_MAX_CONTEXTS && contexts[id].exists; }
+bool context_exists(uint32_t id) {
+  return id < RDU_MAX_CONTEXTS && contexts[id].exists;
+}
 
 void context_delete(uint32_t id) {
-  struct context *const c = &contexts[id];
+  struct context* const c = &contexts[id];
   for (uint64_t segment = 0; segment < SEGMENTS; ++segment) clear_segment(id, segment);
   if (c->hbm_bytes) extents_give(&hbm, c->hbm);
   if (c->ddr_bytes) extents_give(&ddr, c->ddr);

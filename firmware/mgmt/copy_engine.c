@@ -14,7 +14,7 @@
 
 struct channel {
   bool busy;
-  uint32_t control;  /* what a further write of CONTROL must repeat */
+  uint32_t control;            /* what a further write of CONTROL must repeat */
   uint64_t from_host, to_host; /* bytes of the copy that runs */
 };
 
@@ -38,13 +38,13 @@ void copy_engine_init(void) {
   host_written = 0;
 }
 
-static bool in_host_memory(const struct copy *copy, uint64_t address) {
+static bool in_host_memory(const struct copy* copy, uint64_t address) {
   if (copy->translate) return address >> RDU_SEGMENT_SHIFT == RDU_SEGMENT_HOST;
   return address >= RDU_BASE_HOST && address - RDU_BASE_HOST < RDU_SIZE_HOST;
 }
 
-void copy_engine_start(uint32_t channel, const struct copy *copy) {
-  struct channel *const c = &channels[channel];
+void copy_engine_start(uint32_t channel, const struct copy* copy) {
+  struct channel* const c = &channels[channel];
   c->busy = true;
   c->from_host = in_host_memory(copy, copy->src) ? copy->bytes : 0;
   c->to_host = in_host_memory(copy, copy->dst) ? copy->bytes : 0;
@@ -63,25 +63,33 @@ void copy_engine_abort(uint32_t channel) {
                channels[channel].control | RDU_COPY_ENGINE_CHANNEL_CONTROL_ABORT_MASK);
 }
 
-bool copy_engine_busy(uint32_t channel) { return channels[channel].busy; }
+bool copy_engine_busy(uint32_t channel) {
+  return channels[channel].busy;
+}
 
 static uint32_t status_of(uint32_t code) {
   switch (code) {
-    case RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_NONE: return RDU_STATUS_OK;
-    case RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_SEGMENT: return RDU_STATUS_COPY_SEGMENT;
-    case RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_DENIED: return RDU_STATUS_COPY_DENIED;
-    case RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_ABORTED: return RDU_STATUS_ABORTED;
-    default: return RDU_STATUS_COPY_DECODE;
+    case RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_NONE:
+      return RDU_STATUS_OK;
+    case RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_SEGMENT:
+      return RDU_STATUS_COPY_SEGMENT;
+    case RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_DENIED:
+      return RDU_STATUS_COPY_DENIED;
+    case RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_ABORTED:
+      return RDU_STATUS_ABORTED;
+    default:
+      return RDU_STATUS_COPY_DECODE;
   }
 }
 
 static void finish(uint32_t channel) {
-  struct channel *const c = &channels[channel];
+  struct channel* const c = &channels[channel];
   const uint32_t status = mmio_read32(REGISTER(STATUS, channel));
   struct engine_result result = {RDU_STATUS_OK, 0, 0, 0};
   if (status & RDU_COPY_ENGINE_CHANNEL_STATUS_ERROR_MASK) {
     result.status = status_of(FIELD_GET(status, RDU_COPY_ENGINE_CHANNEL_STATUS_CODE));
-    if (result.status == RDU_STATUS_OK) result.status = RDU_STATUS_COPY_DECODE; /* an error without a reason */
+    if (result.status == RDU_STATUS_OK)
+      result.status = RDU_STATUS_COPY_DECODE; /* an error without a reason */
     if (result.status != RDU_STATUS_ABORTED) result.value = mmio_read64(REGISTER(FAULT_ADDRESS, channel));
   }
   result.start_ns = mmio_read64(REGISTER(START_TIME, channel));
@@ -106,5 +114,9 @@ void copy_engine_interrupt(void) {
     if (ended >> n & 1) finish(n);
 }
 
-uint64_t copy_engine_host_read(void) { return host_read; }
-uint64_t copy_engine_host_written(void) { return host_written; }
+uint64_t copy_engine_host_read(void) {
+  return host_read;
+}
+uint64_t copy_engine_host_written(void) {
+  return host_written;
+}

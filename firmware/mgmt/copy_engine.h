@@ -6,20 +6,21 @@
 
 #include "mgmt/engine.h"
 
-/* The copy engine's channels. Channel 0 is the firmware's own (mgmt/dma.h), the others serve COPY commands. */
+/* The copy engine's channels. Channel 0 is the firmware's own (mgmt/dma.h), the others serve COPY commands.
+ */
 
 #define COPY_CHANNELS 4u
 
 struct copy {
   uint64_t dst, src, bytes;
-  bool translate;   /* virtual addresses of `context`; else device physical addresses */
+  bool translate; /* virtual addresses of `context`; else device physical addresses */
   uint32_t context;
   uint32_t tag;
 };
 
 void copy_engine_init(void);
 /* Starts a channel that is not busy. Its end calls dma_finished (channel 0) or command_finished. */
-void copy_engine_start(uint32_t channel, const struct copy *copy);
+void copy_engine_start(uint32_t channel, const struct copy* copy);
 /* A busy channel ends early, with RDU_STATUS_ABORTED. */
 void copy_engine_abort(uint32_t channel);
 bool copy_engine_busy(uint32_t channel);

@@ -8,20 +8,24 @@
 
 static struct dma_job *first, *last; /* first: on the channel */
 
-uint64_t dma_host(uint64_t bus_address) { return RDU_BASE_HOST + bus_address; }
-uint64_t dma_ram(const void *p) { return (uint64_t)(uintptr_t)p; }
+uint64_t dma_host(uint64_t bus_address) {
+  return RDU_BASE_HOST + bus_address;
+}
+uint64_t dma_ram(const void* p) {
+  return (uint64_t)(uintptr_t)p;
+}
 
 void dma_init(void) {
   first = NULL;
   last = NULL;
 }
 
-static void start(const struct dma_job *job) {
+static void start(const struct dma_job* job) {
   const struct copy copy = {.dst = job->dst, .src = job->src, .bytes = job->bytes, .tag = job->tag};
   copy_engine_start(0, &copy);
 }
 
-void dma_submit(struct dma_job *job) {
+void dma_submit(struct dma_job* job) {
   job->busy = true;
   job->next = NULL;
   if (first) {
@@ -33,7 +37,7 @@ void dma_submit(struct dma_job *job) {
   last = job;
 }
 
-static void end(struct dma_job *job, const struct engine_result *result) {
+static void end(struct dma_job* job, const struct engine_result* result) {
   job->busy = false;
   job->done(job, result);
 }
@@ -41,21 +45,23 @@ static void end(struct dma_job *job, const struct engine_result *result) {
 void dma_abort(void) {
   static const struct engine_result aborted = {RDU_STATUS_ABORTED, 0, 0, 0};
   if (!first) return;
-  struct dma_job *waiting = first->next;
+  struct dma_job* waiting = first->next;
   first->next = NULL;
   last = first;
   copy_engine_abort(0);
   while (waiting) {
-    struct dma_job *const job = waiting;
+    struct dma_job* const job = waiting;
     waiting = job->next;
     end(job, &aborted);
   }
 }
 
-bool dma_idle(void) { return !first; }
+bool dma_idle(void) {
+  return !first;
+}
 
-void dma_finished(const struct engine_result *result) {
-  struct dma_job *const job = first;
+void dma_finished(const struct engine_result* result) {
+  struct dma_job* const job = first;
   first = job->next;
   if (first)
     start(first);

@@ -5,8 +5,8 @@
 
 /* How a hardware engine ended its work. */
 struct engine_result {
-  uint32_t status; /* RDU_STATUS_* */
-  uint64_t value;  /* the command's result: cycles, or the failing address or unit */
+  uint32_t status;           /* RDU_STATUS_* */
+  uint64_t value;            /* the command's result: cycles, or the failing address or unit */
   uint64_t start_ns, end_ns; /* device time, by the engine */
 };
 

@@ -1,11 +1,11 @@
 #include "mgmt/extents.h"
 
-void extents_init(struct extents *extents, uint64_t bytes) {
+void extents_init(struct extents* extents, uint64_t bytes) {
   extents->bytes = bytes - bytes % EXTENTS_GRANULE;
   extents->count = 0;
 }
 
-bool extents_take(struct extents *extents, uint64_t bytes, uint64_t *base) {
+bool extents_take(struct extents* extents, uint64_t bytes, uint64_t* base) {
   if (bytes == 0 || bytes > extents->bytes || extents->count == EXTENTS_MAX) return false;
   bytes = (bytes + EXTENTS_GRANULE - 1) / EXTENTS_GRANULE * EXTENTS_GRANULE;
   uint64_t start = 0; /* of the gap before taken[n] */
@@ -24,7 +24,7 @@ bool extents_take(struct extents *extents, uint64_t bytes, uint64_t *base) {
   return false;
 }
 
-bool extents_give(struct extents *extents, uint64_t base) {
+bool extents_give(struct extents* extents, uint64_t base) {
   for (uint32_t n = 0; n < extents->count; ++n) {
     if (extents->taken[n].base != base) continue;
     --extents->count;
@@ -34,7 +34,7 @@ bool extents_give(struct extents *extents, uint64_t base) {
   return false;
 }
 
-uint64_t extents_free_bytes(const struct extents *extents) {
+uint64_t extents_free_bytes(const struct extents* extents) {
   uint64_t bytes = extents->bytes;
   for (uint32_t n = 0; n < extents->count; ++n) bytes -= extents->taken[n].bytes;
   return bytes;

@@ -24,16 +24,24 @@ static bool enable_changed, host_reset; /* events that wait */
 static bool broken;                     /* ON, but a queue could not be served */
 static uint32_t csts;
 
-static uint32_t read32(uint32_t offset) { return mmio_read32(RDU_BASE_HOSTCTL + offset); }
-static uint64_t read64(uint32_t offset) { return mmio_read64(RDU_BASE_HOSTCTL + offset); }
-static void write32(uint32_t offset, uint32_t value) { mmio_write32(RDU_BASE_HOSTCTL + offset, value); }
+static uint32_t read32(uint32_t offset) {
+  return mmio_read32(RDU_BASE_HOSTCTL + offset);
+}
+static uint64_t read64(uint32_t offset) {
+  return mmio_read64(RDU_BASE_HOSTCTL + offset);
+}
+static void write32(uint32_t offset, uint32_t value) {
+  mmio_write32(RDU_BASE_HOSTCTL + offset, value);
+}
 
 static void set_csts(uint32_t clear, uint32_t set) {
   csts = (csts & ~clear) | set;
   write32(RDU_HOSTCTL_CSTS, csts);
 }
 
-static bool wants_enable(void) { return read32(RDU_HOSTCTL_CC) & RDU_HOSTCTL_CC_EN_MASK; }
+static bool wants_enable(void) {
+  return read32(RDU_HOSTCTL_CC) & RDU_HOSTCTL_CC_EN_MASK;
+}
 
 void host_init(void) {
   state = OFF;
@@ -54,15 +62,21 @@ void host_start(void) {
   write32(RDU_HOSTCTL_IRQ_ENABLE, RDU_HOSTCTL_IRQ_ENABLE_MASK_MASK);
 }
 
-void host_dead(void) { set_csts(RDU_HOSTCTL_CSTS_RDY_MASK, RDU_HOSTCTL_CSTS_CFS_MASK); }
+void host_dead(void) {
+  set_csts(RDU_HOSTCTL_CSTS_RDY_MASK, RDU_HOSTCTL_CSTS_CFS_MASK);
+}
 
-void host_trace(uint32_t tag) { mmio_write32(RDU_BASE_SYSCTL + RDU_SYSCTL_TRACE_TAG, tag); }
+void host_trace(uint32_t tag) {
+  mmio_write32(RDU_BASE_SYSCTL + RDU_SYSCTL_TRACE_TAG, tag);
+}
 
-bool host_serving(void) { return state == ON && !broken; }
+bool host_serving(void) {
+  return state == ON && !broken;
+}
 
-void host_fatal(const char *what, uint32_t queue, const struct engine_result *result) {
-  log_error("queue %" PRIu32 ": %s entries at 0x%" PRIx64 " cannot be moved, status 0x%" PRIx32, queue, what, result->value,
-            result->status);
+void host_fatal(const char* what, uint32_t queue, const struct engine_result* result) {
+  log_error("queue %" PRIu32 ": %s entries at 0x%" PRIx64 " cannot be moved, status 0x%" PRIx32, queue, what,
+            result->value, result->status);
   broken = true;
   set_csts(0, RDU_HOSTCTL_CSTS_CFS_MASK);
 }
@@ -73,9 +87,15 @@ static void mailbox(void) {
   const uint32_t request = read32(RDU_HOSTCTL_MBOX_REQUEST);
   uint32_t answer;
   switch (request & 0xff) {
-    case RDU_MBOX_ABI_VERSION: answer = RDU_ABI_VERSION; break;
-    case RDU_MBOX_ECHO: answer = request & ~0xffu; break;
-    default: answer = RDU_MBOX_UNKNOWN; break;
+    case RDU_MBOX_ABI_VERSION:
+      answer = RDU_ABI_VERSION;
+      break;
+    case RDU_MBOX_ECHO:
+      answer = request & ~0xffu;
+      break;
+    default:
+      answer = RDU_MBOX_UNKNOWN;
+      break;
   }
   write32(RDU_HOSTCTL_MBOX_RESPONSE, answer);
 }
@@ -87,7 +107,8 @@ static void doorbells(void) {
     if (rung >> id & 1) queue_doorbell(id);
 }
 
-/* What is acknowledged here comes again when it happens again, so registers are read after the acknowledgement. */
+/* What is acknowledged here comes again when it happens again, so registers are read after the
+ * acknowledgement. */
 void host_interrupt(void) {
   const uint32_t status = read32(RDU_HOSTCTL_IRQ_STATUS);
   write32(RDU_HOSTCTL_IRQ_STATUS, status);
@@ -106,10 +127,11 @@ static void enable(void) {
                                     .sq_entries = FIELD_GET(aqa, RDU_HOSTCTL_AQA_ASQS) + 1,
                                     .cq_entries = FIELD_GET(aqa, RDU_HOSTCTL_AQA_ACQS) + 1};
   const uint64_t last = RDU_SIZE_HOST - MAX_ENTRIES * sizeof(struct rdu_sqe);
-  if (shape.sq_entries < 2 || shape.sq_entries > MAX_ENTRIES || shape.cq_entries < 2 || shape.cq_entries > MAX_ENTRIES ||
-      (shape.sq | shape.cq) % PAGE_BYTES != 0 || shape.sq > last || shape.cq > last) {
-    log_error("the host enabled the device with a bad admin queue: %" PRIu32 " entries at 0x%" PRIx64 ", %" PRIu32
-              " at 0x%" PRIx64,
+  if (shape.sq_entries < 2 || shape.sq_entries > MAX_ENTRIES || shape.cq_entries < 2 ||
+      shape.cq_entries > MAX_ENTRIES || (shape.sq | shape.cq) % PAGE_BYTES != 0 || shape.sq > last ||
+      shape.cq > last) {
+    log_error("the host enabled the device with a bad admin queue: %" PRIu32 " entries at 0x%" PRIx64
+              ", %" PRIu32 " at 0x%" PRIx64,
               shape.sq_entries, shape.sq, shape.cq_entries, shape.cq);
     set_csts(0, RDU_HOSTCTL_CSTS_CFS_MASK);
     return;
@@ -129,8 +151,8 @@ static void drop_everything(void) {
   log_info(host_reset ? "host has left, its state is dropped" : "host disabled the device");
 }
 
-/* Disabled (or reset, or enabled anew), in this order: what runs is aborted, what has been aborted is forgotten, the host is
- * told; only then is it enabled again if it wants. */
+/* Disabled (or reset, or enabled anew), in this order: what runs is aborted, what has been aborted is
+ * forgotten, the host is told; only then is it enabled again if it wants. */
 bool host_service(void) {
   if (state == STOPPING) {
     if (!command_idle()) return false;

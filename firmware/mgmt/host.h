@@ -20,9 +20,9 @@ bool host_service(void);
 
 /* Are the queues served? */
 bool host_serving(void);
-/* A queue of the host can no longer be served, since its entries could not be read or written: CSTS.CFS, until the host
- * disables or resets the device. */
-void host_fatal(const char *what, uint32_t queue, const struct engine_result *result);
+/* A queue of the host can no longer be served, since its entries could not be read or written: CSTS.CFS,
+ * until the host disables or resets the device. */
+void host_fatal(const char* what, uint32_t queue, const struct engine_result* result);
 
 /* The command that the firmware now works for, 0: none. Appears in the trace of the platform. */
 void host_trace(uint32_t tag);

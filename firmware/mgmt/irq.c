@@ -11,7 +11,8 @@
 #include "regs/address_map.h"
 
 void irq_init(void) {
-  uint32_t sources = 1u << RDU_IRQ_HOSTCTL | 1u << RDU_IRQ_COPY_ENGINE | 1u << RDU_IRQ_HBM_CTL | 1u << RDU_IRQ_DDR_CTL;
+  uint32_t sources =
+      1u << RDU_IRQ_HOSTCTL | 1u << RDU_IRQ_COPY_ENGINE | 1u << RDU_IRQ_HBM_CTL | 1u << RDU_IRQ_DDR_CTL;
   for (uint32_t tile = 0; tile < chip.tiles; ++tile) sources |= 1u << (RDU_IRQ_SEQUENCER0 + tile);
   plic_init(sources);
   clint_set_timer_ns(UINT64_MAX);
@@ -20,15 +21,26 @@ void irq_init(void) {
 
 static void dispatch(uint32_t source) {
   switch (source) {
-    case RDU_IRQ_HOSTCTL: host_interrupt(); break;
-    case RDU_IRQ_COPY_ENGINE: copy_engine_interrupt(); break;
+    case RDU_IRQ_HOSTCTL:
+      host_interrupt();
+      break;
+    case RDU_IRQ_COPY_ENGINE:
+      copy_engine_interrupt();
+      break;
     case RDU_IRQ_SEQUENCER0:
     case RDU_IRQ_SEQUENCER1:
     case RDU_IRQ_SEQUENCER2:
-    case RDU_IRQ_SEQUENCER3: sequencer_interrupt(source - RDU_IRQ_SEQUENCER0); break;
-    case RDU_IRQ_HBM_CTL: training_interrupt(RDU_BASE_HBM_CTL); break;
-    case RDU_IRQ_DDR_CTL: training_interrupt(RDU_BASE_DDR_CTL); break;
-    default: break; /* not enabled */
+    case RDU_IRQ_SEQUENCER3:
+      sequencer_interrupt(source - RDU_IRQ_SEQUENCER0);
+      break;
+    case RDU_IRQ_HBM_CTL:
+      training_interrupt(RDU_BASE_HBM_CTL);
+      break;
+    case RDU_IRQ_DDR_CTL:
+      training_interrupt(RDU_BASE_DDR_CTL);
+      break;
+    default:
+      break; /* not enabled */
   }
 }
 

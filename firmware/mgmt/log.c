@@ -11,14 +11,14 @@
 static struct log_ring ring;
 static uint64_t opened; /* where the text begins that the host reads */
 
-static const char *const level_names[] = {"error", "warning", "info", "debug"};
+static const char* const level_names[] = {"error", "warning", "info", "debug"};
 
 void log_init(void) {
   ring.written = 0;
   ring.first = 0;
 }
 
-static void put_on_console(enum log_level level, const char *text) {
+static void put_on_console(enum log_level level, const char* text) {
   uart_puts("fw: ");
   if (level < LOG_INFO) {
     uart_puts(level_names[level]);
@@ -28,7 +28,7 @@ static void put_on_console(enum log_level level, const char *text) {
   uart_put('\n');
 }
 
-void log_line(enum log_level level, const char *format, ...) {
+void log_line(enum log_level level, const char* format, ...) {
   char line[LOG_LINE_BYTES];
   const uint64_t now = clint_now_ns() / 1000;
   const int head = snprintf(line, sizeof line, "[%5llu.%06llu] %s: ", (unsigned long long)(now / 1000000),
@@ -49,4 +49,6 @@ uint32_t log_text_open(void) {
   return log_ring_size(&ring);
 }
 
-void log_text_read(uint32_t offset, char *to, uint32_t length) { log_ring_read(&ring, opened + offset, to, length); }
+void log_text_read(uint32_t offset, char* to, uint32_t length) {
+  log_ring_read(&ring, opened + offset, to, length);
+}

@@ -16,7 +16,9 @@ _Static_assert(LOG_PAGE_CHUNK % sizeof(struct rdu_log_activity) == 0, "entries a
 
 #define CELL_UNITS 3u /* PCU, PMU and switch of one place of the mesh */
 
-static uint32_t unit_count(void) { return chip.rows * chip.columns * CELL_UNITS + chip.agcus; }
+static uint32_t unit_count(void) {
+  return chip.rows * chip.columns * CELL_UNITS + chip.agcus;
+}
 
 /* The order of the page: cells by row and column, then AGCUs by row, west before east. */
 static uint32_t unit_id(uint32_t n) {
@@ -28,9 +30,11 @@ static uint32_t unit_id(uint32_t n) {
   return RDU_UNIT(RDU_UNIT_AGCU, agcu / 2, agcu % 2);
 }
 
-static uint64_t perf(uint32_t offset) { return mmio_read64(RDU_BASE_SEQUENCER0 + offset); }
+static uint64_t perf(uint32_t offset) {
+  return mmio_read64(RDU_BASE_SEQUENCER0 + offset);
+}
 
-static void read_activity(uint32_t n, struct rdu_log_activity *entry) {
+static void read_activity(uint32_t n, struct rdu_log_activity* entry) {
   memset(entry, 0, sizeof *entry);
   entry->unit = unit_id(n);
   mmio_write32(RDU_BASE_SEQUENCER0 + RDU_SEQUENCER_PERF_SELECT, entry->unit);
@@ -41,7 +45,7 @@ static void read_activity(uint32_t n, struct rdu_log_activity *entry) {
   entry->bytes = perf(RDU_SEQUENCER_PERF_BYTES);
 }
 
-static void read_memory(struct rdu_log_memory *page) {
+static void read_memory(struct rdu_log_memory* page) {
   page->hbm_read = mmio_read64(chip.hbm.control + RDU_MEMCTL_BYTES_READ);
   page->hbm_written = mmio_read64(chip.hbm.control + RDU_MEMCTL_BYTES_WRITTEN);
   page->ddr_read = mmio_read64(chip.ddr.control + RDU_MEMCTL_BYTES_READ);
@@ -50,29 +54,36 @@ static void read_memory(struct rdu_log_memory *page) {
   page->host_written = copy_engine_host_written();
 }
 
-bool log_page_open(uint64_t page, uint64_t *bytes) {
+bool log_page_open(uint64_t page, uint64_t* bytes) {
   switch (page) {
-    case RDU_LOG_TEXT: *bytes = log_text_open(); return true;
-    case RDU_LOG_MEMORY: *bytes = sizeof(struct rdu_log_memory); return true;
-    case RDU_LOG_ACTIVITY: *bytes = (uint64_t)unit_count() * sizeof(struct rdu_log_activity); return true;
-    default: return false;
+    case RDU_LOG_TEXT:
+      *bytes = log_text_open();
+      return true;
+    case RDU_LOG_MEMORY:
+      *bytes = sizeof(struct rdu_log_memory);
+      return true;
+    case RDU_LOG_ACTIVITY:
+      *bytes = (uint64_t)unit_count() * sizeof(struct rdu_log_activity);
+      return true;
+    default:
+      return false;
   }
 }
 
-void log_page_read(uint32_t page, uint64_t offset, uint8_t *to, uint32_t length) {
+void log_page_read(uint32_t page, uint64_t offset, uint8_t* to, uint32_t length) {
   if (page == RDU_LOG_TEXT) {
-    log_text_read((uint32_t)offset, (char *)to, length);
+    log_text_read((uint32_t)offset, (char*)to, length);
   } else if (page == RDU_LOG_MEMORY) {
     struct rdu_log_memory memory;
     read_memory(&memory);
-    memcpy(to, (const uint8_t *)&memory + offset, length);
+    memcpy(to, (const uint8_t*)&memory + offset, length);
   } else {
     while (length > 0) {
       struct rdu_log_activity entry;
       const uint32_t skip = (uint32_t)(offset % sizeof entry);
       const uint32_t part = sizeof entry - skip < length ? (uint32_t)sizeof entry - skip : length;
       read_activity((uint32_t)(offset / sizeof entry), &entry);
-      memcpy(to, (const uint8_t *)&entry + skip, part);
+      memcpy(to, (const uint8_t*)&entry + skip, part);
       to += part;
       offset += part;
       length -= part;

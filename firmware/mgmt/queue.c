@@ -13,17 +13,19 @@
 
 struct queue queues[QUEUE_COUNT];
 
-uint32_t queue_tag(uint32_t id, uint32_t n) { return (id << 16 | (n & 0xffff)) + 1; }
+uint32_t queue_tag(uint32_t id, uint32_t n) {
+  return (id << 16 | (n & 0xffff)) + 1;
+}
 
-static void fetch_done(struct dma_job *job, const struct engine_result *result);
-static void post_done(struct dma_job *job, const struct engine_result *result);
+static void fetch_done(struct dma_job* job, const struct engine_result* result);
+static void post_done(struct dma_job* job, const struct engine_result* result);
 
 void queue_init(void) {
   for (uint32_t id = 0; id < QUEUE_COUNT; ++id) queue_destroy(&queues[id]);
 }
 
-void queue_create(uint32_t id, const struct queue_shape *shape) {
-  struct queue *const q = &queues[id];
+void queue_create(uint32_t id, const struct queue_shape* shape) {
+  struct queue* const q = &queues[id];
   q->shape = *shape;
   q->sq_head = q->sq_tail = 0;
   q->staged_first = q->staged_end = 0;
@@ -37,17 +39,17 @@ void queue_create(uint32_t id, const struct queue_shape *shape) {
   mmio_write32(REGISTER(SIZE, id), shape->sq_entries);
 }
 
-void queue_close(struct queue *queue) {
+void queue_close(struct queue* queue) {
   queue->closing = true;
   queue->staged_first = queue->staged_end;
   queue->waiting_for = 0;
 }
 
-bool queue_idle(const struct queue *queue) {
+bool queue_idle(const struct queue* queue) {
   return !queue->running && !queue->fetch.busy && !queue->post.busy && queue->cq_posted == queue->cq_tail;
 }
 
-void queue_destroy(struct queue *queue) {
+void queue_destroy(struct queue* queue) {
   const uint32_t id = (uint32_t)(queue - queues);
   mmio_write32(REGISTER(SIZE, id), 0);
   queue->id = id;
@@ -58,26 +60,28 @@ void queue_destroy(struct queue *queue) {
   queue->post = (struct dma_job){.done = post_done, .user = queue};
 }
 
-static void take_completion_head(struct queue *q, uint32_t head) {
+static void take_completion_head(struct queue* q, uint32_t head) {
   const uint32_t entries = q->shape.cq_entries;
-  if (head < entries && ring_distance(q->cq_head, head, entries) <= ring_distance(q->cq_head, q->cq_posted, entries)) {
+  if (head < entries &&
+      ring_distance(q->cq_head, head, entries) <= ring_distance(q->cq_head, q->cq_posted, entries)) {
     q->cq_head = head;
   } else if (!q->bad_head_logged) {
     q->bad_head_logged = true;
-    log_warning("queue %" PRIu32 ": completion head %" PRIu32 " is not between %" PRIu32 " and %" PRIu32 "; ignored", q->id,
-                head, q->cq_head, q->cq_posted);
+    log_warning("queue %" PRIu32 ": completion head %" PRIu32 " is not between %" PRIu32 " and %" PRIu32
+                "; ignored",
+                q->id, head, q->cq_head, q->cq_posted);
   }
 }
 
 void queue_doorbell(uint32_t id) {
-  struct queue *const q = &queues[id];
+  struct queue* const q = &queues[id];
   if (!q->exists) return;
   const uint32_t tail = mmio_read32(REGISTER(SQ_TAIL, id));
   if (tail < q->shape.sq_entries) q->sq_tail = tail; /* the hardware has refused any other */
   take_completion_head(q, mmio_read32(REGISTER(CQ_HEAD, id)));
 }
 
-static bool start_fetch(struct queue *q) {
+static bool start_fetch(struct queue* q) {
   const uint32_t entries = q->shape.sq_entries;
   const uint32_t waiting = ring_distance(q->sq_head, q->sq_tail, entries);
   if (q->closing || q->fetch.busy || q->staged_first != q->staged_end || waiting == 0) return false;
@@ -95,8 +99,8 @@ static bool start_fetch(struct queue *q) {
   return true;
 }
 
-static void fetch_done(struct dma_job *job, const struct engine_result *result) {
-  struct queue *const q = job->user;
+static void fetch_done(struct dma_job* job, const struct engine_result* result) {
+  struct queue* const q = job->user;
   if (result->status == RDU_STATUS_ABORTED || q->closing) return;
   if (result->status != RDU_STATUS_OK) {
     host_fatal("submission", q->id, result);
@@ -108,21 +112,22 @@ static void fetch_done(struct dma_job *job, const struct engine_result *result) 
   q->staged_end = count;
 }
 
-const struct rdu_sqe *queue_next(const struct queue *q) {
+const struct rdu_sqe* queue_next(const struct queue* q) {
   const uint32_t entries = q->shape.cq_entries;
-  if (q->running || q->staged_first == q->staged_end || ring_full(q->cq_head, q->cq_tail, entries)) return NULL;
+  if (q->running || q->staged_first == q->staged_end || ring_full(q->cq_head, q->cq_tail, entries))
+    return NULL;
   if (ring_distance(q->cq_posted, q->cq_tail, entries) == QUEUE_BATCH) return NULL;
   return &q->staged[q->staged_first];
 }
 
-void queue_begin(struct queue *q) {
+void queue_begin(struct queue* q) {
   q->command_id = q->staged[q->staged_first].command_id;
   q->running = true;
   ++q->staged_first;
   ++q->begun;
 }
 
-void queue_complete(struct queue *q, const struct engine_result *result) {
+void queue_complete(struct queue* q, const struct engine_result* result) {
   const uint32_t entries = q->shape.cq_entries;
   const uint32_t collected = ring_distance(q->cq_posted, q->cq_tail, entries);
   q->collected[ring_add(q->collected_first, collected, QUEUE_BATCH)] = (struct rdu_cqe){
@@ -139,7 +144,7 @@ void queue_complete(struct queue *q, const struct engine_result *result) {
   q->running = false;
 }
 
-static bool start_post(struct queue *q) {
+static bool start_post(struct queue* q) {
   const uint32_t entries = q->shape.cq_entries;
   uint32_t count = ring_distance(q->cq_posted, q->cq_tail, entries);
   if (q->post.busy || count == 0) return false;
@@ -156,8 +161,8 @@ static bool start_post(struct queue *q) {
   return true;
 }
 
-static void post_done(struct dma_job *job, const struct engine_result *result) {
-  struct queue *const q = job->user;
+static void post_done(struct dma_job* job, const struct engine_result* result) {
+  struct queue* const q = job->user;
   if (result->status == RDU_STATUS_ABORTED) return;
   if (result->status != RDU_STATUS_OK) {
     host_fatal("completion", q->id, result);
@@ -167,11 +172,12 @@ static void post_done(struct dma_job *job, const struct engine_result *result) {
   q->cq_posted = ring_add(q->cq_posted, q->posting, q->shape.cq_entries);
   q->collected_first = ring_add(q->collected_first, q->posting, QUEUE_BATCH);
   q->posted += q->posting;
-  mmio_write32(RDU_BASE_HOSTCTL + RDU_HOSTCTL_MSIX_TRIGGER, FIELD(RDU_HOSTCTL_MSIX_TRIGGER_VECTOR, q->shape.vector));
+  mmio_write32(RDU_BASE_HOSTCTL + RDU_HOSTCTL_MSIX_TRIGGER,
+               FIELD(RDU_HOSTCTL_MSIX_TRIGGER_VECTOR, q->shape.vector));
   host_trace(0);
 }
 
-bool queue_transfer(struct queue *q) {
+bool queue_transfer(struct queue* q) {
   const bool fetching = start_fetch(q);
   const bool posting = start_post(q);
   return fetching || posting;

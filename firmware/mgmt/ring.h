@@ -1,7 +1,8 @@
 #ifndef RDU_FW_RING_H
 #define RDU_FW_RING_H
 
-/* Arithmetic of indices into a ring of n entries, as submission and completion queues are. All indices are below n. */
+/* Arithmetic of indices into a ring of n entries, as submission and completion queues are. All indices are
+ * below n. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +24,8 @@ static inline uint32_t ring_run(uint32_t first, uint32_t count, uint32_t n) {
 }
 
 /* A ring whose tail met its head would look empty, so one entry stays free. */
-static inline bool ring_full(uint32_t head, uint32_t tail, uint32_t n) { return ring_distance(head, tail, n) == n - 1; }
+static inline bool ring_full(uint32_t head, uint32_t tail, uint32_t n) {
+  return ring_distance(head, tail, n) == n - 1;
+}
 
 #endif

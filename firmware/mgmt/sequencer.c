@@ -10,7 +10,7 @@
 #include "regs/sequencer.h"
 
 #define TILE_STRIDE (RDU_BASE_SEQUENCER1 - RDU_BASE_SEQUENCER0)
-#define REGISTER(name, tile) (RDU_BASE_SEQUENCER0 + (tile) * TILE_STRIDE + RDU_SEQUENCER_##name)
+#define REGISTER(name, tile) (RDU_BASE_SEQUENCER0 + (tile)*TILE_STRIDE + RDU_SEQUENCER_##name)
 #define ENDED (RDU_SEQUENCER_STATUS_DONE_MASK | RDU_SEQUENCER_STATUS_ERROR_MASK)
 
 _Static_assert(RDU_BASE_SEQUENCER3 == RDU_BASE_SEQUENCER0 + 3 * TILE_STRIDE, "sequencers are evenly spaced");
@@ -70,16 +70,20 @@ void sequencer_abort(uint32_t tile) {
                FIELD(RDU_SEQUENCER_CONTROL_CONTEXT, tiles[tile].context) | RDU_SEQUENCER_CONTROL_ABORT_MASK);
 }
 
-bool sequencer_busy(uint32_t tile) { return tiles[tile].busy; }
+bool sequencer_busy(uint32_t tile) {
+  return tiles[tile].busy;
+}
 
-bool sequencer_holds(uint32_t tile, uint32_t context) { return tiles[tile].owner == context; }
+bool sequencer_holds(uint32_t tile, uint32_t context) {
+  return tiles[tile].owner == context;
+}
 
 void sequencer_forget(uint32_t context) {
   for (uint32_t n = 0; n < CHIP_MAX_TILES; ++n)
     if (tiles[n].owner == context) tiles[n].owner = 0;
 }
 
-static void read_fault(uint32_t tile, struct engine_result *result) {
+static void read_fault(uint32_t tile, struct engine_result* result) {
   const uint32_t code = FIELD_GET(mmio_read32(REGISTER(FAULT, tile)), RDU_SEQUENCER_FAULT_CODE);
   if (code == RDU_SEQUENCER_FAULT_CODE_ABORTED) {
     result->status = RDU_STATUS_ABORTED;
@@ -93,14 +97,15 @@ static void read_fault(uint32_t tile, struct engine_result *result) {
 }
 
 void sequencer_interrupt(uint32_t tile) {
-  struct tile *const t = &tiles[tile];
+  struct tile* const t = &tiles[tile];
   const uint32_t status = mmio_read32(REGISTER(STATUS, tile));
   struct engine_result result = {RDU_STATUS_OK, 0, 0, 0};
   if (!(status & RDU_SEQUENCER_STATUS_DONE_MASK)) return;
   if (status & RDU_SEQUENCER_STATUS_ERROR_MASK)
     read_fault(tile, &result);
   else
-    result.value = t->loading ? mmio_read64(REGISTER(PLOAD_CYCLES, tile)) : mmio_read64(REGISTER(EXEC_CYCLES, tile));
+    result.value =
+        t->loading ? mmio_read64(REGISTER(PLOAD_CYCLES, tile)) : mmio_read64(REGISTER(EXEC_CYCLES, tile));
   result.start_ns = mmio_read64(REGISTER(START_TIME, tile));
   result.end_ns = mmio_read64(REGISTER(END_TIME, tile));
   mmio_write32(REGISTER(STATUS, tile), ENDED);

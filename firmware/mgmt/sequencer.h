@@ -4,11 +4,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The kernel sequencers, one a tile. The firmware remembers which context loaded a tile's program: it would run with the
- * addresses of whoever launches it, so nobody else may. */
+/* The kernel sequencers, one a tile. The firmware remembers which context loaded a tile's program: it would
+ * run with the addresses of whoever launches it, so nobody else may. */
 
 void sequencer_init(void);
-/* Both start work on a tile that is not busy; its end calls command_finished. Addresses are virtual, of `context`. */
+/* Both start work on a tile that is not busy; its end calls command_finished. Addresses are virtual, of
+ * `context`. */
 void sequencer_load(uint32_t tile, uint32_t context, uint64_t program, uint32_t bytes, uint32_t tag);
 void sequencer_launch(uint32_t tile, uint32_t context, uint64_t tuples, uint32_t count, uint32_t tag);
 /* A busy tile ends early, with RDU_STATUS_ABORTED, and forgets its program. */

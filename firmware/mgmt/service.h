@@ -7,7 +7,8 @@
 #include "mgmt/host.h"
 #include "mgmt/irq.h"
 
-/* Does everything that can be done now. Afterwards only an interrupt can bring more, so the core may sleep. */
+/* Does everything that can be done now. Afterwards only an interrupt can bring more, so the core may sleep.
+ */
 static inline void service(void) {
   bool worked;
   do {

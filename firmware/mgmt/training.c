@@ -12,25 +12,30 @@
 #include "rdu_abi.h"
 #include "regs/memctl.h"
 
-static uint32_t status(const struct chip_memory *memory) { return mmio_read32(memory->control + RDU_MEMCTL_STATUS); }
+static uint32_t status(const struct chip_memory* memory) {
+  return mmio_read32(memory->control + RDU_MEMCTL_STATUS);
+}
 
-static bool trained(const struct chip_memory *memory) { return status(memory) & RDU_MEMCTL_STATUS_TRAINED_MASK; }
+static bool trained(const struct chip_memory* memory) {
+  return status(memory) & RDU_MEMCTL_STATUS_TRAINED_MASK;
+}
 
-static void start(const struct chip_memory *memory) {
+static void start(const struct chip_memory* memory) {
   if (memory->bytes == 0 || trained(memory)) return;
   mmio_write32(memory->control + RDU_MEMCTL_IRQ, RDU_MEMCTL_IRQ_DONE_MASK | RDU_MEMCTL_IRQ_ENABLE_MASK);
   mmio_write32(memory->control + RDU_MEMCTL_CONTROL, RDU_MEMCTL_CONTROL_TRAIN_MASK);
 }
 
-static bool ended(const struct chip_memory *memory) {
-  return memory->bytes == 0 || status(memory) & (RDU_MEMCTL_STATUS_TRAINED_MASK | RDU_MEMCTL_STATUS_FAILED_MASK);
+static bool ended(const struct chip_memory* memory) {
+  return memory->bytes == 0 ||
+         status(memory) & (RDU_MEMCTL_STATUS_TRAINED_MASK | RDU_MEMCTL_STATUS_FAILED_MASK);
 }
 
 void training_interrupt(uint64_t control) {
   mmio_write32(control + RDU_MEMCTL_IRQ, RDU_MEMCTL_IRQ_DONE_MASK); /* seen; and no more of them */
 }
 
-static bool report(const struct chip_memory *memory) {
+static bool report(const struct chip_memory* memory) {
   if (memory->bytes == 0) {
     log_info("no %s", memory->name);
     return true;
@@ -42,7 +47,8 @@ static bool report(const struct chip_memory *memory) {
   }
   const bool gib = memory->bytes % (1ull << 30) == 0;
   log_info("%s trained: %" PRIu64 " %s, %" PRIu32 " channels, %" PRIu64 " GB/s", memory->name,
-           memory->bytes >> (gib ? 30 : 20), gib ? "GiB" : "MiB", memory->channels, memory->bandwidth / 1000000000u);
+           memory->bytes >> (gib ? 30 : 20), gib ? "GiB" : "MiB", memory->channels,
+           memory->bandwidth / 1000000000u);
   return true;
 }
 

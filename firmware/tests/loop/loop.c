@@ -1,5 +1,5 @@
-/* Firmware that boots and then does nothing: it never trains memory, never becomes ready and answers no request. With it in
- * flash a test shows that whatever the host gets, it gets from the firmware. */
+/* Firmware that boots and then does nothing: it never trains memory, never becomes ready and answers no
+ * request. With it in flash a test shows that whatever the host gets, it gets from the firmware. */
 
 #include "hal/uart.h"
 

@@ -1,0 +1,399 @@
+#include "fake_chip.h"
+
+#include <algorithm>
+#include <cstring>
+
+#define _Noreturn [[noreturn]]  // C's word
+extern "C" {
+#include "hal/cpu.h"
+#include "hal/mmio.h"
+#include "mgmt/panic.h"
+#include "mgmt/service.h"
+}
+#include "regs/address_map.h"
+#include "regs/clint.h"
+#include "regs/copy_engine.h"
+#include "regs/hostctl.h"
+#include "regs/memctl.h"
+#include "regs/plic.h"
+#include "regs/sequencer.h"
+#include "regs/slb.h"
+#include "regs/sysctl.h"
+#include "regs/uart.h"
+
+namespace rdu::firmware {
+
+namespace {
+
+FakeChip* chip_now = nullptr;
+
+constexpr uint64_t kStepNs = 1000;
+constexpr uint64_t kTileStride = RDU_BASE_SEQUENCER1 - RDU_BASE_SEQUENCER0;
+constexpr uint64_t kChannelStride = RDU_COPY_ENGINE_CHANNEL_SRC(1) - RDU_COPY_ENGINE_CHANNEL_SRC(0);
+
+bool in(uint64_t address, uint64_t base, uint64_t size) {
+  return address >= base && address - base < size;
+}
+
+}  // namespace
+
+FakeChip::FakeChip() : host_memory_(kHostBytes) {
+  chip_now = this;
+  reg(RDU_BASE_SYSCTL + RDU_SYSCTL_CHIP_ID) = RDU_SYSCTL_CHIP_ID_RESET;
+  reg(RDU_BASE_SYSCTL + RDU_SYSCTL_RAM_SIZE) = 8u << 20;
+  reg(RDU_BASE_SYSCTL + RDU_SYSCTL_TILES) = 2;
+  reg(RDU_BASE_SYSCTL + RDU_SYSCTL_TILE_SHAPE) = 3 | 5 << 8;
+  reg(RDU_BASE_SEQUENCER0 + RDU_SEQUENCER_UNITS) = 3 | 5 << 8 | 6u << 16;
+  for (const auto& [control, bytes] :
+       {std::pair{RDU_BASE_HBM_CTL, kHbmBytes}, std::pair{RDU_BASE_DDR_CTL, kDdrBytes}}) {
+    reg(control + RDU_MEMCTL_SIZE) = bytes;
+    reg(control + RDU_MEMCTL_CHANNELS) = 4;
+    reg(control + RDU_MEMCTL_BANDWIDTH) = 100'000'000'000;
+  }
+}
+
+FakeChip::~FakeChip() {
+  chip_now = nullptr;
+}
+
+uint64_t FakeChip::value(uint64_t address) const {
+  const auto found = registers_.find(address);
+  return found == registers_.end() ? 0 : found->second;
+}
+
+uint32_t FakeChip::lines() const {
+  uint32_t lines = 0;
+  const auto line = [&lines](unsigned source, bool level) { lines |= uint32_t{level} << source; };
+  line(RDU_IRQ_HOSTCTL,
+       value(RDU_BASE_HOSTCTL + RDU_HOSTCTL_IRQ_STATUS) & value(RDU_BASE_HOSTCTL + RDU_HOSTCTL_IRQ_ENABLE));
+  for (unsigned n = 0; n < 4; ++n) {
+    line(RDU_IRQ_COPY_ENGINE, value(RDU_BASE_COPY_ENGINE + RDU_COPY_ENGINE_CHANNEL_STATUS(n)) &
+                                      RDU_COPY_ENGINE_CHANNEL_STATUS_DONE_MASK &&
+                                  value(RDU_BASE_COPY_ENGINE + RDU_COPY_ENGINE_IRQ_ENABLE) >> n & 1);
+    const uint64_t sequencer = RDU_BASE_SEQUENCER0 + n * kTileStride;
+    line(RDU_IRQ_SEQUENCER0 + n, value(sequencer + RDU_SEQUENCER_STATUS) & RDU_SEQUENCER_STATUS_DONE_MASK &&
+                                     value(sequencer + RDU_SEQUENCER_IRQ_ENABLE));
+  }
+  for (const auto& [source, base] :
+       {std::pair{RDU_IRQ_HBM_CTL, RDU_BASE_HBM_CTL}, std::pair{RDU_IRQ_DDR_CTL, RDU_BASE_DDR_CTL}}) {
+    const uint64_t irq = value(base + RDU_MEMCTL_IRQ);
+    line(source, irq & RDU_MEMCTL_IRQ_DONE_MASK && irq & RDU_MEMCTL_IRQ_ENABLE_MASK);
+  }
+  return lines & static_cast<uint32_t>(value(RDU_BASE_PLIC + RDU_PLIC_ENABLE(0)));
+}
+
+uint64_t FakeChip::read(uint64_t address) {
+  switch (address) {
+    case RDU_BASE_UART0 + RDU_UART_LSR:
+      return RDU_UART_LSR_THRE_MASK;
+    case RDU_BASE_CLINT + RDU_CLINT_MTIME:
+      return now_ns_ / 100;
+    case RDU_BASE_PLIC + RDU_PLIC_CONTEXT_CLAIM(0): {
+      const uint32_t pending = lines() & ~in_service_;
+      if (!pending) return 0;
+      const auto source = static_cast<uint32_t>(__builtin_ctz(pending));
+      in_service_ |= 1u << source;
+      return source;
+    }
+    case RDU_BASE_COPY_ENGINE + RDU_COPY_ENGINE_IRQ_STATUS: {
+      uint64_t ended = 0;
+      for (unsigned n = 0; n < 4; ++n)
+        if (value(RDU_BASE_COPY_ENGINE + RDU_COPY_ENGINE_CHANNEL_STATUS(n)) &
+            RDU_COPY_ENGINE_CHANNEL_STATUS_DONE_MASK)
+          ended |= 1u << n;
+      return ended;
+    }
+    default:
+      return value(address);
+  }
+}
+
+void FakeChip::write(uint64_t address, uint64_t value) {
+  if (address == RDU_BASE_UART0 + RDU_UART_RBR_THR) {
+    if (value != '\r') console += static_cast<char>(value);
+  } else if (address == RDU_BASE_CLINT + RDU_CLINT_MTIMECMP(0)) {
+    timer_ticks_ = value;
+  } else if (address == RDU_BASE_PLIC + RDU_PLIC_CONTEXT_CLAIM(0)) {
+    in_service_ &= ~(1u << value);
+  } else if (in(address, RDU_BASE_HOSTCTL, RDU_SIZE_HOSTCTL)) {
+    write_hostctl(address - RDU_BASE_HOSTCTL, value);
+  } else if (in(address, RDU_BASE_COPY_ENGINE, RDU_SIZE_COPY_ENGINE)) {
+    write_copy_engine(address - RDU_BASE_COPY_ENGINE, value);
+  } else if (in(address, RDU_BASE_SEQUENCER0, 4 * kTileStride)) {
+    const uint64_t base = RDU_BASE_SEQUENCER0 + (address - RDU_BASE_SEQUENCER0) / kTileStride * kTileStride;
+    write_sequencer(base, address - base, value);
+  } else if (in(address, RDU_BASE_HBM_CTL, RDU_SIZE_HBM_CTL)) {
+    write_memctl(RDU_BASE_HBM_CTL, address - RDU_BASE_HBM_CTL, value);
+  } else if (in(address, RDU_BASE_DDR_CTL, RDU_SIZE_DDR_CTL)) {
+    write_memctl(RDU_BASE_DDR_CTL, address - RDU_BASE_DDR_CTL, value);
+  } else {
+    if (address == RDU_BASE_SYSCTL + RDU_SYSCTL_TRACE_TAG) tags.push_back(static_cast<uint32_t>(value));
+    reg(address) = value;
+  }
+}
+
+void FakeChip::write_hostctl(uint64_t offset, uint64_t value) {
+  uint64_t& target = reg(RDU_BASE_HOSTCTL + offset);
+  if (offset == RDU_HOSTCTL_IRQ_STATUS || offset == RDU_HOSTCTL_SQ_PENDING) {
+    target &= ~value;
+    return;
+  }
+  target = value;
+  if (offset == RDU_HOSTCTL_MSIX_TRIGGER) interrupts.push_back(static_cast<unsigned>(value));
+  if (offset == RDU_HOSTCTL_HOST_RESET_DONE) ++reset_answers;
+  for (unsigned n = 0; n < RDU_HOSTCTL_QUEUE_ENTRIES; ++n) {
+    if (offset != RDU_HOSTCTL_QUEUE_SIZE(n)) continue;
+    reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_QUEUE_SQ_TAIL(n)) = 0;
+    reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_QUEUE_CQ_HEAD(n)) = 0;
+  }
+}
+
+void FakeChip::abort(uint64_t base) {
+  for (Operation& operation : operations_) {
+    if (operation.base != base) continue;
+    operation.aborted = true;
+    ++aborts;
+  }
+}
+
+void FakeChip::write_copy_engine(uint64_t offset, uint64_t value) {
+  for (unsigned n = 0; n < 4; ++n) {
+    const uint64_t base = RDU_BASE_COPY_ENGINE + n * kChannelStride;
+    if (offset == RDU_COPY_ENGINE_CHANNEL_STATUS(n)) {
+      reg(base + RDU_COPY_ENGINE_CHANNEL_STATUS(0)) &=
+          ~(value & (RDU_COPY_ENGINE_CHANNEL_STATUS_DONE_MASK | RDU_COPY_ENGINE_CHANNEL_STATUS_ERROR_MASK));
+      return;
+    }
+    if (offset != RDU_COPY_ENGINE_CHANNEL_CONTROL(n)) continue;
+    reg(RDU_BASE_COPY_ENGINE + offset) = value;
+    if (value & RDU_COPY_ENGINE_CHANNEL_CONTROL_ABORT_MASK) abort(base);
+    if (value & RDU_COPY_ENGINE_CHANNEL_CONTROL_START_MASK) {
+      uint64_t& status = reg(base + RDU_COPY_ENGINE_CHANNEL_STATUS(0));
+      if (status & RDU_COPY_ENGINE_CHANNEL_STATUS_BUSY_MASK)
+        throw std::logic_error("channel started while busy");
+      status = RDU_COPY_ENGINE_CHANNEL_STATUS_BUSY_MASK;
+      reg(base + RDU_COPY_ENGINE_CHANNEL_START_TIME(0)) = now_ns_;
+      operations_.push_back({base, Operation::copy});
+    }
+    return;
+  }
+  reg(RDU_BASE_COPY_ENGINE + offset) = value;
+}
+
+void FakeChip::write_sequencer(uint64_t base, uint64_t offset, uint64_t value) {
+  if (offset == RDU_SEQUENCER_STATUS) {
+    reg(base + offset) &= ~(value & (RDU_SEQUENCER_STATUS_DONE_MASK | RDU_SEQUENCER_STATUS_ERROR_MASK));
+    return;
+  }
+  reg(base + offset) = value;
+  if (offset != RDU_SEQUENCER_CONTROL) return;
+  if (value & RDU_SEQUENCER_CONTROL_ABORT_MASK) {
+    abort(base);
+    return;
+  }
+  uint64_t& status = reg(base + RDU_SEQUENCER_STATUS);
+  if (status & RDU_SEQUENCER_STATUS_STATE_MASK) throw std::logic_error("sequencer started while busy");
+  status = (status & RDU_SEQUENCER_STATUS_LOADED_MASK) | RDU_SEQUENCER_STATUS_STATE_EXEC;
+  reg(base + RDU_SEQUENCER_START_TIME) = now_ns_;
+  operations_.push_back({base, Operation::kernel});
+}
+
+void FakeChip::write_memctl(uint64_t base, uint64_t offset, uint64_t value) {
+  if (offset == RDU_MEMCTL_IRQ) {
+    const uint64_t done = reg(base + offset) & ~value & RDU_MEMCTL_IRQ_DONE_MASK;
+    reg(base + offset) = done | (value & RDU_MEMCTL_IRQ_ENABLE_MASK);
+  } else if (offset == RDU_MEMCTL_CONTROL && value & RDU_MEMCTL_CONTROL_TRAIN_MASK) {
+    reg(base + RDU_MEMCTL_STATUS) = RDU_MEMCTL_STATUS_BUSY_MASK;
+    if (training[base] < 2) operations_.push_back({base, Operation::training});
+  }
+}
+
+bool FakeChip::translate(uint64_t context, uint64_t address, uint64_t bytes, uint64_t* physical) const {
+  const auto segment = static_cast<unsigned>(context * 4 + (address >> 44 & 3));
+  const uint64_t offset = address & ((uint64_t{1} << 44) - 1);
+  const uint64_t limit = value(RDU_BASE_SLB + RDU_SLB_SEGMENT_LIMIT(segment));
+  if (address >> 46 ||
+      !(value(RDU_BASE_SLB + RDU_SLB_SEGMENT_FLAGS(segment)) & RDU_SLB_SEGMENT_FLAGS_VALID_MASK) ||
+      offset > limit || bytes > limit - offset)
+    return false;
+  *physical = value(RDU_BASE_SLB + RDU_SLB_SEGMENT_BASE(segment)) + offset;
+  return true;
+}
+
+/// Host memory, device memory by page (copies in tests stay inside one), or, as management RAM, this
+/// process's own memory.
+uint8_t* FakeChip::place(uint64_t address, uint64_t bytes) {
+  constexpr uint64_t kPage = 1 << 20;
+  if (in(address, RDU_BASE_HOST, RDU_SIZE_HOST)) {
+    const uint64_t bus = address - RDU_BASE_HOST;
+    if (bus > kHostBytes || bytes > kHostBytes - bus) return nullptr;
+    return host_memory_.data() + bus;
+  }
+  if (in(address, RDU_BASE_HBM, kHbmBytes) || in(address, RDU_BASE_DDR, kDdrBytes)) {
+    std::vector<uint8_t>& page = device_memory_[address / kPage];
+    page.resize(kPage);
+    return address % kPage + bytes <= kPage ? &page[address % kPage] : nullptr;
+  }
+  if (address < RDU_BASE_DDR + RDU_SIZE_DDR)
+    throw std::logic_error("copy to or from an address that is nothing");
+  return reinterpret_cast<uint8_t*>(address);
+}
+
+void FakeChip::end_copy(const Operation& operation) {
+  const uint64_t base = operation.base;
+  const uint64_t control = value(base + RDU_COPY_ENGINE_CHANNEL_CONTROL(0));
+  const uint64_t given_src = value(base + RDU_COPY_ENGINE_CHANNEL_SRC(0));
+  const uint64_t given_dst = value(base + RDU_COPY_ENGINE_CHANNEL_DST(0));
+  const uint64_t bytes = value(base + RDU_COPY_ENGINE_CHANNEL_LENGTH(0));
+  uint64_t src = given_src, dst = given_dst, fault = 0;
+  uint32_t code = RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_NONE;
+  if (control & RDU_COPY_ENGINE_CHANNEL_CONTROL_TRANSLATE_MASK) {
+    const uint64_t context = FIELD_GET(control, RDU_COPY_ENGINE_CHANNEL_CONTROL_CONTEXT);
+    copies.emplace_back(given_dst, bytes);
+    if (!translate(context, given_src, bytes, &src)) {
+      code = RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_SEGMENT;
+      fault = given_src;
+    } else if (!translate(context, given_dst, bytes, &dst)) {
+      code = RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_SEGMENT;
+      fault = given_dst;
+    }
+  }
+  if (operation.aborted) {
+    code = RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_ABORTED;
+  } else if (code == RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_NONE && bytes > 0) {
+    uint8_t* const from = place(src, bytes);
+    uint8_t* const to = place(dst, bytes);
+    const bool host = in(src, RDU_BASE_HOST, RDU_SIZE_HOST) || in(dst, RDU_BASE_HOST, RDU_SIZE_HOST);
+    if (!from || !to || (host && !bus_master)) {
+      code = RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_DENIED;
+      fault = from ? given_dst : given_src;
+    } else {
+      std::memmove(to, from, bytes);
+    }
+  }
+  reg(base + RDU_COPY_ENGINE_CHANNEL_FAULT_ADDRESS(0)) = fault;
+  reg(base + RDU_COPY_ENGINE_CHANNEL_END_TIME(0)) = now_ns_;
+  reg(base + RDU_COPY_ENGINE_CHANNEL_STATUS(0)) = RDU_COPY_ENGINE_CHANNEL_STATUS_DONE_MASK |
+                                                  (code ? RDU_COPY_ENGINE_CHANNEL_STATUS_ERROR_MASK : 0) |
+                                                  FIELD(RDU_COPY_ENGINE_CHANNEL_STATUS_CODE, code);
+}
+
+void FakeChip::end_kernel(const Operation& operation) {
+  const uint64_t base = operation.base;
+  const uint64_t control = value(base + RDU_SEQUENCER_CONTROL);
+  const unsigned code = operation.aborted ? RDU_SEQUENCER_FAULT_CODE_ABORTED : kernel_fault;
+  uint64_t loaded = value(base + RDU_SEQUENCER_STATUS) & RDU_SEQUENCER_STATUS_LOADED_MASK;
+  if (control & RDU_SEQUENCER_CONTROL_PLOAD_MASK) loaded = code ? 0 : RDU_SEQUENCER_STATUS_LOADED_MASK;
+  if (operation.aborted) loaded = 0;
+  reg(base + RDU_SEQUENCER_FAULT) = code;
+  reg(base + RDU_SEQUENCER_FAULT_UNIT) = 0x01002003;
+  reg(base + RDU_SEQUENCER_FAULT_ADDRESS) = 0x100000001234;
+  reg(base + RDU_SEQUENCER_PLOAD_CYCLES) = 111;
+  reg(base + RDU_SEQUENCER_EXEC_CYCLES) = 222;
+  reg(base + RDU_SEQUENCER_END_TIME) = now_ns_;
+  reg(base + RDU_SEQUENCER_STATUS) =
+      RDU_SEQUENCER_STATUS_DONE_MASK | (code ? RDU_SEQUENCER_STATUS_ERROR_MASK : 0) | loaded;
+}
+
+bool FakeChip::step() {
+  if (operations_.empty()) return false;
+  now_ns_ += kStepNs;
+  const Operation operation = operations_.front();
+  operations_.pop_front();
+  switch (operation.kind) {
+    case Operation::copy:
+      end_copy(operation);
+      break;
+    case Operation::kernel:
+      end_kernel(operation);
+      break;
+    case Operation::training:
+      reg(operation.base + RDU_MEMCTL_STATUS) =
+          training[operation.base] == 0 ? RDU_MEMCTL_STATUS_TRAINED_MASK : RDU_MEMCTL_STATUS_FAILED_MASK;
+      reg(operation.base + RDU_MEMCTL_IRQ) |= RDU_MEMCTL_IRQ_DONE_MASK;
+      break;
+  }
+  return true;
+}
+
+void FakeChip::wait() {
+  const auto external_pending = [this] { return mie_ & MIE_EXTERNAL && (lines() & ~in_service_); };
+  while (!external_pending()) {
+    if (mie_ & MIE_TIMER && timer_ticks_ != UINT64_MAX && operations_.empty()) {
+      now_ns_ = std::max(now_ns_, timer_ticks_ * 100);
+      return;
+    }
+    if (mie_ == 0 || !step()) throw Halted("the core sleeps for good");
+  }
+}
+
+void FakeChip::run() {
+  do {
+    service();
+  } while (step());
+}
+
+void FakeChip::set_enable(bool on) {
+  reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_CC) = on;
+  reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_IRQ_STATUS) |= RDU_HOSTCTL_IRQ_STATUS_ENABLE_CHANGED_MASK;
+}
+
+void FakeChip::ring_submission(unsigned queue, uint32_t tail) {
+  if (tail >= value(RDU_BASE_HOSTCTL + RDU_HOSTCTL_QUEUE_SIZE(queue))) return;
+  reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_QUEUE_SQ_TAIL(queue)) = tail;
+  reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_SQ_PENDING) |= 1u << queue;
+  reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_IRQ_STATUS) |= RDU_HOSTCTL_IRQ_STATUS_DOORBELL_MASK;
+}
+
+void FakeChip::ring_completion(unsigned queue, uint32_t head) {
+  reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_QUEUE_CQ_HEAD(queue)) = head;
+  reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_SQ_PENDING) |= 1u << queue;
+  reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_IRQ_STATUS) |= RDU_HOSTCTL_IRQ_STATUS_DOORBELL_MASK;
+}
+
+void FakeChip::reset_by_host() {
+  reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_CC) = 0;
+  for (unsigned n = 0; n < RDU_HOSTCTL_QUEUE_ENTRIES; ++n) write_hostctl(RDU_HOSTCTL_QUEUE_SIZE(n), 0);
+  reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_SQ_PENDING) = 0;
+  reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_IRQ_STATUS) |= RDU_HOSTCTL_IRQ_STATUS_RESET_MASK;
+}
+
+void FakeChip::request_mailbox(uint32_t request) {
+  reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_MBOX_REQUEST) = request;
+  reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_IRQ_STATUS) |= RDU_HOSTCTL_IRQ_STATUS_MAILBOX_MASK;
+}
+
+}  // namespace rdu::firmware
+
+// --- what the firmware calls ---
+using rdu::firmware::chip_now;
+
+extern "C" {
+uint8_t mmio_read8(uint64_t address) {
+  return static_cast<uint8_t>(chip_now->read(address));
+}
+uint32_t mmio_read32(uint64_t address) {
+  return static_cast<uint32_t>(chip_now->read(address));
+}
+uint64_t mmio_read64(uint64_t address) {
+  return chip_now->read(address);
+}
+void mmio_write8(uint64_t address, uint8_t value) {
+  chip_now->write(address, value);
+}
+void mmio_write32(uint64_t address, uint32_t value) {
+  chip_now->write(address, value);
+}
+void mmio_write64(uint64_t address, uint64_t value) {
+  chip_now->write(address, value);
+}
+void cpu_wait(void) {
+  chip_now->wait();
+}
+void cpu_wake_on(uint64_t mie) {
+  chip_now->wake_on(mie);
+}
+void panic(const char* why) {
+  throw std::logic_error(why);
+}
+}

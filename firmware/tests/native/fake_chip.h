@@ -1,0 +1,96 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace rdu::firmware {
+
+/// The core went to sleep for good: nothing can wake it.
+struct Halted : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// What the management firmware touches, as far as its services need it, for tests of the services compiled
+/// for the host. Hardware works only when told: step() ends the oldest operation under way. Of the chips one
+/// exists at a time, and the firmware's register accesses (hal/mmio.h, hal/cpu.h) go to it. Times are
+/// invented: a step takes 1 us.
+class FakeChip {
+ public:
+  static constexpr uint64_t kHostBytes = 1 << 20;  ///< host memory at bus address 0
+  static constexpr uint64_t kHbmBytes = 64 << 20;
+  static constexpr uint64_t kDdrBytes = 128 << 20;
+
+  FakeChip();
+  ~FakeChip();
+  FakeChip(const FakeChip&) = delete;
+  FakeChip& operator=(const FakeChip&) = delete;
+
+  // --- the firmware's side ---
+  uint64_t read(uint64_t address);
+  void write(uint64_t address, uint64_t value);
+  void wait();
+  void wake_on(uint64_t mie) { mie_ = mie; }
+
+  /// Ends the oldest operation; false when none is under way.
+  bool step();
+  /// Lets the firmware serve and the hardware work until neither has anything left to do.
+  void run();
+
+  // --- the host's side ---
+  void set_enable(bool on);
+  void ring_submission(unsigned queue, uint32_t tail);
+  void ring_completion(unsigned queue, uint32_t head);
+  void reset_by_host();
+  void request_mailbox(uint32_t request);
+  uint8_t* host(uint64_t bus) { return &host_memory_.at(bus); }
+
+  /// A register's value, without side effects.
+  uint64_t& reg(uint64_t address) { return registers_[address]; }
+
+  std::string console;
+  std::vector<unsigned> interrupts;       ///< MSI-X vectors sent
+  std::vector<uint32_t> tags;             ///< SYSCTL.TRACE_TAG as written
+  unsigned reset_answers = 0;             ///< HOST_RESET_DONE
+  std::map<uint64_t, unsigned> training;  ///< by controller: 0 succeeds (default), 1 fails, 2 never ends
+  bool bus_master = true;
+  unsigned kernel_fault = 0;  ///< FAULT.CODE of sequencers' next operations
+  unsigned aborts = 0;
+  std::vector<std::pair<uint64_t, uint64_t>>
+      copies;  ///< destination and bytes of copies with virtual addresses
+
+ private:
+  struct Operation {
+    uint64_t base;  ///< channel's or sequencer's or controller's registers
+    enum { copy, kernel, training } kind;
+    bool aborted = false;
+  };
+
+  uint32_t lines() const;
+  void write_hostctl(uint64_t offset, uint64_t value);
+  void write_copy_engine(uint64_t offset, uint64_t value);
+  void write_sequencer(uint64_t base, uint64_t offset, uint64_t value);
+  void write_memctl(uint64_t base, uint64_t offset, uint64_t value);
+  void end(const Operation& operation);
+  void end_copy(const Operation& operation);
+  void end_kernel(const Operation& operation);
+  bool translate(uint64_t context, uint64_t address, uint64_t bytes, uint64_t* physical) const;
+  uint8_t* place(uint64_t address, uint64_t bytes);
+  uint64_t value(uint64_t address) const;
+  void abort(uint64_t base);
+
+  std::map<uint64_t, uint64_t> registers_;
+  std::vector<uint8_t> host_memory_;
+  std::map<uint64_t, std::vector<uint8_t>> device_memory_;  ///< by page
+  std::deque<Operation> operations_;
+  uint64_t mie_ = 0;
+  uint64_t now_ns_ = 0;
+  uint64_t timer_ticks_ = UINT64_MAX;
+  uint32_t in_service_ = 0;
+};
+
+}  // namespace rdu::firmware
