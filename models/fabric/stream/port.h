@@ -1,0 +1,108 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "fabric/stream/queues.h"
+#include "fabric/stream/unit.h"
+
+namespace rdu::fabric {
+
+class OutputPort;
+
+/// A consumer's end of a stream: the packets that have arrived or are known to arrive.
+class InputPort {
+ public:
+  explicit InputPort(Unit& owner) : owner_(owner) {}
+  InputPort(const InputPort&) = delete;
+  InputPort& operator=(const InputPort&) = delete;
+
+  bool connected() const { return producer_ != nullptr; }
+  uint64_t available() const { return queue_.count(); }
+  /// Arrival times for firings that take `per` packets each; n is 0 if not even one firing's have arrived.
+  Run head(uint64_t per = 1) const { return queue_.head(per); }
+
+  /// Takes packets away at the firings' times (packet q of a firing q cycles later) and returns their
+  /// credits. use(block, offset, packets) sees them piece by piece.
+  template <class Use>
+  void pop(const Run& firings, uint64_t per, Use use) {
+    queue_.pop(firings.n * per, use);
+    return_credits(firings, per);
+  }
+
+  /// "from pmu[1][2]"
+  std::string source() const;
+
+ private:
+  friend class OutputPort;
+  void return_credits(const Run& firings, uint64_t per);
+
+  Unit& owner_;
+  OutputPort* producer_ = nullptr;
+  size_t sink_ = 0;
+  BurstQueue queue_;
+};
+
+/// A producer's end of a stream: an output FIFO, and one route to each consumer (more than one: multicast).
+///
+/// Packet i, ready at r[i], leaves at
+///
+///     o[i] = max(r[i], o[i-1] + 1, credit_1[i], credit_2[i], ...)
+///
+/// and arrives at consumer j at o[i] + latency_j. Consumer j's FIFO and the switches on the way to it hold
+/// capacity_j packets: credit_j[i] = 0 for i < capacity_j, else the time at which it takes packet i -
+/// capacity_j + latency_j. A packet's place in the output FIFO is free again at o[i] + 1.
+class OutputPort {
+ public:
+  explicit OutputPort(Unit& owner) : owner_(owner) {}
+  OutputPort(const OutputPort&) = delete;
+  OutputPort& operator=(const OutputPort&) = delete;
+
+  /// `switches` on the way.
+  void connect(InputPort& input, uint64_t switches, const FabricParams& params);
+  bool connected() const { return !sinks_.empty(); }
+
+  /// Empties the stream, its consumers' queues included. `places` in the output FIFO are free.
+  void start(uint64_t cycle, uint64_t places, uint64_t max_burst);
+
+  /// When places become free, for firings that make `per` packets each.
+  Run places(uint64_t per = 1) const { return places_.head(per); }
+  uint64_t free_places() const { return places_.count(); }
+  /// Takes n places; returns the time at which the last was free.
+  uint64_t take_places(uint64_t n) { return places_.pop(n); }
+
+  /// Packets whose places were taken; their times are when they are ready to leave.
+  void put(const Burst& burst) { ready_.push(burst, max_burst_); }
+  /// Sends what is ready as far as credits are known. True if anything was sent.
+  bool flush();
+
+  uint64_t sent() const { return sent_; }
+  uint64_t waiting() const { return ready_.count(); }
+  const Run& last_sent() const { return last_; }
+  const Stalls& stalls() const { return stalls_; }
+  /// Consumers whose credits are missing: "credit of pcu[1][2], ..."; empty if none is.
+  std::string blocked_by() const;
+  Unit& owner() const { return owner_; }
+
+ private:
+  friend class InputPort;
+  struct Sink {
+    InputPort* input;
+    uint64_t latency;
+    uint64_t capacity;
+    RunQueue credits;
+  };
+
+  Unit& owner_;
+  std::vector<Sink> sinks_;
+  BurstQueue ready_;
+  RunQueue places_;
+  uint64_t earliest_ = 0;
+  uint64_t max_burst_ = 1;
+  uint64_t sent_ = 0;
+  Run last_;
+  Stalls stalls_;
+};
+
+}  // namespace rdu::fabric
