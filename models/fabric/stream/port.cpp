@@ -31,7 +31,8 @@ void OutputPort::start(uint64_t cycle, uint64_t places, uint64_t max_burst) {
   earliest_ = cycle;
   max_burst_ = max_burst;
   sent_ = 0;
-  last_ = {};
+  first_ = 0;
+  last_ = 0;
   stalls_ = {};
   ready_.clear();
   places_.clear();
@@ -60,8 +61,9 @@ bool OutputPort::flush() {
     const auto [run, stalls] = firing.solve();
     stalls_ += stalls;
     earliest_ = run.last() + 1;
+    if (sent_ == 0) first_ = run.t;
+    last_ = run.last();
     sent_ += run.n;
-    last_ = run;
     uint64_t i = 0;
     ready_.pop(run.n, [&](const BlockRef& block, uint32_t offset, unsigned packets) {
       for (Sink& sink : sinks_) {

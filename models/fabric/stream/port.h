@@ -79,7 +79,8 @@ class OutputPort {
 
   uint64_t sent() const { return sent_; }
   uint64_t waiting() const { return ready_.count(); }
-  const Run& last_sent() const { return last_; }
+  uint64_t first_sent() const { return first_; }  ///< cycle; 0 if nothing was
+  uint64_t last_sent() const { return last_; }
   const Stalls& stalls() const { return stalls_; }
   /// Consumers whose credits are missing: "credit of pcu[1][2], ..."; empty if none is.
   std::string blocked_by() const;
@@ -101,7 +102,8 @@ class OutputPort {
   uint64_t earliest_ = 0;
   uint64_t max_burst_ = 1;
   uint64_t sent_ = 0;
-  Run last_;
+  uint64_t first_ = 0;
+  uint64_t last_ = 0;
   Stalls stalls_;
 };
 

@@ -20,16 +20,18 @@ struct Run {
 };
 
 /// Why a firing was not earlier.
-enum class Cause : uint8_t { none = 0, input = 1, output = 2 };
+enum class Cause : uint8_t { none = 0, input = 1, output = 2, other = 4 };
 
 /// Cycles in which a unit that could have fired waited.
 struct Stalls {
   uint64_t input = 0;   ///< for packets
   uint64_t output = 0;  ///< for credits or places
+  uint64_t other = 0;   ///< for something inside the unit
 
   Stalls& operator+=(const Stalls& o) {
     input += o.input;
     output += o.output;
+    other += o.other;
     return *this;
   }
 };
@@ -81,7 +83,7 @@ class Firing {
     cut(times.t, slope, t_, slope_);
   }
 
-  /// A wait is for input if any input was as late as the firing, else for output.
+  /// A wait is for input if any input was as late as the firing, else for output if any of those was.
   Result solve() const {
     Result result{{t_, slope_, n_}, {}};
     add(result.stalls, first_causes_, t_ - earliest_);
@@ -99,8 +101,10 @@ class Firing {
   static void add(Stalls& stalls, uint8_t causes, uint64_t cycles) {
     if (causes & static_cast<uint8_t>(Cause::input)) {
       stalls.input += cycles;
-    } else {
+    } else if (causes & static_cast<uint8_t>(Cause::output)) {
       stalls.output += cycles;
+    } else {
+      stalls.other += cycles;
     }
   }
 

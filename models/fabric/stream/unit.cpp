@@ -34,7 +34,7 @@ std::string unit_name(uint32_t id) {
     case RDU_UNIT_SWITCH:
       return fmt::format("switch[{}][{}]", row, col);
     case RDU_UNIT_AGCU:
-      return fmt::format("agcu[{}].{}", row, col == 0 ? "west" : "east");
+      return fmt::format("agcu_{}[{}]", col == 0 ? "west" : "east", row);
     default:
       return fmt::format("unit {:#x}", id);
   }

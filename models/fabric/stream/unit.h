@@ -82,7 +82,7 @@ class Unit {
   bool queued_ = false;
 };
 
-/// "pcu[3][2]", "agcu[3].west"; "unit 0x..." for an id of no known kind.
+/// "pcu[3][2]", "agcu_west[3]"; "unit 0x..." for an id of no known kind.
 std::string unit_name(uint32_t id);
 
 }  // namespace rdu::fabric

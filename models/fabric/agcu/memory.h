@@ -1,0 +1,104 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/time.h"
+#include "core/transfer.h"
+#include "fabric/agcu/row_walker.h"
+#include "fabric/stream/unit.h"
+
+namespace rdu::fabric {
+
+class Requester;
+
+/// A request to memory on its way. Belongs to the Memory that made it.
+struct Request {
+  core::Transfer transfer;
+  Piece piece;
+  BlockRef block;                  ///< keeps the data alive; may be empty if the requester does otherwise
+  Requester* requester = nullptr;  ///< null: nobody waits any more
+  uint32_t unit = 0;               ///< for fault reports
+  uint64_t sequence = 0;           ///< the requester's own
+  bool in_use = false;
+};
+
+/// Who gets answers.
+class Requester {
+ public:
+  /// The answer is in r.transfer; done_cycle is the first fabric cycle at or after its arrival. r is taken
+  /// back afterwards.
+  virtual void answered(Request& r, uint64_t done_cycle) = 0;
+
+ protected:
+  ~Requester() = default;
+};
+
+/// Why a kernel, a program load or an argument load ends early.
+struct Fault {
+  uint32_t code = 0;  ///< regs::sequencer::FAULT::CODE_*
+  uint32_t unit = 0;
+  uint64_t address = 0;  ///< virtual
+  core::Time time = 0;
+  std::string text;
+};
+
+/// Who is told that something happened in memory.
+class MemoryListener {
+ public:
+  /// A request could not be translated or was answered with an error. Its requester hears nothing.
+  virtual void memory_fault(const Fault& fault) = 0;
+  /// After each answer has been dealt with.
+  virtual void memory_answered() = 0;
+
+ protected:
+  ~MemoryListener() = default;
+};
+
+/// A tile's way to memory: translates, posts and answers requests of its AGCUs and its sequencer.
+class Memory : public core::TransferClient {
+ public:
+  Memory(core::TransferPort& port, core::AddressTranslator& slb, const FabricParams& params,
+         MemoryListener& listener);
+  ~Memory();
+
+  const core::Clock& clock() const { return clock_; }
+  /// Whose segments translate and whom to name in the trace, from now on.
+  void set_command(unsigned context, core::CommandTag tag) {
+    context_ = context;
+    tag_ = tag;
+  }
+  core::CommandTag tag() const { return tag_; }
+
+  /// A fresh request.
+  Request& make();
+  /// Sends r, whose piece, requester and unit are set, at `cycle`, not before the kernel's time. `data` holds
+  /// r.piece.bytes. After a fault it is dropped.
+  void post(Request& r, uint64_t cycle, bool write, uint8_t* data, uint32_t initiator);
+
+  /// Nobody waits for what is in flight any more; writes that the network has not yet taken are withdrawn.
+  void abandon();
+  size_t in_flight() const { return in_flight_; }
+  /// The latest answer of any request whose answer is known.
+  core::Time last_answer() const { return last_answer_; }
+
+  void completed(core::Transfer& t) override;
+
+ private:
+  void recycle(Request& r);
+
+  core::TransferPort& port_;
+  core::AddressTranslator& slb_;
+  core::Clock clock_;
+  MemoryListener& listener_;
+  unsigned context_ = 0;
+  core::CommandTag tag_ = core::kNoCommand;
+  std::vector<std::unique_ptr<Request>> requests_;
+  std::vector<Request*> free_;
+  size_t in_flight_ = 0;
+  core::Time last_answer_ = 0;
+};
+
+}  // namespace rdu::fabric

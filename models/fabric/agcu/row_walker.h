@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+
+#include "fabric/agcu/agcu_config.h"
+#include "fabric/stream/block.h"
+
+namespace rdu::fabric {
+
+/// Packets whose bytes follow each other in memory: what one request moves.
+struct Piece {
+  uint64_t address = 0;  ///< virtual
+  uint32_t bytes = 0;
+  uint32_t packets = 0;
+  uint32_t first = 0;      ///< place of the first packet in its row
+  uint32_t row_bytes = 0;  ///< with `first`, tells the packets' sizes
+
+  /// Calls use(packet, offset in the piece, bytes of the packet).
+  template <class Use>
+  void for_each_packet(Use use) const {
+    uint32_t offset = 0;
+    uint32_t in_row = first;
+    for (uint32_t p = 0; p < packets; ++p) {
+      const uint32_t left = row_bytes - in_row * static_cast<uint32_t>(kPacketBytes);
+      const uint32_t n = left < kPacketBytes ? left : static_cast<uint32_t>(kPacketBytes);
+      use(p, offset, n);
+      offset += n;
+      in_row = left <= kPacketBytes ? 0 : in_row + 1;
+    }
+  }
+};
+
+/// Walks through rows packet by packet and cuts them into requests: a request takes packets as long as each
+/// begins in memory where the one before ended and the request does not cross a multiple of `request_bytes`,
+/// at least one and at most 64 packets.
+class RowWalker {
+ public:
+  void start(const AgcuConfig::Rows& rows) {
+    rows_ = rows;
+    rows_.counters.rewind();
+    left_ = rows_.count;
+    packet_ = 0;
+    address_ = rows_.base;
+  }
+  bool done() const { return left_ == 0; }
+
+  Piece next(uint64_t request_bytes) {
+    Piece piece;
+    piece.address = address_;
+    piece.first = packet_;
+    piece.row_bytes = static_cast<uint32_t>(rows_.bytes);
+    const uint64_t room = request_bytes - address_ % request_bytes;
+    do {
+      piece.bytes += packet_bytes();
+      ++piece.packets;
+      advance();
+    } while (left_ != 0 && piece.packets < kBlockPackets && address_ == piece.address + piece.bytes &&
+             piece.bytes + packet_bytes() <= room);
+    return piece;
+  }
+
+ private:
+  uint32_t packet_bytes() const {
+    const uint64_t left = rows_.bytes - packet_ * kPacketBytes;
+    return static_cast<uint32_t>(left < kPacketBytes ? left : kPacketBytes);
+  }
+  void advance() {
+    if (++packet_ < rows_.packets()) {
+      address_ += kPacketBytes;
+      return;
+    }
+    packet_ = 0;
+    --left_;
+    rows_.counters.next();
+    address_ = rows_.base + static_cast<uint64_t>(rows_.counters.offset());
+  }
+
+  AgcuConfig::Rows rows_;
+  uint64_t left_ = 0;     ///< rows, the current one included
+  uint32_t packet_ = 0;   ///< of the current row
+  uint64_t address_ = 0;  ///< of the current packet
+};
+
+}  // namespace rdu::fabric

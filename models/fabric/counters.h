@@ -1,0 +1,71 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <utility>
+
+namespace rdu::fabric {
+
+/// Nested address counters: offset = sum over the levels of index * stride, level 0 innermost. A count of 0
+/// means 1. `Levels` is a capacity.
+template <unsigned Levels>
+class Counters {
+ public:
+  /// More iterations than this are refused: larger than any program can finish, small enough that sums stay
+  /// exact.
+  static constexpr uint64_t kMostIterations = uint64_t{1} << 40;
+
+  void set(unsigned level, uint32_t count, uint32_t stride) {
+    counts_[level] = count == 0 ? 1 : count;
+    strides_[level] = static_cast<int32_t>(stride);
+  }
+  /// Product of the counts; kMostIterations + 1 if it is larger than kMostIterations.
+  uint64_t total() const {
+    uint64_t product = 1;
+    for (uint32_t count : counts_) {
+      if (product > kMostIterations / count) return kMostIterations + 1;
+      product *= count;
+    }
+    return product;
+  }
+  /// Smallest and largest offset.
+  std::pair<int64_t, int64_t> extent() const {
+    int64_t low = 0;
+    int64_t high = 0;
+    for (unsigned i = 0; i < Levels; ++i) {
+      const int64_t reach = static_cast<int64_t>(counts_[i] - 1) * strides_[i];  // below 2^63: 32 by 32 bits
+      (reach < 0 ? low : high) += reach;
+    }
+    return {low, high};
+  }
+
+  void rewind() {
+    indices_.fill(0);
+    offset_ = 0;
+  }
+  int64_t offset() const { return offset_; }
+  /// To the next iteration; after the last one, back to the first.
+  void next() {
+    for (unsigned i = 0; i < Levels; ++i) {
+      if (++indices_[i] < counts_[i]) {
+        offset_ += strides_[i];
+        return;
+      }
+      offset_ -= static_cast<int64_t>(counts_[i] - 1) * strides_[i];
+      indices_[i] = 0;
+    }
+  }
+
+ private:
+  static constexpr std::array<uint32_t, Levels> ones() {
+    std::array<uint32_t, Levels> a{};
+    for (uint32_t& x : a) x = 1;
+    return a;
+  }
+  std::array<uint32_t, Levels> counts_ = ones();
+  std::array<int32_t, Levels> strides_{};
+  std::array<uint32_t, Levels> indices_{};
+  int64_t offset_ = 0;
+};
+
+}  // namespace rdu::fabric

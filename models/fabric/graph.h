@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fabric/agcu/agcu.h"
+#include "fabric/agcu/program_image.h"
+#include "fabric/pcu/pcu.h"
+#include "fabric/pmu/pmu.h"
+#include "fabric/switch/router.h"
+
+namespace rdu::fabric {
+
+/// The scratchpads of a tile; they outlive programs.
+class Scratchpads {
+ public:
+  explicit Scratchpads(const FabricParams& params);
+  Scratchpad& at(unsigned row, unsigned column) { return pads_[row * columns_ + column]; }
+  void clear();
+
+ private:
+  uint64_t columns_;
+  std::vector<Scratchpad> pads_;
+};
+
+/// A loaded program as units that can run: configured, connected by the streams that the switches route.
+class Graph {
+ public:
+  /// What a graph is built into.
+  struct Site {
+    Context& context;
+    Memory& memory;
+    Scratchpads& pads;
+    uint32_t first_initiator;
+    std::string name;  ///< the tile's hierarchical name
+  };
+
+  /// Throws LoadFault: BAD_CONFIG, BAD_ROUTE.
+  Graph(const Site& site, const ProgramImage& program);
+
+  /// Takes over changed words of the units in `touched`. False if they change what is connected to what: then
+  /// build a new graph. Throws LoadFault (BAD_CONFIG) and changes nothing then.
+  bool reconfigure(const ProgramImage& program, const std::vector<uint32_t>& touched);
+
+  /// Begins an execution and runs it as far as it goes without memory.
+  void start(uint64_t cycle);
+  /// Goes on with what has become known.
+  void run() { site_.context.work.run(); }
+
+  /// The cycle at which the kernel ends: every store acknowledged, every token at the master. Nothing while
+  /// that is not known.
+  std::optional<uint64_t> end() const;
+  /// The last cycle in which any unit did anything.
+  uint64_t last_activity() const;
+  /// "pcu[1][2] waits for input 0 (from pmu[1][2]); ...", and the first of these units.
+  std::string blocked(uint32_t* first) const;
+
+  /// Null for a unit that takes no part, and for switches.
+  Unit* find(uint32_t id) const;
+  /// What each unit did, switches included, in order of unit id.
+  std::vector<std::pair<uint32_t, UnitCounts>> counts() const;
+
+ private:
+  struct Stream {
+    const OutputPort* output;
+    std::vector<RouteStep> steps;
+  };
+  struct Token {
+    const Agcu* agcu;
+    uint64_t latency;
+  };
+
+  void make_units(const ProgramImage& program);
+  void connect(const ProgramImage& program);
+  void connect_stream(Router& router, OutputPort& output, unsigned row, unsigned column, unsigned in,
+                      unsigned flow);
+  void connect_tokens(Router& router);
+  InputPort& input_at(const RouteEnd& end, uint32_t source);
+  void check_inputs();
+  Site site_;
+  const FabricParams& params_;
+  std::map<uint32_t, std::unique_ptr<Unit>> units_;
+  std::vector<Pcu*> pcus_;
+  std::vector<Pmu*> pmus_;
+  std::vector<Agcu*> agcus_;
+  std::vector<Stream> streams_;
+  std::vector<Token> tokens_;
+};
+
+}  // namespace rdu::fabric

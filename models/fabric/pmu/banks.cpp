@@ -1,0 +1,44 @@
+#include "fabric/pmu/banks.h"
+
+#include <algorithm>
+#include <array>
+
+#include "fabric/program.h"
+
+namespace rdu::fabric {
+namespace {
+constexpr unsigned kWordBytes = 4;
+constexpr unsigned kMostWords =
+    2 * RDU_VECTOR_BYTES;  ///< 64 elements of a byte could each lie in a word of its own
+constexpr uint64_t kMostKnown = 64 * 1024;
+}  // namespace
+
+BankCost::BankCost(unsigned banks, unsigned shift, unsigned skew, unsigned elements, unsigned bytes,
+                   int64_t stride)
+    : banks_(banks), shift_(shift), skew_(skew), elements_(elements), bytes_(bytes), stride_(stride) {
+  // Adding banks << max(shift, skew) adds a multiple of `banks` to both terms of the bank's formula.
+  period_ = static_cast<uint64_t>(banks) << std::max({shift, skew, 2u});
+  if (period_ <= kMostKnown) known_.resize(period_);
+}
+
+unsigned BankCost::compute(uint64_t address) const {
+  std::array<uint64_t, kMostWords> words;
+  unsigned count = 0;
+  for (unsigned i = 0; i < elements_; ++i) {
+    const uint64_t first = address + static_cast<uint64_t>(stride_ * i);
+    for (uint64_t word = first / kWordBytes; word <= (first + bytes_ - 1) / kWordBytes; ++word)
+      words[count++] = word;
+  }
+  std::sort(words.begin(), words.begin() + count);
+  count = static_cast<unsigned>(std::unique(words.begin(), words.begin() + count) - words.begin());
+  std::array<uint8_t, 64> load{};
+  uint8_t most = 1;
+  for (unsigned i = 0; i < count; ++i) {
+    const uint64_t a = words[i] * kWordBytes;
+    const uint64_t bank = ((a >> shift_) + (skew_ != 0 ? a >> skew_ : 0)) % banks_;
+    most = std::max(most, ++load[bank]);
+  }
+  return most;
+}
+
+}  // namespace rdu::fabric

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace rdu::fabric {
+
+/// Cycles that an access takes: the largest number of distinct 4-byte words that it touches in one bank.
+/// Lanes that touch the same word share it.
+class BankCost {
+ public:
+  /// `elements` of `bytes` each, `stride` bytes apart; a word at byte address a lies in bank
+  /// ((a >> shift) + (skew ? a >> skew : 0)) modulo `banks`.
+  BankCost(unsigned banks, unsigned shift, unsigned skew, unsigned elements, unsigned bytes, int64_t stride);
+  BankCost() = default;
+
+  /// Of the access whose first element is at byte `address`.
+  unsigned cost(uint64_t address) {
+    if (known_.empty()) return compute(address);
+    uint8_t& cost = known_[address % period_];
+    if (cost == 0) cost = static_cast<uint8_t>(compute(address));
+    return cost;
+  }
+
+ private:
+  unsigned compute(uint64_t address) const;
+
+  unsigned banks_ = 1;
+  unsigned shift_ = 2;
+  unsigned skew_ = 0;
+  unsigned elements_ = 0;
+  unsigned bytes_ = 0;
+  int64_t stride_ = 0;
+  uint64_t period_ = 1;         ///< costs repeat after so many bytes
+  std::vector<uint8_t> known_;  ///< by address modulo period; 0: not yet computed
+};
+
+}  // namespace rdu::fabric

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+
+#include "fabric/pmu/banks.h"
+#include "fabric/pmu/pmu_config.h"
+#include "fabric/stream/port.h"
+
+namespace rdu::fabric {
+
+/// The memory of a PMU. Takes no host memory before its first use; keeps its content until clear().
+class Scratchpad {
+ public:
+  explicit Scratchpad(uint64_t bytes) : bytes_(bytes) {}
+
+  uint8_t* data();
+  void clear() { data_.reset(); }
+
+ private:
+  struct Free {
+    void operator()(uint8_t* p) const;
+  };
+  uint64_t bytes_;
+  std::unique_ptr<uint8_t, Free> data_;
+};
+
+/// A pattern memory unit: a write pipeline that fills buffers from the input stream, and a read pipeline that
+/// sends full buffers as the output stream, at the same time. What they do and when is in pmu/README.md.
+class Pmu : public Unit {
+ public:
+  Pmu(Context& context, uint32_t id, const PmuConfig& config, Scratchpad& memory);
+
+  InputPort& input() { return input_; }
+  OutputPort& output() { return output_; }
+  const PmuConfig& config() const { return config_; }
+  void configure(const PmuConfig& config);
+
+  void start(uint64_t cycle) override;
+  void run() override;
+  bool finished() const override { return reader_.fill == config_.fills && output_.waiting() == 0; }
+  std::string waits_for() const override;
+  const UnitCounts& counts() const override { return counts_; }
+
+ private:
+  /// One of the two pipelines. `addresses` are those of its next accesses as far as they take the same number
+  /// of cycles.
+  struct Pipeline {
+    uint64_t fill = 0;   ///< that it works on
+    uint64_t index = 0;  ///< accesses done of that fill
+    uint64_t next = 0;   ///< earliest cycle of the next access
+    uint64_t busy = 0;
+    BankCost cost;
+    std::array<uint64_t, 16> handed_over{};  ///< cycle from which the other pipeline may use buffer b
+    std::array<uint64_t, kBlockPackets> addresses{};
+    unsigned cycles = 1;  ///< each of them takes
+  };
+
+  uint64_t buffer(uint64_t fill) const { return fill % config_.buffers; }
+  template <unsigned Levels>
+  uint64_t look_ahead(Pipeline& pipeline, Counters<Levels> counters, uint64_t limit);
+  template <unsigned Levels>
+  void advance(Pipeline& pipeline, Counters<Levels>& counters, const Run& run, uint64_t per_fill);
+  bool write();
+  bool read();
+  void gather(uint8_t* packet, uint64_t address) const;
+
+  PmuConfig config_;
+  Scratchpad& memory_;
+  uint8_t* bytes_ = nullptr;
+  InputPort input_;
+  OutputPort output_;
+  BlockWriter out_;
+  Pipeline writer_;
+  Pipeline reader_;
+  UnitCounts counts_;
+};
+
+}  // namespace rdu::fabric

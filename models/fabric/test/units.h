@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+
+#include "fabric/config.h"
+#include "regs/agcu.hpp"
+#include "regs/pcu.hpp"
+#include "regs/pmu.hpp"
+
+/// Short ways to write configuration words.
+namespace rdu::fabric::test {
+
+struct Loop {
+  uint32_t count;
+  int32_t stride;
+};
+
+inline void set_loops(ConfigWords& words, uint64_t offset, std::initializer_list<Loop> loops) {
+  for (const Loop& loop : loops) {
+    words.set(offset, loop.count);
+    words.set(offset + 4, static_cast<uint32_t>(loop.stride));
+    offset += 8;
+  }
+}
+
+inline void set_load(ConfigWords& words, uint64_t base, uint32_t row_bytes,
+                     std::initializer_list<Loop> loops) {
+  words.set(regs::agcu::kLOAD_OFFSET, regs::agcu::LOAD::ENABLE, 1);
+  words.set(regs::agcu::kLOAD_ROW_BYTES_OFFSET, row_bytes);
+  words.set64(regs::agcu::kLOAD_BASE_OFFSET, base);
+  set_loops(words, regs::agcu::kLOAD_COUNTER_OFFSET, loops);
+}
+
+inline void set_store(ConfigWords& words, uint64_t base, uint32_t row_bytes,
+                      std::initializer_list<Loop> loops) {
+  words.set(regs::agcu::kSTORE_OFFSET, regs::agcu::STORE::ENABLE, 1);
+  words.set(regs::agcu::kSTORE_ROW_BYTES_OFFSET, row_bytes);
+  words.set64(regs::agcu::kSTORE_BASE_OFFSET, base);
+  set_loops(words, regs::agcu::kSTORE_COUNTER_OFFSET, loops);
+}
+
+inline void set_pmu(ConfigWords& words, uint32_t fills, uint32_t buffers, uint32_t buffer_size,
+                    std::initializer_list<Loop> write, std::initializer_list<Loop> read) {
+  words.set(regs::pmu::kMODE_OFFSET, regs::pmu::MODE::ENABLE, 1);
+  words.set(regs::pmu::kFILLS_OFFSET, fills);
+  words.set(regs::pmu::kBUFFERS_OFFSET, regs::pmu::BUFFERS::COUNT, buffers);
+  words.set(regs::pmu::kBUFFER_SIZE_OFFSET, buffer_size);
+  set_loops(words, regs::pmu::kWRITE_COUNTER_OFFSET, write);
+  set_loops(words, regs::pmu::kREAD_COUNTER_OFFSET, read);
+}
+
+struct Stage {
+  uint64_t op;
+  uint64_t a = regs::pcu::STAGE::A_PREV;
+  uint64_t b = regs::pcu::STAGE::A_PREV;
+  int save = -1;
+};
+
+inline void set_simd(ConfigWords& words, uint32_t vectors, std::initializer_list<Stage> stages) {
+  using namespace regs::pcu;
+  words.set(kMODE_OFFSET, MODE::MODE, MODE::MODE_SIMD);
+  words.set(kITERATIONS_OFFSET, vectors);
+  uint64_t offset = kSTAGE_OFFSET;
+  for (const Stage& stage : stages) {
+    words.set(offset, STAGE::OP, stage.op);
+    words.set(offset, STAGE::A, stage.a);
+    words.set(offset, STAGE::B, stage.b);
+    if (stage.save >= 0) {
+      words.set(offset, STAGE::SAVE, 1);
+      words.set(offset, STAGE::REG, static_cast<uint64_t>(stage.save));
+    }
+    offset += kSTAGE_STRIDE;
+  }
+}
+
+inline void set_matrix(ConfigWords& words, uint32_t tiles, uint32_t k, uint32_t rows) {
+  using namespace regs::pcu;
+  words.set(kMODE_OFFSET, MODE::MODE, MODE::MODE_MATRIX);
+  words.set(kITERATIONS_OFFSET, tiles);
+  words.set(kMATRIX_OFFSET, MATRIX::K, k);
+  words.set(kMATRIX_OFFSET, MATRIX::ROWS, rows);
+}
+
+}  // namespace rdu::fabric::test
