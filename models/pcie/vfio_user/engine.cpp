@@ -188,7 +188,8 @@ void Engine::queue(Request request) {
 bool Engine::throttled() const {
   if (!connection_) return false;
   const size_t slack = call_.active ? kSlackInCalls : 1;
-  if (connection_->open_slots() >= slack * options_.max_queued_requests) return true;
+  const size_t limit = slack * options_.max_queued_requests;
+  if (connection_->open_slots() >= limit || queued_.load() >= limit) return true;
   if (queued_bytes_.load() >= slack * kMostQueuedBytes) return true;
   return !call_.active && connection_->unsent();
 }
