@@ -1,0 +1,124 @@
+#include <cstring>
+
+#include "compiler/compile.h"
+#include "compiler/programs/digits.h"
+#include "compiler/programs/matmul.h"
+#include "compiler/test/digits_network.h"
+#include "fabric/test/bench.h"
+#include "test/catch.h"
+
+using namespace rdu;
+using namespace rdu::compiler;
+using compiler::test::DigitsNetwork;
+using compiler::test::matrix_product;
+using compiler::test::random_bf16;
+using compiler::test::same_bits;
+using fabric::test::Bench;
+
+namespace {
+
+fabric::FabricParams mini() {
+  fabric::FabricParams p;
+  p.rows = 6;
+  p.columns = 6;
+  return p;
+}
+
+Bench& bench() {
+  static Bench instance("bench", mini());
+  return instance;
+}
+
+/// Arrays in the bench's memory, by virtual address.
+class Memory {
+ public:
+  explicit Memory(Bench* bench) : bench_(bench) {}
+  template <class T>
+  uint64_t put(const std::vector<T>& values) {
+    const uint64_t at = reserve(values.size() * sizeof(T));
+    std::memcpy(&bench_->memory.data[at - Bench::virtual_address(0)], values.data(),
+                values.size() * sizeof(T));
+    return at;
+  }
+  uint64_t reserve(size_t bytes) {
+    const uint64_t at = next_;
+    next_ += (bytes + 63) / 64 * 64 + 64;
+    REQUIRE(next_ <= Bench::kMemory);
+    std::memset(&bench_->memory.data[at], kGap, next_ - at);
+    return Bench::virtual_address(at);
+  }
+  template <class T>
+  std::vector<T> get(uint64_t address, size_t count) const {
+    const uint8_t* const at = &bench_->memory.data[address - Bench::virtual_address(0)];
+    std::vector<T> values(count);
+    std::memcpy(values.data(), at, count * sizeof(T));
+    CHECK(at[count * sizeof(T)] == kGap);
+    return values;
+  }
+  /// Returns the cycles of the execution.
+  uint64_t run(const Program& program, const std::map<std::string, uint64_t>& arguments) {
+    REQUIRE(bench_->load(program.config()) == 0);
+    REQUIRE(bench_->arguments(program.make_tuples(arguments)) == 0);
+    REQUIRE(bench_->execute() == 0);
+    const uint64_t cycles = bench_->read(regs::sequencer::kEXEC_CYCLES_OFFSET, 8);
+    UNSCOPED_INFO(program.info().kernel << ": " << cycles << " cycles");
+    return cycles;
+  }
+
+ private:
+  static constexpr uint8_t kGap = 0xaa;
+  Bench* bench_;
+  uint64_t next_ = 0x200000;  // the bench keeps programs and arguments below
+};
+
+constexpr size_t kPixels = DigitsNetwork::kPixels, kHidden = DigitsNetwork::kHidden;
+constexpr size_t kClasses = DigitsNetwork::kClasses;
+
+}  // namespace
+
+TEST_CASE("the digits network on the tile, fused and one kernel an operator") {
+  const DigitsNetwork d(360);
+  const auto expected = d.probabilities();
+  Memory m(&bench());
+  const uint64_t x = m.put(d.x), w1 = m.put(d.w1), b1 = m.put(d.b1), w2 = m.put(d.w2), b2 = m.put(d.b2);
+  const uint64_t fused = m.reserve(d.rows * kClasses * 4);
+  const uint64_t fused_cycles = m.run(
+      compile(programs::digits_fused()),
+      {{"x", x}, {"w1", w1}, {"b1", b1}, {"w2", w2}, {"b2", b2}, {"probabilities", fused}, {"rows", d.rows}});
+  CHECK(same_bits(m.get<float>(fused, expected.size()), expected));
+
+  const uint64_t acc = m.reserve(d.rows * kHidden * 4), h = m.reserve(d.rows * kHidden * 2);
+  const uint64_t logits = m.reserve(d.rows * kClasses * 4), out = m.reserve(d.rows * kClasses * 4);
+  uint64_t cycles =
+      m.run(compile(programs::digits_matmul1()), {{"x", x}, {"w1", w1}, {"acc", acc}, {"rows", d.rows}});
+  CHECK(same_bits(m.get<float>(acc, d.rows * kHidden), matrix_product(d.x, d.w1, d.rows, kHidden, kPixels)));
+  cycles +=
+      m.run(compile(programs::digits_bias_relu()), {{"acc", acc}, {"b1", b1}, {"h", h}, {"rows", d.rows}});
+  cycles += m.run(compile(programs::digits_matmul2()),
+                  {{"h", h}, {"w2", w2}, {"logits", logits}, {"rows", d.rows}});
+  cycles += m.run(compile(programs::digits_softmax()),
+                  {{"logits", logits}, {"b2", b2}, {"probabilities", out}, {"rows", d.rows}});
+  CHECK(same_bits(m.get<float>(out, expected.size()), expected));
+  CHECK(fused_cycles < cycles);  // though every operator alone uses the tile as well as it can
+}
+
+TEST_CASE("row counts that do not divide evenly among pipelines") {
+  const DigitsNetwork d(6 * 11);
+  Memory m(&bench());
+  const uint64_t x = m.put(d.x), w1 = m.put(d.w1);
+  const uint64_t acc = m.reserve(d.rows * kHidden * 4);
+  m.run(compile(programs::digits_matmul1()), {{"x", x}, {"w1", w1}, {"acc", acc}, {"rows", d.rows}});
+  CHECK(same_bits(m.get<float>(acc, d.rows * kHidden), matrix_product(d.x, d.w1, d.rows, kHidden, kPixels)));
+}
+
+TEST_CASE("a matrix product on the tile") {
+  constexpr size_t kM = 60, kN = 256, kK = 128;
+  const auto a = random_bf16(kM * kK, 1, 1), b = random_bf16(kK * kN, 2, 1);
+  Memory m(&bench());
+  const uint64_t at_a = m.put(a), at_b = m.put(b), at_c = m.reserve(kM * kN * 4);
+  const uint64_t cycles =
+      m.run(compile(programs::gemm(kM, kN, kK, 2, 4)), {{"a", at_a}, {"b", at_b}, {"c", at_c}});
+  CHECK(same_bits(m.get<float>(at_c, kM * kN), matrix_product(a, b, kM, kN, kK)));
+  // Eight PCUs, each 5 tiles of rows by 2 panels in 128 cycles, and the way in and out.
+  CHECK(cycles >= 5 * 2 * kK);
+}
