@@ -1,7 +1,11 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <random>
 #include <vector>
 
@@ -470,6 +474,35 @@ TEST_CASE("a host reset stops everything at once, and what is on its way harms n
     b.run();
     REQUIRE(b.state(0) == failed(status::CODE_ABORTED));
     REQUIRE(b.faults.empty());
+  });
+}
+
+TEST_CASE("the trace shows channels at work, for the host command that caused it") {
+  test::in_child([] {
+    char path[] = "/tmp/rdu_trace_XXXXXX";
+    const int file = mkstemp(path);
+    REQUIRE(file >= 0);
+    close(file);
+    Bench b;
+    b.train();
+    core::Tracer::get().open(path);
+    test::write32(b.engine.registers, Bench::at(1, r::kCHANNEL_TAG_OFFSET), (3 << 16 | 7) + 1);
+    b.start(1, kDdr, kHbm, 2048);
+    b.run();
+    core::Tracer::get().close();
+    std::ifstream in(path);
+    const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+    unlink(path);
+    const auto count = [&](const std::string& what) {
+      unsigned n = 0;
+      for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++n;
+      return n;
+    };
+    REQUIRE(count(R"("name":"bench.ddr")") == 1);
+    REQUIRE(count(R"("name":"read")") == 6);   // 2 KiB touch all six channels of DDR
+    REQUIRE(count(R"("name":"write")") == 4);  // and all four stacks
+    REQUIRE(count(R"("name":"copy")") == 1);
+    REQUIRE(count(R"("command":"queue 3 #7")") == 11);
   });
 }
 
