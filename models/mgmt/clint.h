@@ -18,7 +18,7 @@ class Clint : public TimeBase {
   static constexpr core::Time kTick = 100 * core::kNanosecond;  ///< 10 MHz, as on the `virt` machine
 
   /// Construct inside a module's constructor (it has a TLM socket). `harts` exist; the registers of others
-  /// read as zero and ignore writes.
+  /// keep their reset values.
   Clint(const std::string& name, unsigned harts);
 
   /// Where hart n's software interrupt and timer go.
