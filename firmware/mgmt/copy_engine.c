@@ -34,8 +34,6 @@ void copy_engine_init(void) {
     }
     mmio_write32(REGISTER(STATUS, n), ENDED);
   }
-  host_read = 0;
-  host_written = 0;
 }
 
 static bool in_host_memory(const struct copy* copy, uint64_t address) {
@@ -58,14 +56,6 @@ void copy_engine_start(uint32_t channel, const struct copy* copy) {
   mmio_write32(REGISTER(CONTROL, channel), c->control | RDU_COPY_ENGINE_CHANNEL_CONTROL_START_MASK);
 }
 
-void copy_engine_abort(uint32_t channel) {
-  mmio_write32(REGISTER(CONTROL, channel),
-               channels[channel].control | RDU_COPY_ENGINE_CHANNEL_CONTROL_ABORT_MASK);
-}
-
-bool copy_engine_busy(uint32_t channel) {
-  return channels[channel].busy;
-}
 
 static uint32_t status_of(uint32_t code) {
   switch (code) {
@@ -82,6 +72,15 @@ static uint32_t status_of(uint32_t code) {
   }
 }
 
+static void report(uint32_t channel, const struct engine_result* result) {
+  channels[channel].busy = false;
+  cpu_fence();
+  if (channel == 0)
+    dma_finished(result);
+  else
+    command_finished(ENGINE_COPY1 + channel - 1, result);
+}
+
 static void finish(uint32_t channel) {
   struct channel* const c = &channels[channel];
   const uint32_t status = mmio_read32(REGISTER(STATUS, channel));
@@ -96,16 +95,20 @@ static void finish(uint32_t channel) {
   result.end_ns = mmio_read64(REGISTER(END_TIME, channel));
   mmio_write32(REGISTER(STATUS, channel), ENDED);
   if (!c->busy) return; /* left over from before a restart */
-  c->busy = false;
   if (result.status == RDU_STATUS_OK) {
     host_read += c->from_host;
     host_written += c->to_host;
   }
-  cpu_fence();
-  if (channel == 0)
-    dma_finished(&result);
-  else
-    command_finished(ENGINE_COPY1 + channel - 1, &result);
+  report(channel, &result);
+}
+
+void copy_engine_abort(uint32_t channel) {
+  static const struct engine_result aborted = {RDU_STATUS_ABORTED, 0, 0, 0};
+  const uint32_t alive =
+      RDU_COPY_ENGINE_CHANNEL_STATUS_BUSY_MASK | RDU_COPY_ENGINE_CHANNEL_STATUS_DONE_MASK;
+  mmio_write32(REGISTER(CONTROL, channel),
+               channels[channel].control | RDU_COPY_ENGINE_CHANNEL_CONTROL_ABORT_MASK);
+  if (!(mmio_read32(REGISTER(STATUS, channel)) & alive)) report(channel, &aborted); /* a reset took it away */
 }
 
 void copy_engine_interrupt(void) {

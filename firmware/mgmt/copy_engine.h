@@ -18,12 +18,12 @@ struct copy {
   uint32_t tag;
 };
 
+/* Stops what runs and enables the interrupts: after a boot, and after a host that may have reset hardware. */
 void copy_engine_init(void);
 /* Starts a channel that is not busy. Its end calls dma_finished (channel 0) or command_finished. */
 void copy_engine_start(uint32_t channel, const struct copy* copy);
 /* A busy channel ends early, with RDU_STATUS_ABORTED. */
 void copy_engine_abort(uint32_t channel);
-bool copy_engine_busy(uint32_t channel);
 void copy_engine_interrupt(void);
 
 /* Bytes that copies have read from and written to host memory since the boot. */

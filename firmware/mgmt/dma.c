@@ -48,12 +48,12 @@ void dma_abort(void) {
   struct dma_job* waiting = first->next;
   first->next = NULL;
   last = first;
-  copy_engine_abort(0);
   while (waiting) {
     struct dma_job* const job = waiting;
     waiting = job->next;
     end(job, &aborted);
   }
+  copy_engine_abort(0);
 }
 
 bool dma_idle(void) {

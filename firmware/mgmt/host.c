@@ -7,8 +7,10 @@
 #include "mgmt/chip.h"
 #include "mgmt/command.h"
 #include "mgmt/context.h"
+#include "mgmt/copy_engine.h"
 #include "mgmt/log.h"
 #include "mgmt/queue.h"
+#include "mgmt/sequencer.h"
 #include "mgmt/version.h"
 #include "rdu_abi.h"
 #include "regs/address_map.h"
@@ -147,6 +149,8 @@ static void drop_everything(void) {
     if (queues[id].exists) queue_destroy(&queues[id]);
   admin_init();
   context_delete_all();
+  copy_engine_init();
+  sequencer_init();
   broken = false;
   log_info(host_reset ? "host has left, its state is dropped" : "host disabled the device");
 }

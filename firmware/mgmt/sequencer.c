@@ -66,12 +66,14 @@ void sequencer_launch(uint32_t tile, uint32_t context, uint64_t tuples, uint32_t
 }
 
 void sequencer_abort(uint32_t tile) {
+  static const struct engine_result aborted = {RDU_STATUS_ABORTED, 0, 0, 0};
   mmio_write32(REGISTER(CONTROL, tile),
                FIELD(RDU_SEQUENCER_CONTROL_CONTEXT, tiles[tile].context) | RDU_SEQUENCER_CONTROL_ABORT_MASK);
-}
-
-bool sequencer_busy(uint32_t tile) {
-  return tiles[tile].busy;
+  const uint32_t status = mmio_read32(REGISTER(STATUS, tile));
+  if (status & (RDU_SEQUENCER_STATUS_STATE_MASK | RDU_SEQUENCER_STATUS_DONE_MASK)) return; /* it will end */
+  tiles[tile].busy = false; /* a reset took it away */
+  tiles[tile].owner = 0;
+  command_finished(ENGINE_SEQUENCER0 + tile, &aborted);
 }
 
 bool sequencer_holds(uint32_t tile, uint32_t context) {

@@ -7,6 +7,7 @@
 /* The kernel sequencers, one a tile. The firmware remembers which context loaded a tile's program: it would
  * run with the addresses of whoever launches it, so nobody else may. */
 
+/* Stops what runs and enables the interrupts: after a boot, and after a host that may have reset hardware. */
 void sequencer_init(void);
 /* Both start work on a tile that is not busy; its end calls command_finished. Addresses are virtual, of
  * `context`. */
@@ -14,7 +15,6 @@ void sequencer_load(uint32_t tile, uint32_t context, uint64_t program, uint32_t 
 void sequencer_launch(uint32_t tile, uint32_t context, uint64_t tuples, uint32_t count, uint32_t tag);
 /* A busy tile ends early, with RDU_STATUS_ABORTED, and forgets its program. */
 void sequencer_abort(uint32_t tile);
-bool sequencer_busy(uint32_t tile);
 /* Is a program of this context loaded? */
 bool sequencer_holds(uint32_t tile, uint32_t context);
 /* The context is no more. */
