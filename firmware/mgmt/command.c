@@ -11,7 +11,6 @@
 #include "mgmt/host.h"
 #include "mgmt/log.h"
 #include "mgmt/panic.h"
-#include "mgmt/ring.h"
 #include "mgmt/sequencer.h"
 #include "rdu_abi.h"
 #include "regs/sequencer.h"
@@ -23,10 +22,11 @@ enum wanted { WANTS_NOTHING, WANTS_COPY, WANTS_TILE /* + tile */ };
 
 static struct queue* users[ENGINE_COUNT]; /* whose command runs there, NULL: free */
 static uint32_t next_ticket;
-static uint32_t first_queue; /* where the next round begins */
+static uint32_t waiting; /* bit n: queue n may wait for an engine */
 
 void command_init(void) {
   for (uint32_t n = 0; n < ENGINE_COUNT; ++n) users[n] = NULL;
+  waiting = 0;
   dma_init();
   queue_init();
   admin_init();
@@ -44,10 +44,14 @@ static int free_engine(uint32_t wanted) {
 
 /* Did another queue ask for the same before this one? */
 static bool others_first(const struct queue* queue, uint32_t wanted) {
-  for (uint32_t n = 0; n < QUEUE_COUNT; ++n) {
+  for (uint32_t n = 0; waiting >> n; ++n) {
     const struct queue* const other = &queues[n];
-    if (other == queue || !other->exists || other->waiting_for != wanted) continue;
-    if (queue->waiting_for != wanted || (int32_t)(other->ticket - queue->ticket) < 0) return true;
+    if (!(waiting >> n & 1) || other == queue) continue;
+    if (!other->exists || other->waiting_for == WANTS_NOTHING)
+      waiting &= ~(1u << n); /* it was closed */
+    else if (other->waiting_for == wanted &&
+             (queue->waiting_for != wanted || (int32_t)(other->ticket - queue->ticket) < 0))
+      return true;
   }
   return false;
 }
@@ -57,14 +61,22 @@ static int take_engine(struct queue* queue, uint32_t wanted) {
   const int engine = free_engine(wanted);
   if (engine >= 0 && !others_first(queue, wanted)) {
     queue->waiting_for = WANTS_NOTHING;
+    waiting &= ~(1u << queue->id);
+    queues_attention |= waiting; /* the next may be first now */
     users[engine] = queue;
     return engine;
   }
   if (queue->waiting_for != wanted) {
     queue->waiting_for = wanted;
     queue->ticket = next_ticket++;
+    waiting |= 1u << queue->id;
   }
   return -1;
+}
+
+static void free_user(uint32_t engine) {
+  users[engine] = NULL;
+  queues_attention |= waiting;
 }
 
 static void abort_engine(uint32_t engine) {
@@ -94,7 +106,7 @@ bool command_idle(void) {
 void command_finished(uint32_t engine, const struct engine_result* result) {
   struct queue* const queue = users[engine];
   if (!queue) panic("an engine ended a command that it was not given");
-  users[engine] = NULL;
+  free_user(engine);
   host_trace(queue_tag(queue->id, queue->begun - 1));
   if (result->status != RDU_STATUS_OK)
     log_debug("queue %" PRIu32 ": command %" PRIu32 " ended with status 0x%" PRIx32 ", 0x%" PRIx64, queue->id,
@@ -160,7 +172,7 @@ static void start(struct queue* queue, int engine, const struct rdu_sqe* sqe, ui
   } else if (sequencer_holds(tile, context)) {
     sequencer_launch(tile, context, sqe->arg[0], (uint32_t)sqe->arg[1], tag);
   } else { /* somebody else's program, or none */
-    users[engine] = NULL;
+    free_user((uint32_t)engine);
     complete_now(queue, RDU_STATUS_PROGRAM + RDU_SEQUENCER_FAULT_CODE_NO_PROGRAM, 0);
   }
 }
@@ -200,10 +212,9 @@ static bool serve(struct queue* queue) {
 bool command_service(void) {
   if (!host_serving()) return false;
   bool worked = admin_service();
-  for (uint32_t n = 0; n < QUEUE_COUNT; ++n) {
-    struct queue* const queue = &queues[ring_add(first_queue, n, QUEUE_COUNT)];
-    if (queue->exists) worked |= serve(queue);
-  }
-  first_queue = ring_add(first_queue, 1, QUEUE_COUNT);
-  return worked;
+  const uint32_t attention = queues_attention;
+  queues_attention = 0;
+  for (uint32_t n = 0; attention >> n; ++n)
+    if (attention >> n & 1 && queues[n].exists) worked |= serve(&queues[n]);
+  return worked || queues_attention != 0;
 }

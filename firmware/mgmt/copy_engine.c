@@ -56,7 +56,6 @@ void copy_engine_start(uint32_t channel, const struct copy* copy) {
   mmio_write32(REGISTER(CONTROL, channel), c->control | RDU_COPY_ENGINE_CHANNEL_CONTROL_START_MASK);
 }
 
-
 static uint32_t status_of(uint32_t code) {
   switch (code) {
     case RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_NONE:
@@ -104,8 +103,7 @@ static void finish(uint32_t channel) {
 
 void copy_engine_abort(uint32_t channel) {
   static const struct engine_result aborted = {RDU_STATUS_ABORTED, 0, 0, 0};
-  const uint32_t alive =
-      RDU_COPY_ENGINE_CHANNEL_STATUS_BUSY_MASK | RDU_COPY_ENGINE_CHANNEL_STATUS_DONE_MASK;
+  const uint32_t alive = RDU_COPY_ENGINE_CHANNEL_STATUS_BUSY_MASK | RDU_COPY_ENGINE_CHANNEL_STATUS_DONE_MASK;
   mmio_write32(REGISTER(CONTROL, channel),
                channels[channel].control | RDU_COPY_ENGINE_CHANNEL_CONTROL_ABORT_MASK);
   if (!(mmio_read32(REGISTER(STATUS, channel)) & alive)) report(channel, &aborted); /* a reset took it away */

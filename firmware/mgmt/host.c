@@ -105,7 +105,7 @@ static void mailbox(void) {
 static void doorbells(void) {
   const uint32_t rung = read32(RDU_HOSTCTL_SQ_PENDING);
   write32(RDU_HOSTCTL_SQ_PENDING, rung);
-  for (uint32_t id = 0; id < QUEUE_COUNT; ++id)
+  for (uint32_t id = 0; rung >> id; ++id)
     if (rung >> id & 1) queue_doorbell(id);
 }
 

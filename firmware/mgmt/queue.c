@@ -12,6 +12,7 @@
 #define REGISTER(name, id) (RDU_BASE_HOSTCTL + RDU_HOSTCTL_QUEUE_##name(id))
 
 struct queue queues[QUEUE_COUNT];
+uint32_t queues_attention;
 
 uint32_t queue_tag(uint32_t id, uint32_t n) {
   return (id << 16 | (n & 0xffff)) + 1;
@@ -79,6 +80,7 @@ void queue_doorbell(uint32_t id) {
   const uint32_t tail = mmio_read32(REGISTER(SQ_TAIL, id));
   if (tail < q->shape.sq_entries) q->sq_tail = tail; /* the hardware has refused any other */
   take_completion_head(q, mmio_read32(REGISTER(CQ_HEAD, id)));
+  queue_attend(q);
 }
 
 static bool start_fetch(struct queue* q) {
@@ -110,6 +112,7 @@ static void fetch_done(struct dma_job* job, const struct engine_result* result) 
   q->sq_head = ring_add(q->sq_head, count, q->shape.sq_entries);
   q->fetched += count;
   q->staged_end = count;
+  queue_attend(q);
 }
 
 const struct rdu_sqe* queue_next(const struct queue* q) {
@@ -142,6 +145,7 @@ void queue_complete(struct queue* q, const struct engine_result* result) {
   q->cq_tail = ring_add(q->cq_tail, 1, entries);
   if (q->cq_tail == 0) q->phase = !q->phase;
   q->running = false;
+  queue_attend(q);
 }
 
 static bool start_post(struct queue* q) {
@@ -172,6 +176,7 @@ static void post_done(struct dma_job* job, const struct engine_result* result) {
   q->cq_posted = ring_add(q->cq_posted, q->posting, q->shape.cq_entries);
   q->collected_first = ring_add(q->collected_first, q->posting, QUEUE_BATCH);
   q->posted += q->posting;
+  queue_attend(q);
   mmio_write32(RDU_BASE_HOSTCTL + RDU_HOSTCTL_MSIX_TRIGGER,
                FIELD(RDU_HOSTCTL_MSIX_TRIGGER_VECTOR, q->shape.vector));
   host_trace(0);

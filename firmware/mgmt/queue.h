@@ -57,6 +57,13 @@ struct queue {
 
 extern struct queue queues[QUEUE_COUNT];
 
+/* Bit n: something has happened to queue n since it was last served. */
+extern uint32_t queues_attention;
+
+static inline void queue_attend(const struct queue* queue) {
+  queues_attention |= 1u << queue->id;
+}
+
 /* The tag under which the trace knows submission number n of a queue. */
 uint32_t queue_tag(uint32_t id, uint32_t n);
 
