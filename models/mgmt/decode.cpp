@@ -1,70 +1,19 @@
 #include "mgmt/decode.h"
 
+#include <algorithm>
+
 namespace rdu::mgmt {
 
-const char* to_string(Op op) {
-  switch (op) {
-    case Op::xor_:
-      return "xor";
-    case Op::or_:
-      return "or";
-    case Op::and_:
-      return "and";
-    case Op::fence_i:
-      return "fence.i";
-    case Op::lr_w:
-      return "lr.w";
-    case Op::sc_w:
-      return "sc.w";
-    case Op::amoswap_w:
-      return "amoswap.w";
-    case Op::amoadd_w:
-      return "amoadd.w";
-    case Op::amoxor_w:
-      return "amoxor.w";
-    case Op::amoand_w:
-      return "amoand.w";
-    case Op::amoor_w:
-      return "amoor.w";
-    case Op::amomin_w:
-      return "amomin.w";
-    case Op::amomax_w:
-      return "amomax.w";
-    case Op::amominu_w:
-      return "amominu.w";
-    case Op::amomaxu_w:
-      return "amomaxu.w";
-    case Op::lr_d:
-      return "lr.d";
-    case Op::sc_d:
-      return "sc.d";
-    case Op::amoswap_d:
-      return "amoswap.d";
-    case Op::amoadd_d:
-      return "amoadd.d";
-    case Op::amoxor_d:
-      return "amoxor.d";
-    case Op::amoand_d:
-      return "amoand.d";
-    case Op::amoor_d:
-      return "amoor.d";
-    case Op::amomin_d:
-      return "amomin.d";
-    case Op::amomax_d:
-      return "amomax.d";
-    case Op::amominu_d:
-      return "amominu.d";
-    case Op::amomaxu_d:
-      return "amomaxu.d";
-    default:
-      break;
-  }
+std::string to_string(Op op) {
   static constexpr const char* kNames[] = {
 #define RDU_X(name) #name,
       RDU_MGMT_SHORT_OPERATIONS(RDU_X) RDU_MGMT_LONG_OPERATIONS(RDU_X)
 #undef RDU_X
   };
-  return kNames[static_cast<unsigned>(op)];
+  std::string name = kNames[static_cast<unsigned>(op)];
+  if (name.back() == '_') name.pop_back();
+  std::replace(name.begin(), name.end(), '_', '.');
+  return name;
 }
 
 namespace {
@@ -108,7 +57,6 @@ class Bits {
 constexpr unsigned kRa = 1, kSp = 2;
 
 // ---- 16-bit encodings
-// ----------------------------------------------------------------------------------------------
 
 class Compressed {
  public:
@@ -255,7 +203,6 @@ class Compressed {
 };
 
 // ---- 32-bit encodings
-// ----------------------------------------------------------------------------------------------
 
 Op load_op(uint32_t funct3) {
   static constexpr Op kOps[8] = {Op::lb, Op::lh, Op::lw, Op::ld, Op::lbu, Op::lhu, Op::lwu, Op::illegal};

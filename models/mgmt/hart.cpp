@@ -39,7 +39,6 @@ Hart::Hart(const sc_core::sc_module_name& name, unsigned id, uint64_t reset_addr
 }
 
 // ---- wires
-// -----------------------------------------------------------------------------------------------------------
 
 void Hart::set_interrupt(unsigned number, bool level) {
   csr_.set_line(number, level);
@@ -69,7 +68,6 @@ void Hart::invalidate_direct_mem_ptr(sc_dt::uint64, sc_dt::uint64) {
 }
 
 // ---- the thread
-// -------------------------------------------------------------------------------------------------------
 
 void Hart::run() {
   trace_.wake(core::now());
@@ -163,7 +161,6 @@ HartStatistics Hart::statistics() const {
 }
 
 // ---- exceptions
-// -------------------------------------------------------------------------------------------------------
 
 void Hart::take_exception() {
   const Trap& trap = interpreter_.trap();

@@ -403,7 +403,6 @@ decode_entry : {
 }
 
   // ---- integer
-  // ------------------------------------------------------------------------------------------------------
   BOTH(lui, RD = IMM)
   LONG(auipc, RD = PC() + IMM)
   BOTH(addi, RD = RS1 + IMM)
@@ -436,7 +435,6 @@ decode_entry : {
   LONG(sraw, RD = sext(static_cast<uint32_t>(low_signed(RS1) >> (RS2 & 31))))
 
   // ---- multiplication and division
-  // ----------------------------------------------------------------------------------
   LONG(mul, RD = RS1 * RS2; COST(cost_multiply))
   LONG(mulh, RD = mulh(RS1, RS2); COST(cost_multiply))
   LONG(mulhsu, RD = mulhsu(RS1, RS2); COST(cost_multiply))
@@ -452,7 +450,6 @@ decode_entry : {
   LONG(remuw, RD = sext(low(RS2) == 0 ? low(RS1) : low(RS1) % low(RS2)); COST(cost_divide))
 
   // ---- jumps and branches
-  // -------------------------------------------------------------------------------------------
   BOTH(jal, target = PC(); RD = target + 2 * kHalves; TAKE_FAR(target + IMM))
   BOTH(near_jal, RD = PC() + 2 * kHalves; TAKE_NEAR())
   BOTH(jalr, target = (RS1 + IMM) & ~uint64_t{1}; RD = PC() + 2 * kHalves; TAKE_FAR(target))
@@ -470,7 +467,6 @@ decode_entry : {
   BRANCH(bgeu, RS1 >= RS2)
 
   // ---- loads and stores
-  // ---------------------------------------------------------------------------------------------
   LONG(lb, LOAD(int8_t))
   LONG(lh, LOAD(int16_t))
   BOTH(lw, LOAD(int32_t))
@@ -484,7 +480,6 @@ decode_entry : {
   BOTH(sd, STORE(uint64_t))
 
   // ---- atomics
-  // ------------------------------------------------------------------------------------------------------
   LONG(lr_w, LOAD_RESERVED(uint32_t))
   LONG(lr_d, LOAD_RESERVED(uint64_t))
   LONG(sc_w, STORE_CONDITIONAL(uint32_t))
@@ -509,7 +504,6 @@ decode_entry : {
   AMO(amomaxu_d, uint64_t, old > operand ? old : operand)
 
   // ---- system
-  // -------------------------------------------------------------------------------------------------------
   LONG(fence, COST(cost_csr))
   LONG(fence_i, {
     COST(cost_csr);

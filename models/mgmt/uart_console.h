@@ -16,7 +16,8 @@ class UartConsole {
  public:
   using Sink = std::function<void(const std::string& line)>;  ///< without a line end
 
-  /// `label` ("socket1"), unless empty, stands in front of each line. The default sink prints to standard output.
+  /// `label` ("socket1"), unless empty, stands in front of each line. The default sink prints to standard
+  /// output.
   explicit UartConsole(std::string label, Sink sink = {});
   ~UartConsole();
   UartConsole(const UartConsole&) = delete;
