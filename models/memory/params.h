@@ -42,7 +42,7 @@ struct HbmParams {
                         1'000'000, 10'000'000'000'000});
     v(interleave, {"interleave", Unit::bytes, "consecutive bytes in one stack", "ours", 32, 1 << 20});
     v(latency, {"latency", Unit::time, "from a request's arrival at the controller to its first byte, idle",
-                "ours; near what Shuhai (FCCM 2020) measured on an HBM2 FPGA", 1, core::kMillisecond});
+                "ours", 1, core::kMillisecond});
     v(training_time, {"training_time", Unit::time, "from CONTROL.TRAIN to STATUS.TRAINED",
                       "ours, far shorter than a real part's", 1, 1000 * core::kMillisecond});
     v(training_fails,
@@ -79,7 +79,7 @@ struct DdrParams {
                   "MICRO'24, table II; Hot Chips 2024 says 100 GB/s", 1'000'000, 10'000'000'000'000});
     v(interleave, {"interleave", Unit::bytes, "consecutive bytes in one channel", "ours", 32, 1 << 20});
     v(latency, {"latency", Unit::time, "from a request's arrival at the controller to its first byte, idle",
-                "ours; near what Shuhai (FCCM 2020) measured on a DDR4 FPGA card", 1, core::kMillisecond});
+                "ours", 1, core::kMillisecond});
     v(training_time, {"training_time", Unit::time, "from CONTROL.TRAIN to STATUS.TRAINED",
                       "ours, far shorter than a real part's", 1, 1000 * core::kMillisecond});
     v(training_fails,
