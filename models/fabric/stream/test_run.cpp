@@ -3,7 +3,7 @@
 
 #include "fabric/stream/queues.h"
 #include "fabric/stream/run.h"
-#include "fabric/stream/test_seed.h"
+#include "fabric/test/seed.h"
 #include "test/catch.h"
 
 using namespace rdu::fabric;

@@ -16,7 +16,7 @@ namespace rdu::fabric::test {
 /// program have to be made before the first of them runs: SystemC takes no modules later.
 class Bench : public sc_core::sc_module, private core::InterruptSink {
  public:
-  static constexpr uint64_t kMemory = 4 << 20;
+  static constexpr uint64_t kMemory = 3 << 20;
 
   Bench(const sc_core::sc_module_name& name, const FabricParams& params);
 

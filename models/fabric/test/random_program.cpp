@@ -1,0 +1,197 @@
+#include "fabric/test/random_program.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "fabric/test/bench.h"
+#include "fabric/test/units.h"
+
+namespace rdu::fabric::test {
+namespace {
+
+namespace P = rdu::regs::pcu;
+namespace M = rdu::regs::pmu;
+constexpr uint64_t kLoads = 0x10000;
+constexpr uint64_t kStores = 0x200000;
+constexpr uint64_t kStoreBytes = 0x20000;
+
+}  // namespace
+
+RandomProgram::RandomProgram(const FabricParams& params, uint64_t seed)
+    : params_(params), random_(seed), builder_(params) {
+  for (unsigned row = 0; row < params.rows; ++row) {
+    for (unsigned col = 0; col < params.columns; ++col) {
+      free_pcus_.push_back(RDU_UNIT(RDU_UNIT_PCU, row, col));
+      free_pmus_.push_back(RDU_UNIT(RDU_UNIT_PMU, row, col));
+    }
+    for (unsigned end = 0; end < 2; ++end) free_loads_.push_back(RDU_UNIT(RDU_UNIT_AGCU, row, end));
+  }
+  add_load();
+  const uint32_t steps = 1 + pick(7);
+  for (uint32_t i = 0; i < steps; ++i) {
+    switch (pick(6)) {
+      case 0:
+        if (open_.size() < 3) add_load();
+        break;
+      case 1:
+        if (open_.size() < 3) open_.push_back(open_[pick(static_cast<uint32_t>(open_.size()))]);  // a fork
+        break;
+      case 2:
+        add_pmu();
+        break;
+      case 3:
+        add_matrix();
+        break;
+      default:
+        add_simd();
+        break;
+    }
+  }
+  unsigned stores = 0;
+  for (const Open& stream : open_) add_store(stream, stores++);
+  for (const auto& [source, sinks] : sinks_) {
+    if (!builder_.route(source, sinks)) throw std::runtime_error("no channels left");
+  }
+}
+
+uint32_t RandomProgram::divisor(uint32_t n) {
+  std::vector<uint32_t> divisors;
+  for (uint32_t d = 1; d <= n; ++d) {
+    if (n % d == 0) divisors.push_back(d);
+  }
+  return divisors[pick(static_cast<uint32_t>(divisors.size()))];
+}
+
+uint32_t RandomProgram::place(unsigned kind) {
+  std::vector<uint32_t>& free = kind == RDU_UNIT_PCU   ? free_pcus_
+                                : kind == RDU_UNIT_PMU ? free_pmus_
+                                                       : free_loads_;
+  const uint32_t i = pick(static_cast<uint32_t>(free.size()));
+  const uint32_t unit = free[i];
+  free.erase(free.begin() + i);
+  return unit;
+}
+
+RandomProgram::Open RandomProgram::take() {
+  const uint32_t i = pick(static_cast<uint32_t>(open_.size()));
+  const Open stream = open_[i];
+  open_.erase(open_.begin() + i);
+  return stream;
+}
+
+void RandomProgram::consume(const Open& stream, uint32_t unit, unsigned input) {
+  sinks_[stream.source].push_back({unit, input});
+}
+
+void RandomProgram::add_load() {
+  const uint32_t unit = place(RDU_UNIT_AGCU);
+  static constexpr uint32_t kRowBytes[] = {64, 64, 128, 256, 40, 100, 192, 6};
+  const uint32_t row_bytes = kRowBytes[pick(8)];
+  const uint32_t row_packets = (row_bytes + 63) / 64;
+  const uint32_t rows = 2 * (1 + pick(24));
+  const auto stride = static_cast<int32_t>(chance(60) ? row_bytes : row_bytes + 16 * pick(20));
+  const uint64_t base = kLoads + 64 * pick(64) + (chance(20) ? pick(64) : 0);
+  set_load(builder_.unit(unit), Bench::virtual_address(base), row_bytes,
+           {{rows / 2, stride}, {2, static_cast<int32_t>(8 * pick(40))}});
+  open_.push_back({unit, rows * row_packets});
+}
+
+void RandomProgram::add_pmu() {
+  const Open in = take();
+  const uint32_t unit = place(RDU_UNIT_PMU);
+  const uint32_t writes = divisor(in.packets);
+  const uint32_t buffers = 1 + pick(3);
+  const bool is_word = chance(50);
+  const bool is_column = chance(30);
+  const uint32_t reads = chance(50) ? writes : 1 + pick(std::min(2 * writes, 40u));
+  constexpr uint32_t kSize = 16384;
+  // Reads step through the buffer, lane by lane or by columns; addresses stay below kSize for every count
+  // above.
+  const auto read_stride = static_cast<int32_t>(is_column ? 2 + 2 * pick(8) : 2 * pick(32));
+  set_pmu(builder_.unit(unit), in.packets / writes, buffers, kSize, {{writes, 64}}, {{reads, read_stride}});
+  ConfigWords& words = builder_.unit(unit);
+  words.set(M::kREAD_OFFSET, M::READ::ELEMENT, is_word ? M::READ::ELEMENT_WORD : M::READ::ELEMENT_HALF);
+  words.set(M::kREAD_OFFSET, M::READ::LANES, 1 + pick(is_word ? 16 : 32));
+  words.set(M::kLANE_STRIDE_OFFSET, is_column ? 64 * (1 + pick(3)) : is_word ? 4 : 2);
+  if (chance(30)) words.set(M::kBANK_OFFSET, M::BANK::SKEW, 5 + pick(4));
+  if (chance(30)) words.set(M::kWRITE_OFFSET, M::WRITE::BYTES, 1 + pick(64));
+  consume(in, unit, 0);
+  open_.push_back({unit, in.packets / writes * reads});
+}
+
+void RandomProgram::add_simd() {
+  const Open a = take();
+  const uint32_t unit = place(RDU_UNIT_PCU);
+  const bool a_bf16 = a.packets % 2 != 0 || chance(50);
+  const uint32_t vectors = a_bf16 ? a.packets : a.packets / 2;
+  bool two = false;
+  bool b_bf16 = false;
+  Open b{};
+  if (!open_.empty() && chance(70)) {
+    for (size_t i = 0; i < open_.size() && !two; ++i) {
+      if (open_[i].packets != vectors && open_[i].packets != 2 * vectors) continue;
+      b = open_[i];
+      b_bf16 = b.packets == vectors;
+      two = true;
+      open_.erase(open_.begin() + static_cast<ptrdiff_t>(i));
+    }
+  }
+  ConfigWords& words = builder_.unit(unit);
+  const uint64_t first_b = two ? P::STAGE::A_IN2 : P::STAGE::A_CONST1;
+  const uint64_t reduce = chance(30)   ? P::STAGE::OP_RED_SUM
+                          : chance(30) ? P::STAGE::OP_RED_MAX
+                                       : P::STAGE::OP_NOP;
+  set_simd(words, vectors,
+           {{chance(50) ? P::STAGE::OP_ADD : P::STAGE::OP_MUL, P::STAGE::A_IN0, first_b, 1},
+            {reduce},
+            {P::STAGE::OP_MAX, P::STAGE::A_PREV, P::STAGE::A_CONST0},
+            {P::STAGE::OP_SUB, P::STAGE::A_REG1, P::STAGE::A_PREV}});
+  words.set(P::kCONST_OFFSET, 0x3dcccccd);
+  words.set(P::kCONST_OFFSET + 4, 0x40490fdb);
+  words.set(P::kMODE_OFFSET, P::MODE::OUT_FORMAT, pick(2));
+  words.set(P::kMODE_OFFSET, P::MODE::LANES, chance(30) ? 1 + pick(32) : 32);
+  words.set(P::kMODE_OFFSET, P::MODE::TAIL, pick(3));
+  words.set(P::kINPUT_OFFSET, P::INPUT::FORMAT0, a_bf16);
+  words.set(P::kINPUT_OFFSET, P::INPUT::FORMAT2, b_bf16);
+  consume(a, unit, 0);
+  if (two) consume(b, unit, 2);
+  const bool out_bf16 = words.get(P::kMODE_OFFSET, P::MODE::OUT_FORMAT) == P::MODE::OUT_FORMAT_BF16;
+  open_.push_back({unit, out_bf16 ? vectors : 2 * vectors});
+}
+
+void RandomProgram::add_matrix() {
+  if (open_.size() == 1) open_.push_back(open_[0]);
+  const Open a = take();
+  const auto same =
+      std::find_if(open_.begin(), open_.end(), [&](const Open& o) { return o.packets == a.packets; });
+  if (same == open_.end()) {
+    open_.push_back(a);
+    return;
+  }
+  const Open b = *same;
+  open_.erase(same);
+  const uint32_t unit = place(RDU_UNIT_PCU);
+  const uint32_t k = divisor(a.packets);
+  const uint32_t rows = 1 + pick(static_cast<uint32_t>(params_.stages));
+  ConfigWords& words = builder_.unit(unit);
+  set_matrix(words, a.packets / k, k, rows);
+  words.set(P::kMODE_OFFSET, P::MODE::OUT_FORMAT, pick(2));
+  words.set(P::kMODE_OFFSET, P::MODE::TAIL, pick(3));
+  consume(a, unit, 0);
+  consume(b, unit, 1);
+  const bool out_bf16 = words.get(P::kMODE_OFFSET, P::MODE::OUT_FORMAT) == P::MODE::OUT_FORMAT_BF16;
+  open_.push_back({unit, a.packets / k * rows * (out_bf16 ? 1 : 2)});
+}
+
+void RandomProgram::add_store(const Open& stream, unsigned number) {
+  const uint32_t unit = RDU_UNIT(RDU_UNIT_AGCU, number / 2, number % 2);
+  const uint32_t row_packets = divisor(stream.packets) % 512;
+  const uint32_t packets = row_packets == 0 ? 1 : row_packets;
+  const uint32_t rows = stream.packets / packets;
+  const uint32_t row_bytes = packets * 64 - (chance(40) ? pick(64) : 0);
+  set_store(builder_.unit(unit), Bench::virtual_address(kStores + number * kStoreBytes), row_bytes,
+            {{rows, static_cast<int32_t>(row_bytes)}});
+  consume(stream, unit, 0);
+}
+
+}  // namespace rdu::fabric::test
