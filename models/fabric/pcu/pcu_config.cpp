@@ -163,7 +163,7 @@ PcuConfig PcuConfig::decode(const ConfigWords& words, const FabricParams& params
     }
     c.uses_input = {true, true, false, false};
     c.input_bf16 = {true, true, false, false};
-    c.latency = 1 + (params.lanes - 1) + (params.stages - 1);
+    c.latency = 1 + log2_of(params.lanes) + params.stages;
     return c;
   }
 
