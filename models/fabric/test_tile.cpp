@@ -1,5 +1,11 @@
 #include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <sstream>
 
+#include "core/trace.h"
 #include "fabric/test/bench.h"
 #include "fabric/test/units.h"
 #include "test/catch.h"
@@ -7,8 +13,16 @@
 using namespace rdu;
 using namespace rdu::fabric;
 using namespace rdu::fabric::test;
+namespace A = regs::agcu;
+namespace M = regs::pmu;
+namespace P = regs::pcu;
+namespace Q = regs::sequencer;
 
 namespace {
+
+constexpr uint32_t kWest = RDU_UNIT(RDU_UNIT_AGCU, 0, 0);
+constexpr uint32_t kEast = RDU_UNIT(RDU_UNIT_AGCU, 0, 1);
+constexpr uint64_t kLatency = 160;  ///< cycles: FakeMemory's 100 ns
 
 FabricParams small() {
   FabricParams p;
@@ -17,43 +31,561 @@ FabricParams small() {
   return p;
 }
 
-Bench& bench() {
-  static Bench instance("bench", small());
+struct Benches {
+  Bench bench{"bench", small()};
+  Bench full{"full", FabricParams{}};
+};
+Benches& benches() {
+  static Benches instance;
   return instance;
+}
+/// As after power-up.
+Bench& bench() {
+  Bench& b = benches().bench;
+  b.tile.host_reset();
+  b.faults.clear();
+  b.memory.latency = [](const core::Transfer&) { return core::Time{100'000}; };
+  b.translator.read_only = 0;
+  sc_core::sc_start(core::to_sc(10 * core::kMicrosecond));  // what was in flight comes down
+  b.memory.seen.clear();
+  return b;
+}
+
+/// Rows of memory from 0x1000 to 0x2000, through the vector network only.
+struct Copy {
+  explicit Copy(const Bench& b, uint32_t row_bytes = 128, uint32_t rows = 8) : program(b.params) {
+    set_load(program.unit(kWest), Bench::virtual_address(0x1000), row_bytes,
+             {{rows, static_cast<int32_t>(row_bytes)}});
+    set_store(program.unit(kEast), Bench::virtual_address(0x2000), row_bytes,
+              {{rows, static_cast<int32_t>(row_bytes)}});
+    if (!program.route(kWest, {{kEast, 0}})) throw std::runtime_error("no route");
+  }
+  ProgramBuilder program;
+};
+
+/// load -> PMU -> PCU (adds 1) -> store of 8 rows of 32 FP32 values; the store sends the master its token.
+struct Pipeline {
+  static constexpr uint32_t kPmu = RDU_UNIT(RDU_UNIT_PMU, 0, 1);
+  static constexpr uint32_t kPcu = RDU_UNIT(RDU_UNIT_PCU, 0, 2);
+
+  explicit Pipeline(const Bench& b) : program(b.params) {
+    set_load(program.unit(kWest), Bench::virtual_address(0x1000), 128, {{8, 128}});
+    set_pmu(program.unit(kPmu), 1, 1, 4096, {{16, 64}}, {{16, 64}});
+    set_simd(program.unit(kPcu), 8, {{P::STAGE::OP_ADD, P::STAGE::A_IN0, P::STAGE::A_CONST0}});
+    program.unit(kPcu).set(P::kCONST_OFFSET, 0x3f800000);
+    set_store(program.unit(kEast), Bench::virtual_address(0x2000), 128, {{8, 128}});
+    program.unit(kEast).set(A::kSTORE_OFFSET, A::STORE::DONE_TOKEN, 1);
+    program.unit(kWest).set(A::kMASTER_OFFSET, A::MASTER::TOKENS, 1);
+    const bool routed = program.route(kWest, {{kPmu, 0}}) && program.route(kPmu, {{kPcu, 0}}) &&
+                        program.route(kPcu, {{kEast, 0}}) && program.route_token(kEast, 0);
+    if (!routed) throw std::runtime_error("no route");
+  }
+  ProgramBuilder program;
+};
+
+rdu_argument_tuple argument(uint32_t unit, uint64_t offset, unsigned words, uint64_t value) {
+  return {unit, static_cast<uint16_t>(offset / 4), static_cast<uint16_t>(words), value};
+}
+
+void fill(Bench& b, uint64_t at, size_t n) {
+  for (size_t i = 0; i < n; ++i) b.memory.data[at + i] = static_cast<uint8_t>(7 * i + (i >> 8));
+}
+bool equal(const Bench& b, uint64_t x, uint64_t y, size_t n) {
+  return std::memcmp(&b.memory.data[x], &b.memory.data[y], n) == 0;
 }
 
 }  // namespace
 
-TEST_CASE("a pipeline from memory to memory: load, PMU, SIMD, store") {
-  namespace P = regs::pcu;
-  Bench& b = bench();
-  ProgramBuilder program(b.params);
-  const uint32_t west = RDU_UNIT(RDU_UNIT_AGCU, 0, 0);
-  const uint32_t east = RDU_UNIT(RDU_UNIT_AGCU, 0, 1);
-  const uint32_t pmu = RDU_UNIT(RDU_UNIT_PMU, 0, 1);
-  const uint32_t pcu = RDU_UNIT(RDU_UNIT_PCU, 0, 2);
-  constexpr unsigned kRows = 8;  // of 128 bytes: 32 FP32 values
-  set_load(program.unit(west), Bench::virtual_address(0x1000), 128, {{kRows, 128}});
-  set_pmu(program.unit(pmu), 1, 1, 4096, {{2 * kRows, 64}}, {{2 * kRows, 64}});
-  set_simd(program.unit(pcu), kRows, {{P::STAGE::OP_ADD, P::STAGE::A_IN0, P::STAGE::A_CONST0}});
-  program.unit(pcu).set(P::kCONST_OFFSET, 0x3f800000);
-  set_store(program.unit(east), Bench::virtual_address(0x2000), 128, {{kRows, 128}});
-  program.unit(east).set(regs::agcu::kSTORE_OFFSET, regs::agcu::STORE::DONE_TOKEN, 1);
-  program.unit(west).set(regs::agcu::kMASTER_OFFSET, regs::agcu::MASTER::TOKENS, 1);
-  REQUIRE(program.route(west, {{pmu, 0}}));
-  REQUIRE(program.route(pmu, {{pcu, 0}}));
-  REQUIRE(program.route(pcu, {{east, 0}}));
-  REQUIRE(program.route_token(east, 0));
+TEST_CASE("full-size tiles are made quickly and take little") {
+  const std::clock_t begin = std::clock();
+  benches();
+  const double ms = 1e3 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+  INFO(ms << " ms");
+  REQUIRE(ms < 200);  // two tiles, with all of SystemC's and the self-test of the arithmetic
+}
 
-  std::vector<float> x(32 * kRows);
+TEST_CASE("a hand-computed pipeline, to the cycle") {
+  Bench& b = bench();
+  const Pipeline pipeline(b);
+  std::vector<float> x(256);
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i) * 0.25f;
   std::memcpy(&b.memory.data[0x1000], x.data(), x.size() * 4);
-  REQUIRE(b.load(program.stream()) == 0);
+  REQUIRE(b.load(pipeline.program.stream()) == 0);
+  b.memory.seen.clear();
+  const core::Time start = core::now() + 625;
   REQUIRE(b.execute() == 0);
   for (size_t i = 0; i < x.size(); ++i) {
     float y;
     std::memcpy(&y, &b.memory.data[0x2000 + 4 * i], 4);
     REQUIRE(y == x[i] + 1.0f);
   }
-  WARN(b.read(regs::sequencer::kEXEC_CYCLES_OFFSET, 8));
+  // models/fabric/README.md has the arithmetic.
+  REQUIRE(b.read(Q::kEXEC_CYCLES_OFFSET, 8) == 379);
+  const uint64_t issue[] = {2, 3, 4, 5, 203, 207, 211, 215};
+  REQUIRE(b.memory.seen.size() == 8);
+  for (size_t i = 0; i < 8; ++i) {
+    REQUIRE(b.memory.seen[i].issue == start + issue[i] * 625);
+    REQUIRE(b.memory.seen[i].length == 256);
+    REQUIRE(b.memory.seen[i].write == (i >= 4));
+  }
+  REQUIRE(b.counters(kWest) == Bench::Counters{16, 163, 0, 16, 1024});
+  REQUIRE(b.counters(Pipeline::kPmu) == Bench::Counters{16, 165, 0, 16, 2048});
+  REQUIRE(b.counters(Pipeline::kPcu) == Bench::Counters{16, 187, 0, 8, 0});
+  REQUIRE(b.counters(kEast) == Bench::Counters{16, 198, 0, 0, 1024});
+  REQUIRE(b.counters(RDU_UNIT(RDU_UNIT_SWITCH, 0, 1)) == Bench::Counters{16, 0, 0, 32, 0});
+  // Again, with the same times: nothing is left over from before.
+  REQUIRE(b.execute() == 0);
+  REQUIRE(b.read(Q::kEXEC_CYCLES_OFFSET, 8) == 379);
+  const std::vector<UnitStatistics> units = b.tile.unit_statistics();
+  REQUIRE(units.front().name == "pcu[0][2]");
+  REQUIRE(units.front().executions == 2);
+  REQUIRE(units.front().busy == 32);
+  const TileStatistics tile = b.tile.statistics();
+  REQUIRE(tile.executions == 2);
+  REQUIRE(tile.bytes_loaded == 2048);
+  REQUIRE(tile.bytes_stored == 2048);
+}
+
+TEST_CASE("what program and argument load cost") {
+  Bench& b = bench();
+  Pipeline pipeline(b);
+  const std::vector<uint8_t> stream = pipeline.program.stream();
+  REQUIRE(b.load(stream) == 0);
+  REQUIRE(Q::STATUS::LOADED.get(b.read(Q::kSTATUS_OFFSET)) == 1);
+  const uint64_t units = 3 * 3 * 4 + 6;
+  // First request: 2 cycles, memory, 1 cycle; then a word a cycle; then a cycle a unit.
+  REQUIRE(b.read(Q::kPLOAD_CYCLES_OFFSET, 8) == 2 + kLatency + 1 + stream.size() / 4 + units);
+  fill(b, 0x1000, 1024);
+  REQUIRE(b.arguments({argument(kEast, A::kSTORE_BASE_OFFSET, 2, Bench::virtual_address(0x5000)),
+                       argument(Pipeline::kPcu, P::kCONST_OFFSET, 1, 0)},
+                      true) == 0);
+  REQUIRE(b.read(Q::kALOAD_CYCLES_OFFSET, 8) == 2 + kLatency + 1 + 2 * 2 + units);
+  REQUIRE(b.read(Q::kEXEC_CYCLES_OFFSET, 8) == 379);
+  REQUIRE(b.read(Q::kEND_TIME_OFFSET, 8) > b.read(Q::kSTART_TIME_OFFSET, 8));
+  bool found = false;
+  for (size_t i = 0; i < 1024 && !found; ++i) found = b.memory.data[0x5000 + i] != 0;
+  REQUIRE(found);
+}
+
+TEST_CASE("arguments may change what is connected") {
+  Bench& b = bench();
+  Copy copy(b);
+  fill(b, 0x1000, 1024);
+  REQUIRE(b.load(copy.program.stream()) == 0);
+  // The load now sends flow 3, for which no switch has a route; the program stays as it was.
+  REQUIRE(b.arguments({argument(kWest, A::kLOAD_OFFSET, 1, A::LOAD::OUT_FLOW.set(1, 3))}) ==
+          Q::FAULT::CODE_BAD_ROUTE);
+  REQUIRE(Q::STATUS::LOADED.get(b.read(Q::kSTATUS_OFFSET)) == 1);
+  REQUIRE(b.execute() == 0);
+  REQUIRE(equal(b, 0x1000, 0x2000, 1024));
+  // Now with a route.
+  const uint32_t sw = RDU_UNIT(RDU_UNIT_SWITCH, 0, 0);
+  const uint32_t route = copy.program.unit(sw).at(4 * 18 * 8);
+  REQUIRE(b.arguments({argument(kWest, A::kLOAD_OFFSET, 1, A::LOAD::OUT_FLOW.set(1, 3)),
+                       argument(sw, 4 * (18 * 8 + 3), 1, route)}) == 0);
+  fill(b, 0x1100, 512);
+  REQUIRE(b.execute() == 0);
+  REQUIRE(equal(b, 0x1000, 0x2000, 1024));
+}
+
+TEST_CASE("arguments that make no sense change nothing") {
+  Bench& b = bench();
+  Copy copy(b);
+  fill(b, 0x1000, 1024);
+  REQUIRE(b.load(copy.program.stream()) == 0);
+  const rdu_argument_tuple good = argument(kEast, A::kSTORE_BASE_OFFSET, 2, Bench::virtual_address(0x9000));
+  REQUIRE(b.arguments({good, argument(RDU_UNIT(RDU_UNIT_PCU, 2, 2), 0, 1, 0)}) == Q::FAULT::CODE_BAD_UNIT);
+  REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == RDU_UNIT(RDU_UNIT_PCU, 2, 2));
+  REQUIRE(b.arguments({good, argument(kEast, 0x200, 1, 0)}) == Q::FAULT::CODE_BAD_WORD);
+  REQUIRE(b.arguments({good, argument(kEast, 0x1fc, 2, 0x100000000)}) == Q::FAULT::CODE_BAD_WORD);
+  REQUIRE(b.arguments({good, argument(kEast, A::kSTORE_ROW_BYTES_OFFSET, 3, 0)}) == Q::FAULT::CODE_BAD_WORD);
+  REQUIRE(b.arguments({good, argument(kEast, A::kSTORE_ROW_BYTES_OFFSET, 1, 0x100000040)}) ==
+          Q::FAULT::CODE_BAD_WORD);
+  REQUIRE(b.arguments({good, argument(kEast, A::kSTORE_ROW_BYTES_OFFSET, 1, 0)}) ==
+          Q::FAULT::CODE_BAD_CONFIG);
+  REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == kEast);
+  REQUIRE(b.arguments({good, argument(kEast, A::kSTORE_OFFSET, 1, 0)}) == Q::FAULT::CODE_BAD_CONFIG);
+  b.write(Q::kARGUMENT_COUNT_OFFSET, 70'000);
+  b.command(Q::CONTROL::ALOAD);
+  REQUIRE(b.wait() == Q::FAULT::CODE_BAD_SIZE);
+  REQUIRE(b.execute() == 0);
+  REQUIRE(equal(b, 0x1000, 0x2000, 1024));
+}
+
+TEST_CASE("rows that are no whole packets are padded and cut") {
+  Bench& b = bench();
+  ProgramBuilder program(b.params);
+  set_load(program.unit(kWest), Bench::virtual_address(0x1008), 100, {{5, 100}, {2, 600}});
+  set_store(program.unit(kEast), Bench::virtual_address(0x4001), 100, {{10, 128}});
+  REQUIRE(program.route(kWest, {{kEast, 0}}));
+  fill(b, 0x1000, 0x1000);
+  std::fill(b.memory.data.begin() + 0x4000, b.memory.data.begin() + 0x5000, uint8_t{0xee});
+  REQUIRE(b.load(program.stream()) == 0);
+  REQUIRE(b.execute() == 0);
+  REQUIRE(b.memory.data[0x4000] == 0xee);
+  for (uint64_t row = 0; row < 10; ++row) {
+    REQUIRE(equal(b, 0x1008 + row % 5 * 100 + row / 5 * 600, 0x4001 + row * 128, 100));
+    for (uint64_t i = 100; i < 128; ++i) REQUIRE(b.memory.data[0x4001 + row * 128 + i] == 0xee);
+  }
+}
+
+TEST_CASE("one stream to several consumers, which meet again") {
+  Bench& b = bench();
+  ProgramBuilder program(b.params);
+  const uint32_t pcu = RDU_UNIT(RDU_UNIT_PCU, 1, 1);
+  const uint32_t square = RDU_UNIT(RDU_UNIT_PCU, 2, 2);
+  const uint32_t east2 = RDU_UNIT(RDU_UNIT_AGCU, 2, 1);
+  set_load(program.unit(kWest), Bench::virtual_address(0x1000), 2048, {});
+  set_simd(program.unit(pcu), 16, {{P::STAGE::OP_ADD, P::STAGE::A_IN0, P::STAGE::A_CONST0}});
+  set_simd(program.unit(square), 16, {{P::STAGE::OP_MUL, P::STAGE::A_IN1, P::STAGE::A_IN3}});
+  program.unit(pcu).set(P::kCONST_OFFSET, 0x40000000);
+  set_store(program.unit(kEast), Bench::virtual_address(0x2000), 2048, {});
+  set_store(program.unit(east2), Bench::virtual_address(0x3000), 2048, {});
+  REQUIRE(program.route(kWest, {{pcu, 0}, {square, 1}, {kEast, 0}}));
+  REQUIRE(program.route(pcu, {{square, 3}}));
+  REQUIRE(program.route(square, {{east2, 0}}));
+  std::vector<float> x(512);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i);
+  std::memcpy(&b.memory.data[0x1000], x.data(), 2048);
+  REQUIRE(b.load(program.stream()) == 0);
+  REQUIRE(b.execute() == 0);
+  REQUIRE(equal(b, 0x1000, 0x2000, 2048));
+  for (size_t i = 0; i < x.size(); ++i) {
+    float y;
+    std::memcpy(&y, &b.memory.data[0x3000 + 4 * i], 4);
+    REQUIRE(y == x[i] * (x[i] + 2.0f));
+  }
+}
+
+TEST_CASE("malformed programs are refused by kind") {
+  Bench& b = bench();
+  const Pipeline pipeline(b);
+  const std::vector<uint8_t> good = pipeline.program.stream();
+  const std::vector<uint8_t> body = pipeline.program.body();
+  const auto with = [&](const std::function<void(rdu_program_header&)>& change) {
+    rdu_program_header h;
+    std::memcpy(&h, good.data(), sizeof h);
+    change(h);
+    std::vector<uint8_t> stream = good;
+    std::memcpy(stream.data(), &h, sizeof h);
+    return stream;
+  };
+  const auto sealed = [&](const std::function<void(std::vector<uint8_t>&)>& change) {
+    std::vector<uint8_t> changed = body;
+    change(changed);
+    return ProgramBuilder::seal(pipeline.program.header(), changed);
+  };
+  const auto set32 = [](std::vector<uint8_t>& bytes, size_t at, uint32_t value) {
+    std::memcpy(&bytes[at], &value, 4);
+  };
+
+  REQUIRE(b.load(with([](auto& h) { h.magic ^= 1; })) == Q::FAULT::CODE_BAD_MAGIC);
+  REQUIRE(b.load(with([](auto& h) { h.version ^= 2; })) == Q::FAULT::CODE_BAD_VERSION);
+  REQUIRE(b.load(with([](auto& h) { h.reserved[0] = 1; })) == Q::FAULT::CODE_BAD_VERSION);
+  REQUIRE(b.load(with([](auto& h) { h.reserved[1] = 0x80000000; })) == Q::FAULT::CODE_BAD_VERSION);
+  REQUIRE(b.load(with([](auto& h) { h.size += 4; })) == Q::FAULT::CODE_BAD_SIZE);
+  REQUIRE(b.load(with([](auto& h) { h.crc ^= 0x10; })) == Q::FAULT::CODE_BAD_CRC);
+  REQUIRE(b.load(with([](auto& h) { h.rows = 4; })) == Q::FAULT::CODE_BAD_SHAPE);
+  REQUIRE(b.load(with([](auto& h) { h.cols = 3; })) == Q::FAULT::CODE_BAD_SHAPE);
+  REQUIRE(b.load(with([](auto& h) { h.channels = 3; })) == Q::FAULT::CODE_BAD_SHAPE);
+  REQUIRE(b.load(with([](auto& h) { h.channels = 0; })) == Q::FAULT::CODE_BAD_SHAPE);
+  REQUIRE(b.load(with([](auto& h) { ++h.records; })) == Q::FAULT::CODE_BAD_SIZE);
+  REQUIRE(b.load(with([](auto& h) { --h.records; })) == Q::FAULT::CODE_BAD_SIZE);
+
+  for (const size_t length : {good.size() - 4, good.size() / 2, size_t{33}, size_t{32}}) {
+    REQUIRE(b.load({good.begin(), good.begin() + static_cast<ptrdiff_t>(length)}) == Q::FAULT::CODE_BAD_SIZE);
+  }
+  REQUIRE(b.load({good.begin(), good.begin() + 31}) == Q::FAULT::CODE_BAD_SIZE);
+  b.write(Q::kPROGRAM_SIZE_OFFSET, 0);
+  b.command(Q::CONTROL::PLOAD);
+  REQUIRE(b.wait() == Q::FAULT::CODE_BAD_SIZE);
+  b.write(Q::kPROGRAM_SIZE_OFFSET, 0xffffffff);
+  b.command(Q::CONTROL::PLOAD);
+  REQUIRE(b.wait() == Q::FAULT::CODE_BAD_SIZE);
+
+  // Any flipped bit of the body is found by the checksum.
+  for (size_t bit = 3; bit < 8 * body.size(); bit += 4999) {
+    std::vector<uint8_t> stream = good;
+    stream[sizeof(rdu_program_header) + bit / 8] ^= static_cast<uint8_t>(1u << bit % 8);
+    REQUIRE(b.load(stream) == Q::FAULT::CODE_BAD_CRC);
+  }
+
+  // Sound streams that say what cannot be: the first record is that of pcu[0][2].
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 0, RDU_UNIT(RDU_UNIT_PCU, 3, 0)); })) ==
+          Q::FAULT::CODE_BAD_UNIT);
+  REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == RDU_UNIT(RDU_UNIT_PCU, 3, 0));
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 0, RDU_UNIT(RDU_UNIT_PMU, 0, 4)); })) ==
+          Q::FAULT::CODE_BAD_UNIT);
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 0, RDU_UNIT(RDU_UNIT_AGCU, 0, 2)); })) ==
+          Q::FAULT::CODE_BAD_UNIT);
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 0, RDU_UNIT(5, 0, 0)); })) == Q::FAULT::CODE_BAD_UNIT);
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 0, 0); })) == Q::FAULT::CODE_BAD_UNIT);
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 4, 1 | 128u << 16); })) == Q::FAULT::CODE_BAD_WORD);
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 4, 0); })) == Q::FAULT::CODE_BAD_WORD);
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 4, 0xffffu << 16); })) == Q::FAULT::CODE_BAD_SIZE);
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 8 + 0x10, 1); })) ==
+          Q::FAULT::CODE_BAD_WORD);  // between registers
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 8, 0x80000001); })) ==
+          Q::FAULT::CODE_BAD_WORD);                                                            // reserved bit
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 8 + 4, 0); })) == Q::FAULT::CODE_BAD_CONFIG);  // ITERATIONS
+  REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == Pipeline::kPcu);
+  REQUIRE(Q::STATUS::LOADED.get(b.read(Q::kSTATUS_OFFSET)) == 0);
+  REQUIRE(b.execute() == Q::FAULT::CODE_NO_PROGRAM);
+  REQUIRE(b.load(good) == 0);
+  REQUIRE(b.execute() == 0);
+}
+
+TEST_CASE("programs whose parts do not fit together are refused") {
+  Bench& b = bench();
+  const auto load = [&](const std::function<void(ProgramBuilder&)>& change) {
+    Pipeline pipeline(b);
+    change(pipeline.program);
+    b.faults.clear();
+    return b.load(pipeline.program.stream());
+  };
+  const auto said = [&](const std::string& text) {
+    return b.faults.size() == 1 && b.faults[0].text.find(text) != std::string::npos;
+  };
+  REQUIRE(load([](ProgramBuilder& p) { p.unit(kEast).set(A::kSTORE_OFFSET, 0); }) ==
+          Q::FAULT::CODE_BAD_CONFIG);
+  REQUIRE(said("no AGCU stores anything"));
+  REQUIRE(load([](ProgramBuilder& p) { p.unit(Pipeline::kPmu).set(M::kMODE_OFFSET, 0); }) ==
+          Q::FAULT::CODE_BAD_ROUTE);
+  REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == Pipeline::kPmu);
+  REQUIRE(said("leads to input 0 of pmu[0][1], which does not use it"));
+  REQUIRE(load([](ProgramBuilder& p) {
+            p.unit(Pipeline::kPcu).set(P::kSTAGE_OFFSET, P::STAGE::B, P::STAGE::A_IN1);
+          }) == Q::FAULT::CODE_BAD_ROUTE);
+  REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == Pipeline::kPcu);
+  REQUIRE(said("no route leads to input 1 of pcu[0][2]"));
+  REQUIRE(load([](ProgramBuilder& p) {
+            p.unit(Pipeline::kPcu).set(P::kSTAGE_OFFSET, P::STAGE::A, P::STAGE::A_IN1);
+          }) == Q::FAULT::CODE_BAD_ROUTE);
+  REQUIRE(said("leads to input 0 of pcu[0][2], which does not use it"));
+  REQUIRE(load([](ProgramBuilder& p) { p.unit(kWest).set(A::kMASTER_OFFSET, 3); }) ==
+          Q::FAULT::CODE_BAD_ROUTE);
+  REQUIRE(said("the master waits for token inputs 0x3, but only 0x1 are driven"));
+  REQUIRE(load([](ProgramBuilder& p) { p.unit(kWest).set(A::kMASTER_OFFSET, 0); }) ==
+          Q::FAULT::CODE_BAD_ROUTE);
+  REQUIRE(said("the token of agcu_east[0] leads to token input 0 at switch[0][0], which nobody waits for"));
+  REQUIRE(load([](ProgramBuilder& p) { p.unit(RDU_UNIT(RDU_UNIT_PMU, 2, 2)).set(M::kMODE_OFFSET, 1); }) ==
+          Q::FAULT::CODE_BAD_CONFIG);
+  REQUIRE(said("pmu[2][2]: FILLS is 0"));
+  // A second stream over the channel that the first uses.
+  REQUIRE(load([](ProgramBuilder& p) {
+            const uint32_t pmu = RDU_UNIT(RDU_UNIT_PMU, 0, 0);
+            set_pmu(p.unit(pmu), 1, 1, 0, {}, {});
+            ConfigWords& words = p.unit(RDU_UNIT(RDU_UNIT_SWITCH, 0, 0));
+            words.set(4 * 17 * 8, words.at(4 * 18 * 8));
+          }) == Q::FAULT::CODE_BAD_ROUTE);
+  REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == RDU_UNIT(RDU_UNIT_SWITCH, 0, 0));
+  REQUIRE(said("the streams from pmu[0][0] and from agcu_west[0] share east 0"));
+}
+
+TEST_CASE("a kernel that hangs says who waits for what") {
+  Bench& b = bench();
+  Pipeline pipeline(b);
+  pipeline.program.unit(Pipeline::kPcu).set(P::kITERATIONS_OFFSET, 9);
+  set_store(pipeline.program.unit(kEast), Bench::virtual_address(0x2000), 128, {{9, 128}});
+  REQUIRE(b.load(pipeline.program.stream()) == 0);
+  REQUIRE(b.execute() == Q::FAULT::CODE_HUNG);
+  REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == Pipeline::kPcu);
+  REQUIRE(b.faults.size() == 1);
+  REQUIRE(b.faults[0].unit == "bench.tile.pcu[0][2]");
+  REQUIRE(b.faults[0].text ==
+          "HUNG: the kernel hangs: pcu[0][2] waits for input 0 (from pmu[0][1]); agcu_east[0] waits for "
+          "input (from pcu[0][2])");
+  REQUIRE(Q::STATUS::ERROR.get(b.read(Q::kSTATUS_OFFSET)) == 1);
+  // The other way round: nobody takes all that the load sends.
+  Pipeline full(b);
+  set_load(full.program.unit(kWest), Bench::virtual_address(0x1000), 128, {{64, 0}});
+  full.program.unit(Pipeline::kPcu).set(P::kITERATIONS_OFFSET, 4);
+  b.faults.clear();
+  REQUIRE(b.load(full.program.stream()) == 0);
+  REQUIRE(b.execute() == Q::FAULT::CODE_HUNG);
+  REQUIRE(b.faults[0].text ==
+          "HUNG: the kernel hangs: agcu_west[0] waits for credit of pmu[0][1]; "
+          "agcu_east[0] waits for input (from pcu[0][2])");
+}
+
+TEST_CASE("addresses outside the context's segments, and memory that fails") {
+  Bench& b = bench();
+  Copy copy(b);
+  const auto load_base = [&](uint64_t base) { return argument(kWest, A::kLOAD_BASE_OFFSET, 2, base); };
+  REQUIRE(b.load(copy.program.stream()) == 0);
+  SECTION("read") {
+    REQUIRE(b.arguments({load_base(0x1234)}, true) == Q::FAULT::CODE_SEGMENT);
+    REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == kWest);
+    REQUIRE(b.read(Q::kFAULT_ADDRESS_OFFSET, 8) == 0x1234);
+  }
+  SECTION("the first in time counts, not the first that the simulator sees") {
+    b.translator.read_only = Bench::kMemory - 0x2100;
+    REQUIRE(b.arguments({load_base(Bench::virtual_address(Bench::kMemory - 512))}, true) ==
+            Q::FAULT::CODE_SEGMENT);
+    // The third request of the load leaves the segment at cycle 4, long before the store's first leaves.
+    REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == kWest);
+    REQUIRE(b.read(Q::kFAULT_ADDRESS_OFFSET, 8) == Bench::virtual_address(Bench::kMemory));
+  }
+  SECTION("write") {
+    b.translator.read_only = Bench::kMemory - 0x2100;
+    REQUIRE(b.execute() == Q::FAULT::CODE_SEGMENT);
+    REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == kEast);
+    REQUIRE(b.read(Q::kFAULT_ADDRESS_OFFSET, 8) == Bench::virtual_address(0x2100));
+  }
+  SECTION("memory") {
+    b.memory.fail_from = 0x1100;
+    REQUIRE(b.execute() == Q::FAULT::CODE_MEMORY);
+    b.memory.fail_from = ~uint64_t{0};
+    REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == kWest);
+    REQUIRE(b.read(Q::kFAULT_ADDRESS_OFFSET, 8) == Bench::virtual_address(0x1100));
+  }
+  SECTION("program and arguments") {
+    b.write(Q::kPROGRAM_ADDRESS_OFFSET, 0x99, 8);
+    b.command(Q::CONTROL::PLOAD);
+    REQUIRE(b.wait() == Q::FAULT::CODE_SEGMENT);
+    REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == 0);
+    REQUIRE(b.read(Q::kFAULT_ADDRESS_OFFSET, 8) == 0x99);
+    REQUIRE(b.load(copy.program.stream()) == 0);
+    b.write(Q::kARGUMENT_ADDRESS_OFFSET, 0x77, 8);
+    b.write(Q::kARGUMENT_COUNT_OFFSET, 1);
+    b.command(Q::CONTROL::ALOAD);
+    REQUIRE(b.wait() == Q::FAULT::CODE_SEGMENT);
+    REQUIRE(b.read(Q::kFAULT_ADDRESS_OFFSET, 8) == 0x77);
+  }
+  // A fault does not harm what comes next.
+  b.translator.read_only = 0;
+  fill(b, 0x1000, 1024);
+  REQUIRE(b.arguments({load_base(Bench::virtual_address(0x1000))}, true) == 0);
+  REQUIRE(equal(b, 0x1000, 0x2000, 1024));
+}
+
+TEST_CASE("abort, at any time") {
+  Bench& b = bench();
+  Copy copy(b, 1024, 64);
+  fill(b, 0x1000, 0x1000);
+  const std::vector<uint8_t> stream = copy.program.stream();
+  REQUIRE(b.load(stream) == 0);
+  for (const core::Time after : {0u, 1'000u, 50'000u, 100'000u, 130'000u, 333'333u, 700'000u}) {
+    REQUIRE(b.load(stream) == 0);
+    b.command(Q::CONTROL::EXEC);
+    if (after != 0) sc_core::sc_start(core::to_sc(after));
+    b.command(Q::CONTROL::ABORT);
+    REQUIRE(b.wait() == Q::FAULT::CODE_ABORTED);
+    REQUIRE(b.read(Q::kSTATUS_OFFSET) == (Q::STATUS::DONE.mask() | Q::STATUS::ERROR.mask()));
+    REQUIRE(b.execute() == Q::FAULT::CODE_NO_PROGRAM);
+    // Nothing that was on its way arrives later.
+    const size_t requests = b.memory.seen.size();
+    sc_core::sc_start(core::to_sc(core::kMicrosecond));
+    REQUIRE(b.memory.seen.size() == requests);
+  }
+  b.command(Q::CONTROL::PLOAD);
+  sc_core::sc_start(core::to_sc(60'000));
+  b.command(Q::CONTROL::ABORT);
+  REQUIRE(b.wait() == Q::FAULT::CODE_ABORTED);
+  // With nothing to stop it unloads.
+  REQUIRE(b.load(stream) == 0);
+  b.command(Q::CONTROL::ABORT);
+  REQUIRE(b.wait() == 0);
+  REQUIRE(Q::STATUS::LOADED.get(b.read(Q::kSTATUS_OFFSET)) == 0);
+}
+
+TEST_CASE("host reset in mid-run") {
+  Bench& b = bench();
+  Copy copy(b, 1024, 64);
+  fill(b, 0x1000, 0x10000);
+  const std::vector<uint8_t> stream = copy.program.stream();
+  for (const core::Time after : {1'000u, 90'000u, 120'000u, 290'000u}) {
+    REQUIRE(b.load(stream) == 0);
+    b.command(Q::CONTROL::EXEC);
+    sc_core::sc_start(core::to_sc(after));
+    b.tile.host_reset();
+    REQUIRE(b.read(Q::kSTATUS_OFFSET) == 0);
+    REQUIRE(Q::UNITS::AGCUS.get(b.read(Q::kUNITS_OFFSET)) == 6);
+    // At once a new start, while answers to the old requests still come in.
+    REQUIRE(b.load(stream) == 0);
+    REQUIRE(b.execute() == 0);
+    REQUIRE(equal(b, 0x1000, 0x2000, 1));
+  }
+}
+
+TEST_CASE("a command while another one runs is refused and does it no harm") {
+  Bench& b = bench();
+  Copy copy(b);
+  fill(b, 0x1000, 1024);
+  REQUIRE(b.load(copy.program.stream()) == 0);
+  b.faults.clear();
+  b.command(Q::CONTROL::EXEC);
+  b.command(Q::CONTROL::PLOAD);
+  REQUIRE(b.faults.size() == 1);
+  REQUIRE(Q::STATUS::STATE.get(b.read(Q::kSTATUS_OFFSET)) == Q::STATUS::STATE_EXEC);
+  REQUIRE(b.wait() == Q::FAULT::CODE_BUSY);
+  REQUIRE(Q::STATUS::ERROR.get(b.read(Q::kSTATUS_OFFSET)) == 1);
+  REQUIRE(equal(b, 0x1000, 0x2000, 1024));
+  REQUIRE(b.execute() == 0);
+}
+
+TEST_CASE("interrupt") {
+  Bench& b = bench();
+  Copy copy(b);
+  b.interrupts = 0;
+  REQUIRE(b.load(copy.program.stream()) == 0);
+  REQUIRE(b.interrupts == 0);
+  b.write(Q::kIRQ_ENABLE_OFFSET, 1);
+  REQUIRE(b.interrupts == 1);  // DONE was already set
+  b.write(Q::kSTATUS_OFFSET, Q::STATUS::DONE.mask());
+  REQUIRE_FALSE(b.tile.interrupt.level());
+  REQUIRE(b.execute() == 0);
+  REQUIRE(b.interrupts == 2);
+  REQUIRE(b.tile.interrupt.level());
+  b.write(Q::kIRQ_ENABLE_OFFSET, 0);
+  REQUIRE_FALSE(b.tile.interrupt.level());
+}
+
+TEST_CASE("loads that nobody waits for do not hold a kernel up") {
+  Bench& b = bench();
+  ProgramBuilder program(b.params);
+  const uint32_t extra = RDU_UNIT(RDU_UNIT_AGCU, 1, 0);
+  const uint32_t pmu = RDU_UNIT(RDU_UNIT_PMU, 1, 0);
+  const uint32_t sink = RDU_UNIT(RDU_UNIT_AGCU, 1, 1);
+  set_load(program.unit(kWest), Bench::virtual_address(0x1000), 64, {});
+  set_store(program.unit(kEast), Bench::virtual_address(0x2000), 64, {});
+  set_load(program.unit(extra), Bench::virtual_address(0x1000), 4096, {{100, 0}});
+  set_pmu(program.unit(pmu), 1, 1, 0, {{64, 64}}, {});
+  set_store(program.unit(sink), Bench::virtual_address(0x3000), 64, {});
+  REQUIRE(program.route(kWest, {{kEast, 0}}));
+  REQUIRE(program.route(extra, {{pmu, 0}}));
+  REQUIRE(program.route(pmu, {{sink, 0}}));
+  REQUIRE(b.load(program.stream()) == 0);
+  REQUIRE(b.execute() == 0);
+  REQUIRE(b.execute() == 0);
+}
+
+TEST_CASE("the trace file shows units and requests") {
+  Bench& b = bench();
+  const Pipeline pipeline(b);
+  const std::string path = (std::filesystem::temp_directory_path() / "test_fabric_tile.trace").string();
+  core::Tracer::get().open(path);
+  b.write(Q::kTAG_OFFSET, 0x10003);
+  REQUIRE(b.load(pipeline.program.stream()) == 0);
+  REQUIRE(b.execute() == 0);
+  core::Tracer::get().close();
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  std::filesystem::remove(path);
+  for (const char* part :
+       {"program load", "\"execute\"", "pcu[0][2]", "pmu[0][1]", "load 0", "store 0",
+        "address=0x700000001000 bytes=256", "firings=8 busy=16 stall_in=187", "queue 1 #2"}) {
+    INFO(part);
+    REQUIRE(text.str().find(part) != std::string::npos);
+  }
+}
+
+TEST_CASE("counters of what is no unit read as zero, and say so") {
+  Bench& b = bench();
+  b.command(Q::CONTROL::ABORT);  // installs the log
+  b.faults.clear();
+  b.write(Q::kPERF_SELECT_OFFSET, RDU_UNIT(RDU_UNIT_PCU, 9, 9));
+  REQUIRE(b.faults.size() == 1);
+  REQUIRE(b.read(Q::kPERF_BUSY_OFFSET, 8) == 0);
 }

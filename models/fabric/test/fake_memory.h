@@ -39,6 +39,7 @@ class FakeMemory : public sc_core::sc_module, public core::TransferPort {
   std::function<core::Time(const core::Transfer&)> latency = [](const core::Transfer&) {
     return core::Time{100'000};
   };
+  uint64_t fail_from = ~uint64_t{0};  ///< reads from there on end with a decode error
   std::vector<Seen> seen;
   bool posted_late = false;  ///< a transfer was posted with an issue time that had passed
 
@@ -75,7 +76,7 @@ class FakeMemory : public sc_core::sc_module, public core::TransferPort {
       queue_.erase(first);
       t.done = t.issue + latency(t);
       t.status = core::TransferStatus::ok;
-      if (t.address + t.length > data.size()) {
+      if (t.address + t.length > data.size() || (!t.write && t.address >= fail_from)) {
         t.status = core::TransferStatus::decode_error;
       } else if (t.write) {
         std::memcpy(&data[t.address], t.data, t.length);

@@ -1,0 +1,149 @@
+#include <random>
+
+#include "fabric/agcu/agcu_config.h"
+#include "fabric/agcu/row_walker.h"
+#include "fabric/test/seed.h"
+#include "fabric/test/units.h"
+#include "test/catch.h"
+
+using namespace rdu::fabric;
+using namespace rdu::fabric::test;
+namespace A = rdu::regs::agcu;
+
+namespace {
+
+AgcuConfig::Rows rows(uint64_t base, uint64_t bytes, std::initializer_list<Loop> loops) {
+  AgcuConfig::Rows r;
+  r.base = base;
+  r.bytes = bytes;
+  unsigned level = 0;
+  for (const Loop& loop : loops) r.counters.set(level++, loop.count, static_cast<uint32_t>(loop.stride));
+  r.count = r.counters.total();
+  return r;
+}
+
+std::vector<Piece> pieces(const AgcuConfig::Rows& r, uint64_t request_bytes = 256) {
+  RowWalker walker;
+  walker.start(r);
+  std::vector<Piece> all;
+  while (!walker.done()) all.push_back(walker.next(request_bytes));
+  return all;
+}
+
+void require(const Piece& piece, uint64_t address, uint32_t bytes, uint32_t packets) {
+  REQUIRE(piece.address == address);
+  REQUIRE(piece.bytes == bytes);
+  REQUIRE(piece.packets == packets);
+}
+
+}  // namespace
+
+TEST_CASE("requests: rows that follow each other in memory become one") {
+  const auto all = pieces(rows(0x1000, 128, {{8, 128}}));
+  REQUIRE(all.size() == 4);
+  for (unsigned i = 0; i < 4; ++i) require(all[i], 0x1000 + 256 * i, 256, 4);
+}
+
+TEST_CASE("requests: rows apart in memory stay apart") {
+  const auto all = pieces(rows(0x1000, 128, {{3, 512}}));
+  REQUIRE(all.size() == 3);
+  for (unsigned i = 0; i < 3; ++i) require(all[i], 0x1000 + 512 * i, 128, 2);
+}
+
+TEST_CASE("requests: none crosses a multiple of request_bytes, unless a single packet does") {
+  const auto all = pieces(rows(0x10c0, 640, {}));
+  REQUIRE(all.size() == 4);
+  require(all[0], 0x10c0, 64, 1);
+  require(all[1], 0x1100, 256, 4);
+  require(all[2], 0x1200, 256, 4);
+  require(all[3], 0x1300, 64, 1);
+  const auto odd = pieces(rows(0x10e0, 192, {}));
+  REQUIRE(odd.size() == 2);
+  require(odd[0], 0x10e0, 64, 1);
+  require(odd[1], 0x1120, 128, 2);
+}
+
+TEST_CASE("requests: short rows share one, each in a packet of its own") {
+  const auto all = pieces(rows(0, 40, {{14, 40}}));
+  REQUIRE(all.size() == 5);
+  require(all[0], 0, 240, 6);
+  require(all[1], 240, 40, 1);
+  require(all[2], 280, 200, 5);
+  require(all[3], 480, 40, 1);
+  require(all[4], 520, 40, 1);
+}
+
+TEST_CASE("requests: at most a block of packets") {
+  const auto all = pieces(rows(0, 2, {{100, 2}}));
+  REQUIRE(all.size() == 2);
+  require(all[0], 0, 128, 64);
+  require(all[1], 128, 72, 36);
+}
+
+TEST_CASE("requests cover every packet once, in order") {
+  std::mt19937_64 random(test_seed());
+  for (int round = 0; round < 300; ++round) {
+    const uint64_t bytes = 1 + random() % 300;
+    const auto r = rows(
+        random() % 5000 + 100'000, bytes,
+        {{static_cast<uint32_t>(random() % 5), static_cast<int32_t>(random() % 2 ? bytes : random() % 700)},
+         {static_cast<uint32_t>(random() % 5), static_cast<int32_t>(random() % 900) - 450}});
+    std::vector<std::pair<uint64_t, uint32_t>> expect;  // address, bytes of each packet
+    Counters<4> counters = r.counters;
+    counters.rewind();
+    for (uint64_t row = 0; row < r.count; ++row, counters.next()) {
+      for (uint64_t at = 0; at < bytes; at += 64) {
+        expect.emplace_back(r.base + static_cast<uint64_t>(counters.offset()) + at,
+                            std::min<uint64_t>(64, bytes - at));
+      }
+    }
+    const uint64_t request_bytes = 64 << random() % 4;
+    std::vector<std::pair<uint64_t, uint32_t>> got;
+    for (const Piece& piece : pieces(r, request_bytes)) {
+      uint32_t sum = 0;
+      piece.for_each_packet([&](uint32_t, uint32_t offset, uint32_t n) {
+        got.emplace_back(piece.address + offset, n);
+        REQUIRE(offset == sum);
+        sum += n;
+      });
+      REQUIRE(sum == piece.bytes);
+      REQUIRE((piece.packets == 1 ||
+               piece.address / request_bytes == (piece.address + piece.bytes - 1) / request_bytes));
+    }
+    REQUIRE(got == expect);
+  }
+}
+
+TEST_CASE("configurations that an AGCU cannot execute are refused") {
+  const auto refused = [](const ConfigWords& words, bool master = false) {
+    try {
+      AgcuConfig::decode(words, master);
+      return std::string();
+    } catch (const BadConfig& e) {
+      return std::string(e.what());
+    }
+  };
+  const ConfigWords off = ConfigWords::reset_of<A::Registers>();
+  REQUIRE(refused(off).empty());
+  ConfigWords words = off;
+  set_load(words, 0x1000, 64, {{4, -64}});
+  REQUIRE(refused(words).empty());
+  set_load(words, 0x1000, 0, {});
+  REQUIRE(refused(words) == "LOAD_ROW_BYTES = 0 is not in 1..65536");
+  set_load(words, 0x1000, 65537, {});
+  REQUIRE(refused(words) == "LOAD_ROW_BYTES = 65537 is not in 1..65536");
+  set_load(words, 0x100, 64, {{6, -64}});
+  REQUIRE(refused(words) == "LOAD rows leave the 64-bit address space");
+  set_load(words, ~uint64_t{0} - 64, 64, {{2, 1}});
+  REQUIRE(refused(words) == "LOAD rows leave the 64-bit address space");
+  words = off;
+  set_store(words, 0, 64, {{1u << 20, 0}, {1u << 20, 0}, {2, 0}});
+  REQUIRE(refused(words) == "the STORE counters iterate more than 2^40 times");
+  words = off;
+  words.set(A::kSTORE_OFFSET, A::STORE::DONE_TOKEN, 1);
+  REQUIRE(refused(words) == "STORE.DONE_TOKEN without STORE.ENABLE");
+  words = off;
+  words.set(A::kMASTER_OFFSET, A::MASTER::TOKENS, 1);
+  REQUIRE(refused(words, true).empty());
+  REQUIRE(refused(words) == "MASTER.TOKENS on an AGCU that is not the master");
+}
