@@ -16,7 +16,7 @@
 
 /* Mailbox requests (HOSTIF.MBOX_REQUEST), served before any queue exists. */
 #define RDU_MBOX_ABI_VERSION 0x01u /* answer: RDU_ABI_VERSION */
-#define RDU_MBOX_ECHO 0x02u        /* request bits 31:8 come back in answer bits 31:8 */
+#define RDU_MBOX_ECHO 0x02u        /* request bits 31:8 come back in answer bits 31:8, bits 7:0 are zero */
 #define RDU_MBOX_UNKNOWN 0xffffffffu
 
 /* Device virtual addresses: segment in bits 45:44, offset in 43:0 (regs/slb.h). */
@@ -31,7 +31,7 @@ struct rdu_sqe {
   uint8_t opcode;
   uint8_t reserved;
   uint16_t command_id; /* the host's own, comes back in the completion */
-  uint32_t context;    /* from CREATE_CONTEXT; 0 for admin commands */
+  uint32_t context;    /* the queue's own, else BAD_CONTEXT; 0 for admin commands without one */
   uint64_t arg[7];
 };
 
@@ -49,11 +49,11 @@ struct rdu_cqe {
 #define RDU_ADMIN_IDENTIFY 0x01u /* arg0: bus address of a struct rdu_identify */
 /* arg0: HBM bytes, arg1: DDR bytes, arg2: host segment bytes (bus addresses 0..); result: context id */
 #define RDU_ADMIN_CREATE_CONTEXT 0x02u
-#define RDU_ADMIN_DELETE_CONTEXT 0x03u /* context. Fails while queue pairs use it */
+#define RDU_ADMIN_DELETE_CONTEXT 0x03u /* context. IN_USE while queue pairs use it; result: one of them */
 /* arg0: queue id 1.., arg1: SQ bus address, arg2: CQ bus address, arg3: entries (power of two, 2..1024),
  * arg4: MSI-X vector; context */
 #define RDU_ADMIN_CREATE_QUEUE 0x04u
-#define RDU_ADMIN_DELETE_QUEUE 0x05u /* arg0: queue id */
+#define RDU_ADMIN_DELETE_QUEUE 0x05u /* arg0: queue id. What runs is ABORTED, what has not begun is dropped */
 /* arg0: page, arg1: bus address, arg2: bytes, arg3: offset in the page; result: bytes of the whole page */
 #define RDU_ADMIN_READ_LOG 0x06u
 
