@@ -71,7 +71,7 @@ void declare(CLI::App& app, Options& o) {
   app.set_version_flag("--version", std::string("rduvp ") + RDU_VERSION);
   app.add_option(
          "-c,--config", o.configurations,
-         "Configuration: a YAML file, or the name of one that is shipped (mini, sn40l). Later ones override")
+         "Configuration: a YAML file, or the name of a shipped one (mini, sn40l); later ones override")
       ->type_name("FILE|NAME");
   app.add_option("--set", o.assignments, "Override one parameter, e.g. --set 'socket.hbm.latency=100 ns'")
       ->type_name("PATH=VALUE");
@@ -84,8 +84,7 @@ void declare(CLI::App& app, Options& o) {
   app.add_option("--rom", o.rom, "Boot ROM: a RISC-V ELF file (default: the one that was built)")
       ->type_name("ELF");
   app.add_option("--socket", o.socket,
-                 "UNIX socket on which hosts attach by vfio-user. Without it there is no host: the firmware "
-                 "boots and the run ends when nothing is left to do")
+                 "UNIX socket on which hosts attach by vfio-user (default: none; boot, and end when idle)")
       ->type_name("PATH");
   app.add_flag("--once", o.once, "End when the first host has left");
   app.add_option("--host-timeout", o.host_timeout, "Give up if no host has come after that long")

@@ -54,12 +54,15 @@ def main():
         file.write("\n")
 
     seconds = report["host_seconds"]
-    speed = report["simulated_ns"] / 1000 / seconds
-    print(f"simulated time     {report['simulated_ns'] / 1000:.3f} us since power-on, {report['instructions']:,} instructions")
-    print(f"host time          {seconds:.2f} s of the simulator, {report['peak_memory_mib']:.0f} MiB")
-    print(f"simulation speed   {speed:,.1f} us simulated in a second")
-    print(f"trace hash         {report['trace_hash']}")
-    print(f"report             {options.out}")
+    simulated = report["simulated_ns"] / 1000
+    print(f"whole run             {simulated:,.3f} us simulated, {report['instructions']:,} instructions of the firmware")
+    moved = (f"{tier.upper() if tier != 'host' else 'host'} {count['read']:,} read, {count['written']:,} written"
+             for tier, count in report["bytes"].items())
+    print(f"bytes moved           {'; '.join(moved)}")
+    print(f"host time             {seconds:.2f} s, waits included: {simulated / seconds:,.0f} us simulated in a second;"
+          f" {report['peak_memory_mib']:.0f} MiB")
+    print(f"trace hash            {report['trace_hash']}")
+    print(f"report                {options.out}")
 
 
 if __name__ == "__main__":

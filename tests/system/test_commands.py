@@ -9,6 +9,7 @@ import elf
 import rdu
 
 PROGRAMS = ["rduvp", "rdu-digits", "rdu-objdump"]
+REQUIRED = {"rdu-digits": ["--images", "x.npy"], "rdu-objdump": ["x.rdu"]}
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -27,7 +28,7 @@ def test_version(program):
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_an_unknown_option(program):
-    result = rdu.run(program, "--no-such-option")
+    result = rdu.run(program, *REQUIRED.get(program, []), "--no-such-option")
     assert result.returncode != 0
     assert "no-such-option" in result.stderr + result.stdout
 
@@ -43,7 +44,7 @@ def test_objdump_of_shipped_programs():
         result = rdu.run("rdu-objdump", file)
         assert result.returncode == 0, result
         text = result.stdout.lower()
-        for word in ("pcu", "pmu", "agcu", "route"):
+        for word in ("pcu", "pmu", "agcu", "floor plan", "streams", "switches"):
             assert word in text, (file.name, word, result.stdout)
 
 

@@ -63,6 +63,7 @@ Options parse(int argc, char** argv) {
       "\n"
       "  rduvp --config mini --socket /tmp/rdu.sock &\n"
       "  rdu-digits --device unix:/tmp/rdu.sock --images test_images.npy --labels test_labels.npy\n");
+  app.set_version_flag("--version", std::string("rdu-digits ") + RDU_VERSION);
   app.add_option("--device", o.device,
                  "unix:PATH, the simulator's socket (default: $RDU_DEVICE, else " RDU_DEFAULT_ADDRESS ")");
   app.add_option("--images", o.images, "X.npy: (n, 64) or (n, 8, 8), any number type, pixel values 0..16")

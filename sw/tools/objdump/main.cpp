@@ -28,6 +28,7 @@ int main(int argc, char** argv) {
       "first.\n"
       "Without options: everything but --disassemble and the single switches of --routes.",
       "rdu-objdump");
+  app.set_version_flag("--version", std::string("rdu-objdump ") + RDU_VERSION);
   std::vector<std::string> files;
   bool header = false, arguments = false, floorplan = false, units = false, routes = false;
   bool disassemble = false, json = false;
