@@ -15,6 +15,27 @@ class Counters {
   /// exact.
   static constexpr uint64_t kMostIterations = uint64_t{1} << 40;
 
+  /// Levels that iterate once are left out by compact(), and levels that go on where the one inside ends are
+  /// joined with it; offsets stay the same.
+  void compact() {
+    std::array<uint32_t, Levels> counts = ones();
+    std::array<int32_t, Levels> strides{};
+    unsigned used = 0;
+    for (unsigned i = 0; i < Levels; ++i) {
+      if (counts_[i] == 1) continue;
+      if (used != 0 && static_cast<uint64_t>(counts[used - 1]) * counts_[i] <= 0xffffffff &&
+          static_cast<int64_t>(counts[used - 1]) * strides[used - 1] == strides_[i]) {
+        counts[used - 1] *= counts_[i];
+        continue;
+      }
+      counts[used] = counts_[i];
+      strides[used] = strides_[i];
+      ++used;
+    }
+    counts_ = counts;
+    strides_ = strides;
+    rewind();
+  }
   void set(unsigned level, uint32_t count, uint32_t stride) {
     counts_[level] = count == 0 ? 1 : count;
     strides_[level] = static_cast<int32_t>(stride);
@@ -44,6 +65,23 @@ class Counters {
     offset_ = 0;
   }
   int64_t offset() const { return offset_; }
+  /// Iterations of the innermost level from here to its end, this one included; their offsets are
+  /// inner_stride() apart.
+  uint64_t inner_left() const { return counts_[0] - indices_[0]; }
+  int64_t inner_stride() const { return strides_[0]; }
+  /// next() n times; n is at most inner_left().
+  void advance_inner(uint64_t n) {
+    indices_[0] += static_cast<uint32_t>(n - 1);
+    offset_ += static_cast<int64_t>(n - 1) * strides_[0];
+    next();
+  }
+  void advance(uint64_t n) {
+    while (n != 0) {
+      const uint64_t step = n < inner_left() ? n : inner_left();
+      advance_inner(step);
+      n -= step;
+    }
+  }
   /// To the next iteration; after the last one, back to the first.
   void next() {
     for (unsigned i = 0; i < Levels; ++i) {

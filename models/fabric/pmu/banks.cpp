@@ -18,6 +18,7 @@ BankCost::BankCost(unsigned banks, unsigned shift, unsigned skew, unsigned eleme
     : banks_(banks), shift_(shift), skew_(skew), elements_(elements), bytes_(bytes), stride_(stride) {
   // Adding banks << max(shift, skew) adds a multiple of `banks` to both terms of the bank's formula.
   period_ = static_cast<uint64_t>(banks) << std::max({shift, skew, 2u});
+  if ((period_ & (period_ - 1)) == 0) mask_ = period_ - 1;
   if (period_ <= kMostKnown) known_.resize(period_);
 }
 

@@ -14,10 +14,13 @@ class BankCost {
   BankCost(unsigned banks, unsigned shift, unsigned skew, unsigned elements, unsigned bytes, int64_t stride);
   BankCost() = default;
 
+  /// Accesses so many bytes apart cost the same, whatever the address.
+  bool is_period(int64_t bytes) const { return bytes % static_cast<int64_t>(period_) == 0; }
+
   /// Of the access whose first element is at byte `address`.
   unsigned cost(uint64_t address) {
     if (known_.empty()) return compute(address);
-    uint8_t& cost = known_[address % period_];
+    uint8_t& cost = known_[mask_ != 0 ? address & mask_ : address % period_];
     if (cost == 0) cost = static_cast<uint8_t>(compute(address));
     return cost;
   }
@@ -31,6 +34,7 @@ class BankCost {
   unsigned elements_ = 0;
   unsigned bytes_ = 0;
   int64_t stride_ = 0;
+  uint64_t mask_ = 0;           ///< period - 1 if that is a power of two
   uint64_t period_ = 1;         ///< costs repeat after so many bytes
   std::vector<uint8_t> known_;  ///< by address modulo period; 0: not yet computed
 };

@@ -34,18 +34,25 @@ void Pmu::configure(const PmuConfig& config) {
       BankCost(banks, config.bank_shift, config.bank_skew, config.lanes, config.element, config.lane_stride);
 }
 
+template <unsigned Levels>
+void Pmu::start(Pipeline<Levels>& pipeline, const Counters<Levels>& counters, uint64_t per_fill,
+                uint64_t cycle) {
+  pipeline.counters = counters;
+  pipeline.counters.rewind();
+  pipeline.per_fill = per_fill;
+  pipeline.fill = 0;
+  pipeline.index = 0;
+  pipeline.next = cycle;
+  pipeline.busy = 0;
+  pipeline.is_uniform = pipeline.cost.is_period(counters.inner_stride());
+  pipeline.handed_over.fill(cycle);
+}
+
 void Pmu::start(uint64_t cycle) {
   bytes_ = memory_.data();
   counts_ = {};
-  for (Pipeline* p : {&writer_, &reader_}) {
-    p->fill = 0;
-    p->index = 0;
-    p->next = cycle;
-    p->busy = 0;
-    p->handed_over.fill(cycle);
-  }
-  config_.write.rewind();
-  config_.read.rewind();
+  start(writer_, config_.write, config_.writes, cycle);
+  start(reader_, config_.read, config_.reads, cycle);
   out_.drop();
   output_.start(cycle, context_.params.output_depth, context_.params.max_burst);
 }
@@ -60,29 +67,45 @@ void Pmu::run() {
 }
 
 template <unsigned Levels>
-uint64_t Pmu::look_ahead(Pipeline& pipeline, Counters<Levels> counters, uint64_t limit) {
+uint64_t Pmu::look_ahead(Pipeline<Levels>& pipeline, uint64_t limit) {
   const uint64_t base = buffer(pipeline.fill) * config_.buffer_size;
-  limit = std::min<uint64_t>(limit, pipeline.addresses.size());
+  Counters<Levels>& ahead = pipeline.behind;
+  ahead = pipeline.counters;
+  pipeline.cycles = pipeline.cost.cost(base + static_cast<uint64_t>(ahead.offset()));
+  pipeline.stretch_count = 0;
+  limit = std::min<uint64_t>(limit, kBlockPackets);
   uint64_t n = 0;
   while (n < limit) {
-    const uint64_t address = base + static_cast<uint64_t>(counters.offset());
-    const unsigned cycles = pipeline.cost.cost(address);
-    if (n == 0) pipeline.cycles = cycles;
-    if (cycles != pipeline.cycles) break;
-    pipeline.addresses[n++] = address;
-    counters.next();
+    const uint64_t address = base + static_cast<uint64_t>(ahead.offset());
+    const uint64_t most = std::min(limit - n, ahead.inner_left());
+    uint64_t count = 0;
+    if (pipeline.is_uniform) {
+      if (pipeline.cost.cost(address) == pipeline.cycles) count = most;
+    } else {
+      const auto stride = static_cast<uint64_t>(ahead.inner_stride());
+      while (count < most && pipeline.cost.cost(address + count * stride) == pipeline.cycles) ++count;
+    }
+    if (count == 0) break;
+    pipeline.stretches[pipeline.stretch_count++] = {address, static_cast<unsigned>(count)};
+    ahead.advance_inner(count);
+    n += count;
+    if (count < most) break;
   }
   return n;
 }
 
 template <unsigned Levels>
-void Pmu::advance(Pipeline& pipeline, Counters<Levels>& counters, const Run& run, uint64_t per_fill) {
-  for (uint64_t i = 0; i < run.n; ++i) counters.next();
+void Pmu::advance(Pipeline<Levels>& pipeline, const Run& run, uint64_t seen) {
+  if (run.n == seen) {
+    pipeline.counters = pipeline.behind;
+  } else {
+    pipeline.counters.advance(run.n);
+  }
   counts_.fired(run);
   pipeline.busy += run.n * pipeline.cycles;
   pipeline.next = run.last() + pipeline.cycles;
   pipeline.index += run.n;
-  if (pipeline.index == per_fill) {
+  if (pipeline.index == pipeline.per_fill) {
     pipeline.handed_over[buffer(pipeline.fill)] = pipeline.next;
     pipeline.index = 0;
     ++pipeline.fill;
@@ -95,21 +118,33 @@ bool Pmu::write() {
   const Run arrivals = input_.head();
   if (arrivals.n == 0) return false;
   const uint64_t n =
-      look_ahead(writer_, config_.write,
-                 std::min({arrivals.n, config_.writes - writer_.index, context_.params.max_burst}));
+      look_ahead(writer_, std::min({arrivals.n, config_.writes - writer_.index, context_.params.max_burst}));
   Firing firing(writer_.next, writer_.cycles, n);
   firing.need(arrivals, Cause::input);
   if (writer_.index == 0) firing.need({reader_.handed_over[buffer(writer_.fill)], 0, n}, Cause::other);
   const auto [run, stalls] = firing.solve();
-  uint64_t i = 0;
+  const int64_t stride = writer_.counters.inner_stride();
+  const Stretch* stretch = writer_.stretches.data();
+  unsigned in_stretch = 0;
+  uint8_t* to = bytes_ + stretch->address;
   input_.pop(run, 1, [&](const BlockRef& block, uint32_t offset, unsigned packets) {
     for (unsigned p = 0; p < packets; ++p) {
-      std::memcpy(bytes_ + writer_.addresses[i++], block.packet(offset + p), config_.write_bytes);
+      if (in_stretch == stretch->count) {
+        ++stretch;
+        in_stretch = 0;
+        to = bytes_ + stretch->address;
+      }
+      if (config_.write_bytes == kPacketBytes) {
+        std::memcpy(to, block.packet(offset + p), kPacketBytes);
+      } else {
+        std::memcpy(to, block.packet(offset + p), config_.write_bytes);
+      }
+      if (++in_stretch != stretch->count) to += stride;
     }
   });
   counts_.bytes += run.n * config_.write_bytes;
   counts_.stalls += stalls;
-  advance(writer_, config_.write, run, config_.writes);
+  advance(writer_, run, n);
   return true;
 }
 
@@ -117,38 +152,57 @@ bool Pmu::read() {
   if (reader_.fill == writer_.fill) return false;
   const Run places = output_.places();
   if (places.n == 0) return false;
-  const uint64_t n = look_ahead(reader_, config_.read,
-                                std::min({places.n, config_.reads - reader_.index, context_.params.max_burst,
-                                          static_cast<uint64_t>(out_.room())}));
+  const uint64_t n =
+      look_ahead(reader_, std::min({places.n, config_.reads - reader_.index, context_.params.max_burst,
+                                    static_cast<uint64_t>(out_.room())}));
   Firing firing(reader_.next, reader_.cycles, n);
   firing.need(places, Cause::output);
   if (reader_.index == 0) firing.need({writer_.handed_over[buffer(reader_.fill)], 0, n}, Cause::other);
   const auto [run, stalls] = firing.solve();
   output_.take_places(run.n);
-  for (uint64_t i = 0; i < run.n; ++i) gather(out_.next() + i * kPacketBytes, reader_.addresses[i]);
+  uint8_t* packets = out_.next();
+  for (uint64_t left = run.n, i = 0; left != 0; ++i) {
+    const Stretch& stretch = reader_.stretches[i];
+    const auto count = static_cast<unsigned>(std::min<uint64_t>(left, stretch.count));
+    gather(packets, stretch.address, count);
+    packets += count * kPacketBytes;
+    left -= count;
+  }
   const uint64_t latency = context_.params.pmu_read_cycles + reader_.cycles - 1;
   output_.put({{run.t + latency, run.dt, run.n}, out_.block(), out_.offset()});
   out_.take(static_cast<unsigned>(run.n));
   counts_.bytes += run.n * config_.lanes * config_.element;
   counts_.vectors += run.n;
   counts_.stalls += stalls;
-  advance(reader_, config_.read, run, config_.reads);
+  advance(reader_, run, n);
   return true;
 }
 
-void Pmu::gather(uint8_t* packet, uint64_t address) const {
+void Pmu::gather(uint8_t* packets, uint64_t address, unsigned count) const {
   const unsigned length = config_.lanes * config_.element;
+  const int64_t stride = reader_.counters.inner_stride();
+  const int64_t lane_stride = config_.lane_stride;
   const uint8_t* from = bytes_ + address;
-  if (config_.lane_stride == config_.element) {
-    std::memcpy(packet, from, length);
-  } else if (config_.element == 2) {
-    for (unsigned i = 0; i < config_.lanes; ++i)
-      std::memcpy(packet + 2 * i, from + config_.lane_stride * i, 2);
-  } else {
-    for (unsigned i = 0; i < config_.lanes; ++i)
-      std::memcpy(packet + 4 * i, from + config_.lane_stride * i, 4);
+  if (lane_stride == config_.element && length == kPacketBytes && stride == kPacketBytes) {
+    std::memcpy(packets, from, count * kPacketBytes);
+    return;
   }
-  std::memset(packet + length, 0, kPacketBytes - length);
+  for (unsigned p = 0; p < count; ++p) {
+    uint8_t* packet = packets + p * kPacketBytes;
+    if (lane_stride != config_.element) {
+      if (config_.element == 2) {
+        for (unsigned i = 0; i < config_.lanes; ++i) std::memcpy(packet + 2 * i, from + lane_stride * i, 2);
+      } else {
+        for (unsigned i = 0; i < config_.lanes; ++i) std::memcpy(packet + 4 * i, from + lane_stride * i, 4);
+      }
+    } else if (length == kPacketBytes) {
+      std::memcpy(packet, from, kPacketBytes);
+    } else {
+      std::memcpy(packet, from, length);
+    }
+    std::memset(packet + length, 0, kPacketBytes - length);
+    if (p + 1 != count) from += stride;
+  }
 }
 
 std::string Pmu::waits_for() const {

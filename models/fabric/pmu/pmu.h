@@ -44,27 +44,42 @@ class Pmu : public Unit {
   const UnitCounts& counts() const override { return counts_; }
 
  private:
-  /// One of the two pipelines. `addresses` are those of its next accesses as far as they take the same number
-  /// of cycles.
+  /// Accesses at address, address + the innermost stride, ...
+  struct Stretch {
+    uint64_t address;
+    unsigned count;
+  };
+  /// One of the two pipelines.
+  template <unsigned Levels>
   struct Pipeline {
+    Counters<Levels> counters;  ///< of the next access
+    Counters<Levels> behind;    ///< look_ahead() leaves the counters behind what it saw, here
+    uint64_t per_fill = 1;
     uint64_t fill = 0;   ///< that it works on
     uint64_t index = 0;  ///< accesses done of that fill
     uint64_t next = 0;   ///< earliest cycle of the next access
     uint64_t busy = 0;
     BankCost cost;
+    bool is_uniform = false;                 ///< accesses of the innermost level all cost the same
     std::array<uint64_t, 16> handed_over{};  ///< cycle from which the other pipeline may use buffer b
-    std::array<uint64_t, kBlockPackets> addresses{};
-    unsigned cycles = 1;  ///< each of them takes
+    std::array<Stretch, kBlockPackets> stretches{};
+    unsigned stretch_count = 0;
+    unsigned cycles = 1;  ///< that each of the next accesses takes
   };
 
-  uint64_t buffer(uint64_t fill) const { return fill % config_.buffers; }
+  uint64_t buffer(uint64_t fill) const { return config_.buffers == 1 ? 0 : fill % config_.buffers; }
   template <unsigned Levels>
-  uint64_t look_ahead(Pipeline& pipeline, Counters<Levels> counters, uint64_t limit);
+  void start(Pipeline<Levels>& pipeline, const Counters<Levels>& counters, uint64_t per_fill, uint64_t cycle);
+  /// Lists the next accesses, at most `limit`, as far as they take the same number of cycles; returns how
+  /// many.
   template <unsigned Levels>
-  void advance(Pipeline& pipeline, Counters<Levels>& counters, const Run& run, uint64_t per_fill);
+  uint64_t look_ahead(Pipeline<Levels>& pipeline, uint64_t limit);
+  /// The first run.n of them, of `seen`, have been made.
+  template <unsigned Levels>
+  void advance(Pipeline<Levels>& pipeline, const Run& run, uint64_t seen);
   bool write();
   bool read();
-  void gather(uint8_t* packet, uint64_t address) const;
+  void gather(uint8_t* packets, uint64_t address, unsigned count) const;
 
   PmuConfig config_;
   Scratchpad& memory_;
@@ -72,8 +87,8 @@ class Pmu : public Unit {
   InputPort input_;
   OutputPort output_;
   BlockWriter out_;
-  Pipeline writer_;
-  Pipeline reader_;
+  Pipeline<4> writer_;
+  Pipeline<6> reader_;
   UnitCounts counts_;
 };
 

@@ -23,6 +23,7 @@ uint64_t decode_counters(const ConfigWords& words, const char* name, uint64_t of
   if (total > Counters<Levels>::kMostIterations) {
     throw BadConfig(fmt::format("{} iterate more than 2^40 times", name));
   }
+  counters.compact();
   return total;
 }
 
