@@ -105,11 +105,12 @@ void HostInterface::ring_submission(unsigned queue) {
 
 void HostInterface::ring_completion(unsigned queue) {
   const auto head = static_cast<uint32_t>(host_.DOORBELL[queue].CQ_HEAD.value());
-  const auto size = static_cast<uint32_t>(fw_.QUEUE[queue].SIZE.value());
-  if (head >= size) {
+  // How long a completion queue is only the firmware knows, so it judges the head of one that exists.
+  if (fw_.QUEUE[queue].SIZE.value() == 0 || head >= host_.CAP.get(hostif::CAP::MAX_ENTRIES)) {
     core::report_guest_fault(
-        name_, fmt::format("completion doorbell {} written with {}, the queue has {} entries; ignored", queue,
-                           head, size));
+        name_, fmt::format("completion doorbell {} written with {}, {}; ignored", queue, head,
+                           fw_.QUEUE[queue].SIZE.value() == 0 ? "the queue does not exist"
+                                                              : "more than any queue has entries"));
     return;
   }
   fw_.QUEUE[queue].CQ_HEAD.set_value(head);
