@@ -46,10 +46,11 @@ class Device {
 
   Device() { boot(); }
 
-  void enable(uint32_t entries = 8) {
-    queues_[0] = {entries};
+  void enable(uint32_t entries = 8, uint32_t completions = 0) {
+    if (completions == 0) completions = entries;
+    queues_[0] = {entries, completions};
     clear(0);
-    chip.reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_AQA) = (entries - 1) | (entries - 1) << 16;
+    chip.reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_AQA) = (entries - 1) | (completions - 1) << 16;
     chip.reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_ASQ) = sq(0);
     chip.reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_ACQ) = cq(0);
     chip.set_enable(true);
@@ -58,14 +59,12 @@ class Device {
 
   /// Places a submission; ring() tells the device.
   uint16_t push(unsigned queue, uint8_t opcode, uint32_t context, std::vector<uint64_t> arguments) {
-    Queue& q = queues_.at(queue);
     rdu_sqe sqe{};
     sqe.opcode = opcode;
     sqe.command_id = next_id_++;
     sqe.context = context;
     std::copy(arguments.begin(), arguments.end(), sqe.arg);
     push(queue, sqe);
-    (void)q;
     return sqe.command_id;
   }
   void push(unsigned queue, const rdu_sqe& sqe) {
@@ -83,7 +82,7 @@ class Device {
       rdu_cqe cqe;
       std::memcpy(&cqe, chip.host(cq(queue) + q.head * sizeof cqe), sizeof cqe);
       if (cqe.phase != q.phase) break;
-      q.head = (q.head + 1) % q.entries;
+      q.head = (q.head + 1) % q.completions;
       if (q.head == 0) q.phase ^= 1;
       out.push_back(cqe);
     }
@@ -110,7 +109,7 @@ class Device {
     return static_cast<uint32_t>(cqe.result);
   }
   rdu_cqe create_queue(unsigned id, uint32_t context, uint32_t entries = 8) {
-    queues_[id] = {entries};
+    queues_[id] = {entries, entries};
     clear(id);
     return call(0, RDU_ADMIN_CREATE_QUEUE, context, {id, sq(id), cq(id), entries, id});
   }
@@ -120,7 +119,7 @@ class Device {
 
  private:
   struct Queue {
-    uint32_t entries, tail = 0, head = 0;
+    uint32_t entries, completions, tail = 0, head = 0;
     uint16_t phase = 1;
   };
   void clear(unsigned queue) { std::memset(chip.host(cq(queue)), 0, 0x4000); }
@@ -207,6 +206,13 @@ TEST_CASE("enable, identify, disable") {
   d.enable();
   CHECK(csts(d.chip) == (kFw | kRdy));
   CHECK(d.create_context() == context);
+}
+
+TEST_CASE("the two admin queues may differ in size, and neither need be a power of two") {
+  Device d;
+  const auto [submissions, completions] = GENERATE(std::pair{5u, 50u}, std::pair{50u, 3u});
+  d.enable(submissions, completions);
+  for (int n = 0; n < 200; ++n) CHECK(d.call(0, RDU_ADMIN_IDENTIFY, 0, {0x1000}).status == RDU_STATUS_OK);
 }
 
 TEST_CASE("a bad admin queue is refused") {
