@@ -84,6 +84,13 @@ class Columns {
  public:
   Columns(const Findings& f, std::string* text) : f_(f), text_(text) {}
 
+  // Bytes also have a column for the whole session, uploads and readbacks included.
+  void bytes(const std::string& what, uint64_t rdu_memory_counters::*counter) {
+    row(
+        what, [&](const RunResult& r) { return bytes_text(r.bytes.*counter); },
+        fmt::format("{:>13}", bytes_text(f_.bytes.*counter)));
+  }
+
   template <typename Text>
   void row(const std::string& what, Text text, const std::string& last = "") {
     std::string line = fmt::format("{:<22}", what);
@@ -193,13 +200,15 @@ std::string table(const Findings& f, const HeatMapStyle& style) {
   columns.row("  program load", [](const RunResult& r) { return time_text(r.load_ns()); });
   columns.row("  execution", [](const RunResult& r) { return time_text(r.execute_ns()); });
   columns.row("  launch overhead", [](const RunResult& r) { return time_text(r.overhead_ns()); });
-  columns.row("kernels", [](const RunResult& r) { return fmt::format("{}", r.kernels.size()); });
-  columns.row("HBM read", [](const RunResult& r) { return bytes_text(r.bytes.hbm_read); });
-  columns.row("HBM written", [](const RunResult& r) { return bytes_text(r.bytes.hbm_written); });
-  columns.row("DDR read", [](const RunResult& r) { return bytes_text(r.bytes.ddr_read); });
-  columns.row("DDR written", [](const RunResult& r) { return bytes_text(r.bytes.ddr_written); });
-  columns.row("host read", [](const RunResult& r) { return bytes_text(r.bytes.host_read); });
-  columns.row("host written", [](const RunResult& r) { return bytes_text(r.bytes.host_written); });
+  columns.row("  kernels", [](const RunResult& r) { return fmt::format("{}", r.kernels.size()); });
+  text += fmt::format("\n{:<22}{}{}   {:>13}\n", "bytes moved", f.fused ? fmt::format("{:>16}", "fused") : "",
+                      f.unfused ? fmt::format("{:>16}", "unfused") : "", "whole session");
+  columns.bytes("  HBM read", &rdu_memory_counters::hbm_read);
+  columns.bytes("  HBM written", &rdu_memory_counters::hbm_written);
+  columns.bytes("  DDR read", &rdu_memory_counters::ddr_read);
+  columns.bytes("  DDR written", &rdu_memory_counters::ddr_written);
+  columns.bytes("  host read", &rdu_memory_counters::host_read);
+  columns.bytes("  host written", &rdu_memory_counters::host_written);
 
   const RunResult& shown = f.fused ? *f.fused : *f.unfused;
   const KernelTime& kernel = shown.kernels.back();
