@@ -58,9 +58,13 @@ uint32_t crc_of_file(const std::vector<uint8_t>& file, size_t hole) {
 
 /// One entry a line, so that `readelf -p` and `strings` are readable too.
 std::string to_text(const std::vector<json>& entries) {
-  std::string text;
-  for (const json& entry : entries) text += entry.dump() + "\n";
-  return text;
+  try {
+    std::string text;
+    for (const json& entry : entries) text += entry.dump() + "\n";
+    return text;
+  } catch (const json::exception& e) {  // a text that is not UTF-8
+    throw Error(fmt::format("a program's texts cannot be written: {}", e.what()));
+  }
 }
 
 json fixup_to_json(const Fixup& f) {
@@ -486,7 +490,8 @@ void check_units(const std::vector<UnitEntry>& units, const Configuration& confi
   std::set<std::pair<uint32_t, Role>> places;
   for (const UnitEntry& u : units) {
     const std::string who = fmt::format("{}: unit '{}'", where, u.name);
-    if (u.name.empty()) throw Error(where + ": a unit has no name");
+    check_name(u.name, where + ": a unit");
+    check_text(u.note, who);
     if (!names.insert(u.name).second) throw Error(who + " is listed twice");
     check_unit(u.id, configuration.shape(), who);
     if (RDU_UNIT_KIND(u.id) != kind_of(u.role)) {
@@ -548,6 +553,7 @@ void check_routes(const ProgramParts& parts, const Configuration& configuration,
            a.next_flow == b.next_flow && a.out == b.out;
   };
   for (const RouteEntry& r : parts.routes) {
+    check_name(r.name, where + ": a route");
     const std::string who = fmt::format("{}: route '{}'", where, r.name);
     const auto found = routes.find(find(r.source, who).id);
     if (found == routes.end()) throw Error(who + " is listed, but not configured");
@@ -589,7 +595,8 @@ void check_arguments(const std::vector<Argument>& arguments, const Configuration
   std::set<std::pair<uint32_t, unsigned>> written;
   for (const Argument& a : arguments) {
     const std::string who = fmt::format("{}: argument '{}'", where, a.name);
-    if (a.name.empty()) throw Error(where + ": an argument has no name");
+    check_name(a.name, where + ": an argument");
+    check_text(a.description, who);
     if (!names.insert(a.name).second) throw Error(who + " is listed twice");
     if (a.multiple == 0) throw Error(who + " must be a multiple of zero");
     if (a.minimum > a.maximum) throw Error(who + " has an empty range");
@@ -616,6 +623,22 @@ void check_arguments(const std::vector<Argument>& arguments, const Configuration
 }
 
 }  // namespace
+
+void check_name(const std::string& name, const std::string& where) {
+  const auto good = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  };
+  if (name.empty()) throw Error(where + " has no name");
+  if (!std::all_of(name.begin(), name.end(), good)) {
+    throw Error(where + " has a name with characters other than letters, digits, '_', '-' and '.'");
+  }
+}
+
+void check_text(const std::string& text, const std::string& where) {
+  const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  if (std::any_of(text.begin(), text.end(), control)) throw Error(where + " has control characters");
+}
 
 const char* role_name(Role role) {
   switch (role) {
@@ -646,7 +669,13 @@ Program::Program(ProgramParts parts, const std::string& where)
           throw Error(fmt::format("{}: {}", where, e.what()));
         }
       }()) {
-  if (parts_.info.kernel.empty()) throw Error(where + ": the kernel has no name");
+  check_name(parts_.info.kernel, where + ": the kernel");
+  check_text(parts_.info.description, where + ": the kernel's description");
+  check_text(parts_.info.build, where + ": the build text");
+  for (const auto& [name, value] : parts_.info.properties) {
+    check_name(name, where + ": a property");
+    check_text(value, where + ": property '" + name + "'");
+  }
   check_words(configuration_, where);
   check_units(parts_.units, configuration_, where);
   check_arguments(parts_.arguments, configuration_, where);

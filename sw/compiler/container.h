@@ -19,6 +19,12 @@ inline constexpr uint16_t kElfMachine = 0x5244;
 /// e_flags: version of the container format.
 inline constexpr uint32_t kContainerVersion = 1;
 
+/// Throws Error, with `where` in front, unless `name` is letters, digits, '_', '-' and '.', at least one:
+/// names appear in tables, traces and file names.
+void check_name(const std::string& name, const std::string& where);
+/// Throws Error, with `where` in front, if `text` has control characters: it is shown on terminals.
+void check_text(const std::string& text, const std::string& where);
+
 /// What a unit of the tile is used as. An AGCU holds one load and one store generator, so it may appear
 /// twice.
 enum class Role : uint8_t { pcu, pmu, load, store };

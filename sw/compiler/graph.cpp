@@ -358,14 +358,16 @@ Role role_of(const UnitKind& kind) {
 // -----------------------------------------------------------------------------------------------------------
 
 Graph::Graph(std::string kernel, std::string description) {
-  if (kernel.empty()) throw Error("a kernel needs a name");
+  check_name(kernel, "the kernel");
+  check_text(description, "the kernel's description");
   info_.kernel = std::move(kernel);
   info_.description = std::move(description);
 }
 
 Value Graph::declare(Argument argument) {
   const std::string who = "argument '" + argument.name + "'";
-  if (argument.name.empty()) throw Error("an argument needs a name");
+  check_name(argument.name, "an argument");
+  check_text(argument.description, who);
   for (const Argument& a : arguments_) {
     if (a.name == argument.name) throw Error(who + " is declared twice");
   }
@@ -401,7 +403,8 @@ Value Graph::number(const std::string& name, const std::string& description, uin
 }
 
 Node Graph::add(const std::string& name, UnitKind kind, const std::string& note) {
-  if (name.empty()) throw Error("a unit needs a name");
+  check_name(name, "a unit");
+  check_text(note, "unit '" + name + "'");
   for (const UnitDescription& u : units_) {
     if (u.name == name) throw Error("unit '" + name + "' is added twice");
   }

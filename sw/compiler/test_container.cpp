@@ -1,8 +1,12 @@
+#include <elf.h>
+#include <zlib.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <random>
 
 #include "compiler/compile.h"
 #include "compiler/container.h"
@@ -170,6 +174,8 @@ TEST_CASE("illegal parts are refused") {
   };
   CHECK(refuse([](auto&) {}).empty());
   CHECK(has(refuse([](auto& p) { p.info.kernel = ""; }), "no name"));
+  CHECK(has(refuse([](auto& p) { p.info.description = "\033[31m"; }), "control characters"));
+  CHECK(has(refuse([](auto& p) { p.info.properties["a\n"] = ""; }), "characters other than letters"));
   CHECK(has(refuse([](auto& p) { p.units[1].name = "x"; }), "listed twice"));
   CHECK(has(refuse([](auto& p) { p.units[1].name = ""; }), "no name"));
   CHECK(has(refuse([](auto& p) { p.units[1].id = RDU_UNIT(RDU_UNIT_PCU, 1, 3); }), "not in a tile of 2 x 3"));
@@ -232,4 +238,78 @@ TEST_CASE("foreign and damaged files name themselves") {
     bad[text.find(word)] ^= 1;
     CHECK(parse_error(bad) == "f.rdu: section " + section + " is damaged (checksum)");
   }
+}
+
+namespace {
+
+uint32_t crc_of(const std::vector<uint8_t>& bytes, size_t offset, size_t size) {
+  return static_cast<uint32_t>(crc32(0, bytes.data() + offset, static_cast<uInt>(size)));
+}
+
+/// Offsets and sizes of the sections, in order: the five of contents, then .rdu.check.
+std::vector<std::pair<size_t, size_t>> sections_of(const std::vector<uint8_t>& file) {
+  Elf64_Ehdr header;
+  std::memcpy(&header, file.data(), sizeof header);
+  std::vector<std::pair<size_t, size_t>> places;
+  for (size_t i = 1; i + 1 < header.e_shnum; ++i) {
+    Elf64_Shdr section;
+    std::memcpy(&section, file.data() + header.e_shoff + i * sizeof section, sizeof section);
+    places.emplace_back(section.sh_offset, section.sh_size);
+  }
+  return places;
+}
+
+/// Makes the checksums of a changed file right again.
+void mend(std::vector<uint8_t>* file, const std::vector<std::pair<size_t, size_t>>& sections) {
+  const size_t check = sections.back().first;
+  const auto put = [&](size_t index, uint32_t value) {
+    std::memcpy(file->data() + check + 4 * index, &value, 4);
+  };
+  for (size_t i = 0; i + 1 < sections.size(); ++i) {
+    put(2 + i, crc_of(*file, sections[i].first, sections[i].second));
+  }
+  put(0, 0);
+  put(0, crc_of(*file, 0, file->size()));
+}
+
+}  // namespace
+
+TEST_CASE("a file whose checksums are right may still be nonsense") {
+  const auto bytes = small_program().serialize();
+  const auto sections = sections_of(bytes);
+  REQUIRE(sections.size() == 6);
+  auto same = bytes;
+  mend(&same, sections);
+  REQUIRE(same == bytes);
+  std::mt19937 random(1);
+  unsigned refused = 0;
+  for (unsigned i = 0; i < 4000; ++i) {
+    auto bad = bytes;
+    const auto& [offset, size] = sections[random() % 5];
+    for (unsigned k = random() % 3 + 1; k > 0; --k) {
+      const size_t at = offset + random() % size;
+      // A digit more often becomes another one, so that texts stay readable and numbers become wrong.
+      const bool digit = bad[at] >= '0' && bad[at] <= '9';
+      bad[at] = static_cast<uint8_t>(digit ? '0' + random() % 10 : random());
+    }
+    if (random() % 2 == 0) {  // the stream has a checksum of its own
+      const uint32_t crc = crc_of(bad, sections[0].first + 32, sections[0].second - 32);
+      std::memcpy(bad.data() + sections[0].first + 16, &crc, 4);
+    }
+    mend(&bad, sections);
+    try {
+      const Program p = Program::parse(bad.data(), bad.size(), "f.rdu");
+      p.serialize();
+      p.make_tuples({{"in", 0}, {"out", 0}, {"rows", 60}});
+    } catch (const Error&) {
+      ++refused;
+    }
+  }
+  CHECK(refused > 2000);  // the others changed words, descriptions and the like into other legal ones
+}
+
+TEST_CASE("texts that are not UTF-8 cannot be written") {
+  ProgramParts parts = small_parts();
+  parts.info.description = "\xff";
+  CHECK(has(error_of([&] { Program(std::move(parts)).serialize(); }), "cannot be written"));
 }

@@ -89,10 +89,10 @@ TEST_CASE("arguments must make sense") {
   Graph g("g", "");
   g.number("n", "", 4, 8);
   check_throws([&] { g.number("n", "", 0, 1); }, "argument 'n' is declared twice");
-  check_throws([&] { g.address("", ""); }, "needs a name");
+  check_throws([&] { g.address("", ""); }, "has no name");
   check_throws([&] { g.number("m", "", 9, 11, 4); }, "no possible value");
   check_throws([&] { g.number("m", "", 0, 11, 0); }, "multiple of zero");
-  check_throws([] { Graph("", ""); }, "needs a name");
+  check_throws([] { Graph("", ""); }, "has no name");
   Chain c;
   c.g.number("idle", "", 0, 1);
   check_throws([&] { compile(c.graph()); }, "kernel 'chain': argument 'idle' is used nowhere");
@@ -189,7 +189,9 @@ TEST_CASE("units must be possible") {
         u.stages.assign(9, {Op::mov, Operand::in0});
       },
       "stages is 9");
-  check_throws([&] { g.add("", Load{}); }, "needs a name");
+  check_throws([&] { g.add("", Load{}); }, "has no name");
+  check_throws([&] { g.add("a b", Load{}); }, "characters other than letters");
+  check_throws([&] { g.add("b", Load{}, "\033[2J"); }, "unit 'b' has control characters");
   g.add("u", Load{});
   check_throws([&] { g.add("u", Load{}); }, "added twice");
 }

@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
       "and a\n"
       "1024 x 1024 x 1024 matrix product. Look at them with rdu-objdump.");
   std::string folder = ".";
+  bool quiet = false;
   Target target;
   CompileOptions options;
   options.build = "rdu-build-programs";
@@ -42,13 +43,14 @@ int main(int argc, char** argv) {
   app.add_option("--columns", target.shape.cols, "Columns of the tile")->capture_default_str();
   app.add_option("--channels", target.shape.channels, "Vector channels per direction")->capture_default_str();
   app.add_option("--seed", options.seed, "Seed of the placer")->capture_default_str();
+  app.add_flag("--quiet", quiet, "Do not name the files");
   CLI11_PARSE(app, argc, argv);
   try {
     std::filesystem::create_directories(folder);
     for (const Recipe& recipe : kRecipes) {
       const std::string path = (std::filesystem::path(folder) / recipe.file).string();
       compile(recipe.graph(), target, options).save(path);
-      std::printf("%s\n", path.c_str());
+      if (!quiet) std::printf("%s\n", path.c_str());
     }
   } catch (const std::exception& e) {
     std::fprintf(stderr, "rdu-build-programs: %s\n", e.what());
