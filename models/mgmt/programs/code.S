@@ -1,5 +1,5 @@
 # Code that changes, crosses pages, jumps far, and runs from where it is copied to.
-#include "program.h"
+#include "program.inc"
 
   .section .text.start, "ax"
   .globl _start

@@ -1,5 +1,5 @@
 # CSR instructions, counters, and how long instructions take.
-#include "program.h"
+#include "program.inc"
 
   .section .text.start, "ax"
   .globl _start

@@ -1,5 +1,5 @@
 # Timer, software and external interrupts, direct and vectored, and WFI. Handlers record mcause and what belongs to it.
-#include "program.h"
+#include "program.inc"
 
   .section .text.start, "ax"
   .globl _start

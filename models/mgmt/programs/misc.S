@@ -1,5 +1,5 @@
 # Which part runs is chosen by the word at OPERANDS.
-#include "program.h"
+#include "program.inc"
 
   .section .text.start, "ax"
   .globl _start

@@ -1,5 +1,5 @@
 # Runs whatever the test puts at 0x80001000, with whatever registers it puts at OPERANDS; skips what traps.
-#include "program.h"
+#include "program.inc"
 
   .section .text.start, "ax"
   .globl _start

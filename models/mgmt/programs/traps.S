@@ -1,5 +1,5 @@
 # Every exception that the hart can take. The handler records mcause, mtval and mepc and goes on at s11.
-#include "program.h"
+#include "program.inc"
 
 # Runs one instruction at a label of its own and expects it to trap.
 .macro trap label, instruction:vararg

@@ -1,5 +1,5 @@
 # Prints two lines, 5 us apart, and a third without an end.
-#include "program.h"
+#include "program.inc"
 
   .section .text.start, "ax"
   .globl _start
