@@ -36,9 +36,9 @@ void boot(void) {
   log_init();
   log_info("RDU-VP management firmware %s", FW_VERSION_TEXT);
   chip_init();
-  log_info("socket %u, part %04x rev %x, %u tiles of %u x %u, %u MiB of RAM, reset: %s", chip.socket,
-           chip.part, chip.revision, chip.tiles, chip.rows, chip.columns, chip.ram_bytes >> 20,
-           chip.reset_reason);
+  log_info("socket %u, part %04x rev %x, %u tile%s of %u x %u, %u MiB of RAM, reset: %s", chip.socket,
+           chip.part, chip.revision, chip.tiles, chip.tiles == 1 ? "" : "s", chip.rows, chip.columns,
+           chip.ram_bytes >> 20, chip.reset_reason);
 
   irq_init();
   host_init();

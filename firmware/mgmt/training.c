@@ -46,9 +46,9 @@ static bool report(const struct chip_memory* memory) {
     return false;
   }
   const bool gib = memory->bytes % (1ull << 30) == 0;
-  log_info("%s trained: %" PRIu64 " %s, %" PRIu32 " channels, %" PRIu64 " GB/s", memory->name,
+  log_info("%s trained: %" PRIu64 " %s, %" PRIu32 " channel%s, %" PRIu64 " GB/s", memory->name,
            memory->bytes >> (gib ? 30 : 20), gib ? "GiB" : "MiB", memory->channels,
-           memory->bandwidth / 1000000000u);
+           memory->channels == 1 ? "" : "s", memory->bandwidth / 1000000000u);
   return true;
 }
 

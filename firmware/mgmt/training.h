@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#define TRAINING_TIMEOUT_NS 1000000000ull /* ours; the host waits for twice that (HOSTIF.CAP.TIMEOUT) */
+#define TRAINING_TIMEOUT_NS 500000000ull /* ours; the host waits longer (HOSTIF.CAP.TIMEOUT) */
 
 /* Trains HBM and DDR, both at once, and sleeps until both have ended. Returns RDU_BOOT_OK or the error of the
  * one that failed or did not end in time. Memory of size zero (a chip without) is left out; so is what is

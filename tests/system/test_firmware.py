@@ -4,7 +4,7 @@ import pytest
 
 import elf
 import rdu
-from driver import CSTS_FW, CSTS_RDY, Device
+from driver import ABI, CSTS_CFS, CSTS_FW, CSTS_RDY, Device
 
 
 def write(folder, data):
@@ -71,4 +71,32 @@ def test_dead_firmware_answers_nothing():
             device.client.write32(0x10, 1)
             for _ in range(20):
                 assert not device.read("CSTS") & CSTS_RDY
+        simulator.stop()
+
+
+@pytest.mark.parametrize(
+    "setting, error, line",
+    [
+        ("socket.hbm.training_fails=true", "RDU_BOOT_HBM_TRAINING", "fw: error: HBM training failed"),
+        ("socket.ddr.training_fails=true", "RDU_BOOT_DDR_TRAINING", "fw: error: DDR training failed"),
+        # The firmware sleeps until the end of training or for half a second of device time, whichever is first.
+        ("socket.ddr.training_time=1 s", "RDU_BOOT_DDR_TRAINING", "fw: error: DDR training timed out"),
+    ],
+)
+def test_memory_that_does_not_train(setting, error, line):
+    with rdu.Simulator("--set", setting) as simulator:
+        simulator.wait_for(line)
+        with Device(simulator.ready().socket, bring_up=False) as device:
+            device.enable_memory()
+            csts = device.read("CSTS")
+            assert not csts & (CSTS_FW | CSTS_RDY) and csts & CSTS_CFS
+            assert csts >> 16 == ABI[error]
+        simulator.stop()
+
+
+def test_memory_that_trains_slowly():
+    with rdu.Simulator("--set", "socket.hbm.training_time=400 ms") as simulator:
+        simulator.wait_for("fw: HBM trained: ")
+        with Device(simulator.ready().socket) as device:
+            assert device.identify()["hbm_bytes"] > 0
         simulator.stop()
