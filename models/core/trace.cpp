@@ -5,7 +5,6 @@
 
 #include <optional>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "core/error.h"
@@ -54,6 +53,8 @@ class Tracer::Writer {
     flow(track, at, tag);
   }
 
+  void begin_command(CommandTag tag) { flows_.erase(tag); }
+
   void finish() {
     file_.print("\n]\n");
     file_.close();
@@ -83,16 +84,18 @@ class Tracer::Writer {
   /// The first event of a command starts its flow, later ones are steps on it.
   void flow(TrackId track, Time at, CommandTag tag) {
     if (tag == kNoCommand) return;
-    const bool is_start = started_.insert(tag).second;
+    const auto [it, is_start] = flows_.try_emplace(tag, next_flow_);
+    if (is_start) ++next_flow_;
     event(R"({{"ph":"{}","cat":"command","name":"command","id":{},"pid":{},"tid":{},"ts":{}{}}})",
-          is_start ? "s" : "t", tag, pids_[track], track + 1, us(at), is_start ? "" : R"(,"bp":"e")");
+          is_start ? "s" : "t", it->second, pids_[track], track + 1, us(at), is_start ? "" : R"(,"bp":"e")");
   }
 
   fmt::ostream file_;
   bool first_ = true;
   std::unordered_map<std::string, size_t> groups_;
   std::vector<size_t> pids_;
-  std::unordered_set<CommandTag> started_;
+  std::unordered_map<CommandTag, uint64_t> flows_;  ///< the arrow of the latest command of each tag
+  uint64_t next_flow_ = 1;
 };
 
 Tracer::Tracer() : tracks_(std::make_unique<Tracks>()) {}
@@ -138,6 +141,10 @@ void Tracer::slice(TrackId track, Time begin, Time end, const std::string& name,
 void Tracer::instant(TrackId track, Time at, const std::string& name, CommandTag tag,
                      const std::string& detail) {
   if (writer_) writer_->instant(track, at, name, tag, detail);
+}
+
+void Tracer::begin_command(CommandTag tag) {
+  if (writer_) writer_->begin_command(tag);
 }
 
 void Tracer::reset() {

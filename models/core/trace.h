@@ -45,6 +45,10 @@ class Tracer {
   void instant(TrackId track, Time at, const std::string& name, CommandTag tag = kNoCommand,
                const std::string& detail = {});
 
+  /// The host has submitted a command of this tag: the next event that carries it begins a new arrow. (Tags
+  /// come again, after 65,536 submissions and with the next host.)
+  void begin_command(CommandTag tag);
+
   /// Forgets tracks and hash; for tests that run several simulations in one process.
   void reset();
 

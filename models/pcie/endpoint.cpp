@@ -41,6 +41,7 @@ Endpoint::Endpoint(const sc_core::sc_module_name& module_name, const PcieParams&
                     for (unsigned i = 0; i < count; ++i) {
                       // Tags of one queue run through 16 bits.
                       const core::CommandTag tag = (queue << 16 | ((first - 1 + i) & 0xffff)) + 1;
+                      tracer.begin_command(tag);
                       tracer.instant(host_track_, core::now() + i, fmt::format("doorbell {}", queue), tag);
                     }
                   }}),

@@ -1,11 +1,17 @@
 """The trace file: what Perfetto will show."""
 
 import collections
+import decimal
 import json
 
 import pytest
 
 import rdu
+
+
+def read(file):
+    """Events, with exact times."""
+    return json.loads(file.read_text(), parse_float=decimal.Decimal)
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +21,7 @@ def trace(digits, tmp_path_factory):
         simulator.ready()
         rdu.run_digits(simulator, digits, folder / "report.json")
         simulator.stop()
-    return json.loads((folder / "trace.json").read_text())
+    return read(folder / "trace.json")
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +82,35 @@ def test_arrows_bind_to_slices(trace):
     for e in trace:
         if e["ph"] in "st":
             assert e["ts"] in spans[e["pid"], e["tid"]], e
+
+
+def test_slices_of_a_track_nest(trace):
+    """Perfetto, whose clock ticks in nanoseconds, drops a slice that overlaps another without lying in it."""
+    tracks = collections.defaultdict(list)
+    for e in trace:
+        if e["ph"] == "X":
+            tracks[e["pid"], e["tid"]].append((int(e["ts"] * 1000), -int(e["dur"] * 1000)))
+    for slices in tracks.values():
+        open_ends = []
+        for begin, length in sorted(slices):
+            while open_ends and open_ends[-1] <= begin:
+                open_ends.pop()
+            assert not open_ends or begin - length <= open_ends[-1], begin
+            open_ends.append(begin - length)
+
+
+def test_arrows_of_the_next_host_are_its_own(digits, tmp_path):
+    """Queue and number of a command come again with the next host; its arrow does not."""
+    starts = []
+    for hosts in (1, 2):
+        with rdu.Simulator("--trace", tmp_path / "trace.json") as simulator:
+            simulator.ready()
+            for _ in range(hosts):
+                rdu.run_digits(simulator, digits, tmp_path / "report.json")
+            simulator.stop()
+        events = read(tmp_path / "trace.json")
+        starts.append(len({e["id"] for e in events if e["ph"] == "s"}))
+    assert starts[1] == 2 * starts[0]
 
 
 def test_tracing_changes_nothing(digits, tmp_path):
