@@ -53,8 +53,8 @@ struct rdu_cqe {
 /* arg0: queue id 1.., arg1: SQ bus address, arg2: CQ bus address, arg3: entries (power of two, 2..1024),
  * arg4: MSI-X vector; context */
 #define RDU_ADMIN_CREATE_QUEUE 0x04u
-#define RDU_ADMIN_DELETE_QUEUE 0x05u /* arg0: queue id. What runs is ABORTED, what has not begun is dropped \
-                                      */
+/* arg0: queue id. What runs is ABORTED, what has not begun is dropped */
+#define RDU_ADMIN_DELETE_QUEUE 0x05u
 /* arg0: page, arg1: bus address, arg2: bytes, arg3: offset in the page; result: bytes of the whole page */
 #define RDU_ADMIN_READ_LOG 0x06u
 
