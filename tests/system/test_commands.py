@@ -1,6 +1,8 @@
 """What somebody sees who never saw these programs."""
 
+import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -75,6 +77,20 @@ def test_scripts_have_help():
         assert wrong.returncode != 0 and "--no-such" in wrong.stderr
 
 
+def test_links_of_all_pages_lead_somewhere():
+    pages = [
+        page
+        for top in ("README.md", "platform", "models", "firmware", "sw", "tests", "rtl", "scripts")
+        for page in ([rdu.ROOT / top] if top.endswith(".md") else (rdu.ROOT / top).rglob("*.md"))
+    ]
+    assert len(pages) > 10
+    for page in pages:
+        text = re.sub(r"```.*?```|`[^`]*`", "", page.read_text(), flags=re.S)
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+            if not re.match(r"[a-z]+:", target):
+                assert (page.parent / target).exists(), f"{page}: {target}"
+
+
 def test_first_run(tmp_path):
     """scripts/run, with what is built already."""
     environment = dict(os.environ, RDU_BUILD_DIR=str(rdu.BUILD), TMPDIR=str(tmp_path))
@@ -84,8 +100,6 @@ def test_first_run(tmp_path):
     for word in ("accuracy", "trace hash", "rduvp | "):
         assert word in result.stdout, result.stdout
     assert not list(tmp_path.glob("rduvp.*")), "the socket's folder is gone"
-    import json
-
     report = json.loads((rdu.BUILD / "run/report.json").read_text())
     assert {"accuracy", "bit_exact", "fused_ns", "unfused_ns", "host_seconds", "trace_hash"} <= set(report)
     assert report["accuracy"] > 0.95 and report["bit_exact"] is True
