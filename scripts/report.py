@@ -56,9 +56,6 @@ def main():
     seconds = report["host_seconds"]
     simulated = report["simulated_ns"] / 1000
     print(f"whole run             {simulated:,.3f} us simulated, {report['instructions']:,} instructions of the firmware")
-    moved = (f"{tier.upper() if tier != 'host' else 'host'} {count['read']:,} read, {count['written']:,} written"
-             for tier, count in report["bytes"].items())
-    print(f"bytes moved           {'; '.join(moved)}")
     print(f"host time             {seconds:.2f} s, waits included: {simulated / seconds:,.0f} us simulated in a second;"
           f" {report['peak_memory_mib']:.0f} MiB")
     print(f"trace hash            {report['trace_hash']}")

@@ -187,10 +187,11 @@ def reference(images, out):
     return out
 
 
-def digits_command(simulator, digits, report, *more, images=None, labels=True, expected=None):
+def digits_command(simulator, digits, report, *more, images=None, labels=True, expected=None,
+                   programs=("--programs", BUILD / "programs")):
     """The arguments of rdu-digits for the test images, or others."""
     arguments = ["--device", f"unix:{simulator.socket}", "--weights", DIGITS / "weights"]
-    arguments += ["--programs", BUILD / "programs", "--images", images or digits / "test_images.npy"]
+    arguments += [*programs, "--images", images or digits / "test_images.npy"]
     if labels and images is None:
         arguments += ["--labels", digits / "test_labels.npy"]
     if expected or images is None:

@@ -82,6 +82,23 @@ def test_burst_size_changes_neither_bits_nor_times(first, digits, tmp_path, burs
     assert other.stats["simulated_ns"] == first.stats["simulated_ns"]
 
 
+def test_the_full_chip_gives_the_same_bits(digits, tmp_path):
+    with rdu.Simulator(config="sn40l") as simulator:
+        simulator.ready()
+        programs = ["--programs", rdu.BUILD / "programs/sn40l"]
+        report, _ = rdu.run_digits(simulator, digits, tmp_path / "report.json", programs=programs)
+        simulator.stop()
+    assert report["bit_exact"] is True
+
+
+def test_a_program_for_another_chip_is_refused(digits, tmp_path):
+    with rdu.Simulator(config="sn40l") as simulator:
+        simulator.ready()
+        result = rdu.run("rdu-digits", *rdu.digits_command(simulator, digits, tmp_path / "report.json"))
+        assert result.returncode != 0
+        assert "6 x 6" in result.stderr and "20 x 13" in result.stderr, result.stderr
+
+
 def test_time_depends_on_the_configuration(first, digits, tmp_path):
     """Slower memory, other times, same bits: nobody prints a latency that no model spent."""
     slow = one_run(digits, tmp_path, "--set", "socket.hbm.latency=2 us")
