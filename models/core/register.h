@@ -128,6 +128,7 @@ class Register {
 class RegisterFile {
  public:
   RegisterFile(const char* name, uint64_t size) : block_name_(name), size_(size) {}
+  virtual ~RegisterFile() = default;
   RegisterFile(const RegisterFile&) = delete;
   RegisterFile& operator=(const RegisterFile&) = delete;
 

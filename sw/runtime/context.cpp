@@ -26,6 +26,8 @@ const char* tier_name(rdu_tier tier) {
       return "DDR";
     case RDU_TIER_HOST:
       return "host memory";
+    case RDU_TIER_MAX_ENUM:
+      break;
   }
   throw Error(RDU_ERROR_INVALID_ARGUMENT, fmt::format("{} is no memory tier", static_cast<int>(tier)));
 }

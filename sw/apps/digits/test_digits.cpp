@@ -63,7 +63,7 @@ void save(const std::string& path, char kind, size_t item, std::vector<size_t> s
   array.item_size = item;
   array.shape = std::move(shape);
   array.data.resize(array.size() * item);
-  std::memcpy(array.data.data(), data, array.data.size());
+  if (!array.data.empty()) std::memcpy(array.data.data(), data, array.data.size());
   array.save(path);
 }
 

@@ -175,7 +175,8 @@ RDU_EXPORT rdu_result rdu_context_destroy(rdu_context* context);
 typedef enum rdu_tier {
   RDU_TIER_HBM = 1,
   RDU_TIER_DDR = 2,
-  RDU_TIER_HOST = 3 /* pinned memory of this process, which the device reaches as well */
+  RDU_TIER_HOST = 3,             /* pinned memory of this process, which the device reaches as well */
+  RDU_TIER_MAX_ENUM = 0x7fffffff /* no tier: makes every number a value of the type, to be refused by name */
 } rdu_tier;
 
 /* Alignment of device memory, bytes. Host memory is aligned to pages. */
