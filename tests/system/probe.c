@@ -26,10 +26,12 @@ static void show(rdu_result result) {
   printf("%s: %s\n", rdu_result_name(result), result == RDU_OK ? "" : rdu_last_error());
 }
 
+static rdu_memory* allocated[8];
+static size_t allocations;
+
 static rdu_memory* allocate(rdu_tier tier, uint64_t bytes) {
-  rdu_memory* memory = NULL;
-  must(rdu_mem_alloc(context, tier, bytes, &memory), "rdu_mem_alloc");
-  return memory;
+  must(rdu_mem_alloc(context, tier, bytes, &allocated[allocations]), "rdu_mem_alloc");
+  return allocated[allocations++];
 }
 
 /* Gives NULL and shows why when the container is refused. */
@@ -117,6 +119,7 @@ int main(int argc, char** argv) {
     fprintf(stderr, "probe: the device does not copy any more\n");
     return 1;
   }
+  while (allocations > 0) must(rdu_mem_free(allocated[--allocations]), "rdu_mem_free");
   must(rdu_close(device), "rdu_close");
   return 0;
 }
