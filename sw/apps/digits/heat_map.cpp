@@ -23,9 +23,17 @@ unsigned percent_of(uint64_t busy, uint64_t cycles) {
   return static_cast<unsigned>(std::clamp(share + 0.5, busy != 0 ? 1.0 : 0.0, 100.0));
 }
 
-// From dark blue over green to red: the colours of the 6 x 6 x 6 cube that terminals have.
-int colour_of(unsigned percent) {
-  static constexpr int kRamp[] = {17, 18, 24, 29, 34, 70, 106, 142, 178, 172, 166, 160};
+// From dark blue over green to red: colours of the 6 x 6 x 6 cube that terminals have, each with text that
+// can be read on it.
+struct Colour {
+  int background, text;
+};
+
+Colour colour_of(unsigned percent) {
+  static constexpr int kWhite = 231, kBlack = 16;
+  static constexpr Colour kRamp[] = {{17, kWhite},  {18, kWhite},  {24, kWhite},  {29, kWhite},
+                                     {34, kBlack},  {70, kBlack},  {106, kBlack}, {142, kBlack},
+                                     {178, kBlack}, {172, kBlack}, {166, kWhite}, {160, kWhite}};
   constexpr size_t kSteps = sizeof kRamp / sizeof *kRamp;
   return kRamp[std::min<size_t>(percent * kSteps / 101, kSteps - 1)];
 }
@@ -35,7 +43,8 @@ std::string cell(std::optional<unsigned> percent, const HeatMapStyle& style) {
   if (*percent == 0) return fmt::format("{:>{}} ", "·", kCell - 1);
   const std::string text = fmt::format("{:>{}} ", *percent, kCell - 1);
   if (!style.colour) return text;
-  return fmt::format("\x1b[48;5;{}m\x1b[97m{}\x1b[0m", colour_of(*percent), text);
+  const Colour colour = colour_of(*percent);
+  return fmt::format("\x1b[48;5;{}m\x1b[38;5;{}m{}\x1b[0m", colour.background, colour.text, text);
 }
 
 // A grid as lines of equal visible width, its title first.

@@ -196,7 +196,7 @@ TEST_CASE("heat map: percents in their places, with and without colour") {
   style.width = 40;
   CHECK(std::string(heat_map(units, 0, style)).find("100") == std::string::npos);
   style.colour = true;
-  CHECK_THAT(heat_map(units, 1000, style), Contains("\x1b[48;5;160m\x1b[97m100 \x1b[0m"));
+  CHECK_THAT(heat_map(units, 1000, style), Contains("\x1b[48;5;160m\x1b[38;5;231m100 \x1b[0m"));
   CHECK(heat_map({}, 10, style).size() > 0);
 }
 

@@ -383,9 +383,11 @@ void Device::delete_queue(uint32_t id) noexcept {
     sqe.opcode = RDU_ADMIN_DELETE_QUEUE;
     sqe.arg[0] = id;
     checked_admin(sqe);
+  } catch (const DeviceLost&) {
+    return;
   } catch (const std::exception& error) {
     // The id stays taken: the device may still use the queue.
-    if (!down_) log(fmt::format("while deleting queue {}: {}", id, error.what()));
+    log(fmt::format("while deleting queue {}: {}", id, error.what()));
     return;
   }
   std::lock_guard lock(memory_mutex_);

@@ -23,12 +23,12 @@ std::shared_ptr<Command> QueuePair::submit(rdu_sqe sqe, Milliseconds timeout) {
   // As in NVMe a full queue has one entry free, else full and empty would look the same. The completion queue
   // is as long, and its entries are what is scarce: a submission is free again no later than its completion.
   const uint64_t most = layout_.entries - 1;
-  if (submitted_ - returned_ == most) {
+  const auto deadline = Clock::now() + timeout;
+  while (submitted_ - returned_ == most) {  // again, if another thread took the room while this one slept
     const uint64_t target = returned_ + (most + 1) / 2;
-    if (!wait_locked(lock, target - 1, Clock::now() + timeout))
+    if (!wait_locked(lock, target - 1, deadline))
       throw Timeout(
           fmt::format("queue {} is full: no command completed within {} ms", layout_.id, timeout.count()));
-    // Another thread may have been here while this one slept.
     if (returned_ < target) {
       returned_ = target;
       bus_.post32(RDU_HOSTIF_DOORBELL_CQ_HEAD(layout_.id),

@@ -262,6 +262,27 @@ TEST_CASE("several threads wait on one queue") {
   CHECK(woken == 8);
 }
 
+TEST_CASE("several threads submit to one small queue") {
+  FakeDevice fake;
+  auto device = open(fake);
+  const uint32_t entries = GENERATE(2u, 8u);
+  auto queue = device->create_queue(device->create_context(0, 0), entries);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 300; ++i) queue->pair().submit(nop(), kSoon);
+    });
+  }
+  for (int i = 0; i < 20; ++i) {
+    fake.hold(true);
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+    fake.hold(false);
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(queue->pair().submitted() == 900);
+  CHECK(queue->pair().wait_below(900, kSoon));
+}
+
 TEST_CASE("a lost device wakes who waits for it, at once") {
   FakeDevice fake;
   auto device = open(fake);
