@@ -1,6 +1,7 @@
 #include "test_machine.h"
 
 #include "test/catch.h"
+#include "test/stack_bounds.h"
 
 namespace rdu::mgmt::test {
 
@@ -71,6 +72,7 @@ void before_first_use(std::function<void()> build) {
 
 void pass(core::Time time) {
   sc_core::sc_start(core::to_sc(time));
+  rdu::test::restore_stack_bounds();
 }
 
 void Machine::load(const std::string& program) {
