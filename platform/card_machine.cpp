@@ -1,0 +1,95 @@
+#include "platform/card_machine.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+
+#include "core/error.h"
+#include "core/trace.h"
+#include "platform/configuration.h"
+#include "platform/platform_params.h"
+#include "platform/report.h"
+#include "platform/simulation.h"
+#include "platform/socket.h"
+#include "platform/stop_signal.h"
+
+namespace rdu::platform {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The program's own folder: where the build put firmware beside it.
+fs::path own_folder() {
+  return fs::read_symlink("/proc/self/exe").parent_path();
+}
+
+std::string default_image(const char* name) {
+  return (own_folder().parent_path() / "firmware" / name).string();
+}
+
+const char* describe(Simulation::End end) {
+  switch (end) {
+    case Simulation::End::stopped:
+      return "stopped";
+    case Simulation::End::host_left:
+      return "the host has left";
+    case Simulation::End::no_host:
+      return "no host came within --host-timeout";
+    case Simulation::End::time_over:
+      return "--run-for is over";
+    case Simulation::End::settled:
+      break;
+  }
+  return "nothing is left to do";
+}
+
+}  // namespace
+
+int run_card(const Options& o) {
+  PlatformParams params;
+  Configuration configuration;
+  params.describe(configuration);
+  configure(configuration, o);
+  if (o.list_params) {
+    configuration.list(std::cout);
+    return 0;
+  }
+
+  Report report(o.configurations.back());
+  if (!o.trace.empty()) core::Tracer::get().open(o.trace);
+  const core::Time run_for =
+      o.run_for.empty() ? core::kNever : parse_quantity(o.run_for, core::Unit::time, "--run-for");
+  const auto console = [](const std::string& line) {
+    fmt::print("{}\n", line);
+    std::fflush(stdout);
+  };
+  Socket socket("socket0", params.socket, 0, o.check ? "" : o.socket, console);
+  socket.load_rom(o.rom.empty() ? default_image("rom.elf") : o.rom);
+  socket.load_firmware(o.firmware.empty() ? default_image("mgmt.elf") : o.firmware);
+  report.elaborated();
+  if (o.check) {
+    report.print_summary(std::cout, socket);
+    return 0;
+  }
+
+  Simulation simulation(socket.endpoint(), params.coupling);
+  StopSignal stop([&simulation] { simulation.stop(); });
+  if (auto* server = socket.endpoint().server()) {
+    server->start();
+    if (!o.quiet) console(fmt::format("rduvp: waiting for a host on unix:{}", server->path()));
+  }
+  const Simulation::End end = simulation.run({o.once, o.host_timeout, run_for});
+  socket.flush_console();
+  core::Tracer::get().close();
+  if (!o.statistics.empty()) report.write(o.statistics, socket);
+  if (!o.quiet) {
+    console(fmt::format("rduvp: ended after {} simulated, {:.2f} s on this machine: {}",
+                        core::format_time(core::now()), report.host_seconds(), describe(end)));
+  }
+  if (end == Simulation::End::no_host) core::bad_input("no host came within --host-timeout");
+  return 0;
+}
+
+}  // namespace rdu::platform
