@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/trace.h"
 #include "platform/configuration.h"
+#include "platform/instruments.h"
 #include "platform/platform_params.h"
 #include "platform/report.h"
 #include "platform/simulation.h"
@@ -74,6 +75,7 @@ int run_card(const Options& o) {
     return 0;
   }
 
+  Instruments instruments(o, socket.management());
   Simulation simulation(socket.endpoint(), params.coupling);
   StopSignal stop([&simulation] { simulation.stop(); });
   if (auto* server = socket.endpoint().server()) {
@@ -84,6 +86,7 @@ int run_card(const Options& o) {
   socket.flush_console();
   core::Tracer::get().close();
   if (!o.statistics.empty()) report.write(o.statistics, socket);
+  instruments.write();
   if (!o.quiet) {
     console(fmt::format("rduvp: ended after {} simulated, {:.2f} s on this machine: {}",
                         core::format_time(core::now()), report.host_seconds(), describe(end)));

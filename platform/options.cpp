@@ -27,6 +27,9 @@ void declare_common(CLI::App& app, Options& o) {
       ->type_name("TIME");
   app.add_option("--trace", o.trace, "Write a trace that ui.perfetto.dev opens")->type_name("FILE");
   app.add_option("--stats", o.statistics, "Write statistics at the end")->type_name("FILE.json");
+  app.add_option("--register-coverage", o.register_coverage,
+                 "Write which registers and fields the firmware used: JSON, and a table beside it (.txt)")
+      ->type_name("FILE.json");
   app.add_flag("-q,--quiet", o.quiet, "Print errors and the firmware's console only");
 }
 

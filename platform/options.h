@@ -17,6 +17,7 @@ struct Options {
   std::vector<std::string> assignments;
   std::string trace;
   std::string statistics;
+  std::string register_coverage;
   std::string run_for;
   bool list_params = false;
   bool quiet = false;

@@ -71,21 +71,21 @@ Socket::~Socket() {
 }
 
 void Socket::attach_blocks() {
-  const auto attach = [this](const map::Entry& entry, mgmt::Bus::TargetSocket& target) {
-    management_.bus().attach(entry.name, entry.base, entry.size, target);
+  const auto attach = [this](const map::Entry& entry, core::RegisterPort& port) {
+    management_.attach(entry.name, entry.base, entry.size, port);
   };
-  attach(map::HOSTCTL, endpoint_.host_interface().firmware().socket);
-  attach(map::COPY_ENGINE, copy_engine_.registers.socket);
-  attach(map::SLB, slb_.registers.socket);
-  attach(map::HBM_CTL, hbm_.registers.socket);
-  attach(map::DDR_CTL, ddr_.registers.socket);
+  attach(map::HOSTCTL, endpoint_.host_interface().firmware());
+  attach(map::COPY_ENGINE, copy_engine_.registers);
+  attach(map::SLB, slb_.registers);
+  attach(map::HBM_CTL, hbm_.registers);
+  attach(map::DDR_CTL, ddr_.registers);
   auto& plic = management_.plic();
   endpoint_.host_interface().interrupt().connect(plic, map::IRQ_HOSTCTL);
   copy_engine_.interrupt.connect(plic, map::IRQ_COPY_ENGINE);
   hbm_.interrupt.connect(plic, map::IRQ_HBM_CTL);
   ddr_.interrupt.connect(plic, map::IRQ_DDR_CTL);
   for (unsigned t = 0; t < tiles_.size(); ++t) {
-    attach(*kSequencers[t], tiles_[t]->registers().socket);
+    attach(*kSequencers[t], tiles_[t]->registers());
     tiles_[t]->interrupt.connect(plic, kSequencerInterrupts[t]);
   }
 }

@@ -84,6 +84,7 @@ bool RegisterFile::access(bool write, uint64_t offset, unsigned length, uint8_t*
   unsigned shift = 0;
   uint64_t mask = 0;
   if (!place(*reg, offset, length, &shift, &mask)) return false;
+  const uint64_t before = reg->value();
   uint64_t value = 0;
   if (write) {
     std::memcpy(&value, data, length);
@@ -99,7 +100,7 @@ bool RegisterFile::access(bool write, uint64_t offset, unsigned length, uint8_t*
     const uint64_t part = (value & mask) >> shift;
     std::memcpy(data, &part, length);
   }
-  if (observer_) observer_(write, *reg, value);
+  if (observer_) observer_({write, *reg, mask, before, value});
   return true;
 }
 

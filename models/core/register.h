@@ -146,8 +146,16 @@ class RegisterFile {
   /// The same for debuggers, without effects. Writes are refused.
   bool peek(uint64_t offset, unsigned length, uint8_t* data);
 
-  /// Called for each successful access by software, after it; for tracing and coverage.
-  using Observer = std::function<void(bool write, const Register& reg, uint64_t value)>;
+  /// A successful access by software.
+  struct Access {
+    bool write;
+    const Register& reg;
+    uint64_t mask;    ///< the bits of the register that it carries: all, or a half
+    uint64_t before;  ///< the value when it came
+    uint64_t value;   ///< read or written, in the register's place
+  };
+  /// Called after each of them; for coverage. One observer a file, none by default.
+  using Observer = std::function<void(const Access& access)>;
   void observe(Observer observer) { observer_ = std::move(observer); }
 
   void reset();

@@ -20,6 +20,8 @@ class RegisterPort {
 
   tlm_utils::simple_target_socket<RegisterPort> socket;
 
+  RegisterFile& registers() { return file_; }
+
  private:
   void b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
   unsigned transport_dbg(tlm::tlm_generic_payload& payload);

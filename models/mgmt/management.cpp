@@ -137,11 +137,18 @@ void Management::reset(ResetReason reason) {
   for (auto& hart : harts_) hart->reset();
 }
 
+void Management::attach(const std::string& name, uint64_t base, uint64_t size, core::RegisterPort& port) {
+  bus_.attach(name, base, size, port.socket);
+  attached_.push_back({name, base, &port.registers()});
+}
+
 std::vector<Management::Block> Management::blocks() {
-  return {{"CLINT", map::CLINT.base, &clint_.registers()},
-          {"PLIC", map::PLIC.base, &plic_.registers()},
-          {"UART0", map::UART0.base, &uart_.registers()},
-          {"SYSCTL", map::SYSCTL.base, &sysctl_.registers()}};
+  std::vector<Block> all = {{"CLINT", map::CLINT.base, &clint_.registers()},
+                            {"PLIC", map::PLIC.base, &plic_.registers()},
+                            {"UART0", map::UART0.base, &uart_.registers()},
+                            {"SYSCTL", map::SYSCTL.base, &sysctl_.registers()}};
+  all.insert(all.end(), attached_.begin(), attached_.end());
+  return all;
 }
 
 }  // namespace rdu::mgmt

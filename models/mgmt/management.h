@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/register_port.h"
 #include "core/systemc.h"
 #include "core/transfer.h"
 #include "mgmt/bus.h"
@@ -29,8 +30,10 @@ class Management : public sc_core::sc_module {
              std::function<void(char)> transmit);
   ~Management() override;
 
-  /// For further blocks: bus().attach(name, base, size, socket) until elaboration ends.
+  /// For further memories: bus().attach(name, base, size, socket) until elaboration ends.
   Bus& bus() { return bus_; }
+  /// For further blocks with registers, until elaboration ends. They are among blocks() from then on.
+  void attach(const std::string& name, uint64_t base, uint64_t size, core::RegisterPort& port);
   /// For their interrupt lines: core::InterruptLine::connect(plic(), number).
   Plic& plic() { return plic_; }
   /// The top-level network's target at regs::map::RAM.
@@ -54,7 +57,7 @@ class Management : public sc_core::sc_module {
   /// hart that runs ahead of the kernel drops the access that it waits to make.
   void reset(ResetReason reason);
 
-  /// All register files, with their bases, for tools and for tests that walk every register.
+  /// All register files on the bus, with their bases, for tools and for tests that walk every register.
   struct Block {
     std::string name;
     uint64_t base;
@@ -76,6 +79,7 @@ class Management : public sc_core::sc_module {
   Ram ram_;
   SymbolTable symbols_;
   std::vector<std::unique_ptr<Hart>> harts_;
+  std::vector<Block> attached_;
 };
 
 }  // namespace rdu::mgmt
