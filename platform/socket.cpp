@@ -107,7 +107,8 @@ void Socket::load_rom(const std::string& file) {
 
 void Socket::load_firmware(const std::string& file) {
   const mgmt::ElfImage check(file);  // the ROM checks again, as on silicon; here a user gets the file's name
-  management_.load_flash(file);
+  management_.load_flash(file, mgmt::read_file(file, map::FLASH.size));
+  management_.load_symbols(file);
 }
 
 void Socket::log_guest_fault(const core::GuestFault& fault) {

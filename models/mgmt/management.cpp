@@ -24,6 +24,8 @@ const MgmtParams& checked(const MgmtParams& params) {
     core::bad_input(
         fmt::format("{} management harts: must be 1 to {}", params.harts, regs::clint::kMSIP_COUNT));
   }
+  if (params.flash.size % (2 * kPage) != 0)
+    core::bad_input(fmt::format("flash of {} bytes: must be a multiple of {}", params.flash.size, 2 * kPage));
   if (params.hart.quantum < params.hart.period().period) {
     core::bad_input("the management core's quantum is shorter than a cycle of its clock");
   }
@@ -34,6 +36,7 @@ Sysctl::Values sysctl_values(const MgmtParams& params, const SocketInfo& socket)
   Sysctl::Values v;
   v.socket = socket.socket;
   v.ram_size = static_cast<uint32_t>(params.ram_size);
+  v.flash_size = static_cast<uint32_t>(params.flash.size);
   v.core_clock = static_cast<uint32_t>(params.hart.clock);
   v.tiles = socket.tiles;
   v.rows = socket.rows;
@@ -53,16 +56,26 @@ Management::Management(const sc_core::sc_module_name& name, const MgmtParams& pa
       uart_(child("uart"), std::move(transmit)),
       sysctl_(child("sysctl"), sysctl_values(params, socket)),
       rom_(child("rom"), Memory::Kind::read_only, map::ROM.size),
-      flash_(child("flash"), Memory::Kind::read_only, 0, Memory::Beyond::all_ones),
+      flash_(child("flash"), Memory::Kind::read_only, params.flash.size, Memory::Beyond::all_ones),
+      flash_ctl_("flash_ctl", params.flash, flash_),
+      crypto_("crypto", params.crypto),
+      fuses_(child("fuses"), params.fuses),
       ram_(child("ram"), params.ram_size, params.ram_latency) {
   bus_.attach("ROM", map::ROM.base, map::ROM.size, rom_.socket);
   bus_.attach("CLINT", map::CLINT.base, map::CLINT.size, clint_.socket());
   bus_.attach("PLIC", map::PLIC.base, map::PLIC.size, plic_.socket());
   bus_.attach("UART0", map::UART0.base, map::UART0.size, uart_.socket());
   bus_.attach("SYSCTL", map::SYSCTL.base, map::SYSCTL.size, sysctl_.socket());
+  bus_.attach("CRYPTO", map::CRYPTO.base, map::CRYPTO.size, crypto_.socket());
+  bus_.attach("FUSES", map::FUSES.base, map::FUSES.size, fuses_.socket());
+  bus_.attach("FLASH_CTL", map::FLASH_CTL.base, map::FLASH_CTL.size, flash_ctl_.socket());
   bus_.attach("FLASH", map::FLASH.base, map::FLASH.size, flash_.socket);
   bus_.attach("RAM", map::RAM.base, params_.ram_size, ram_.memory().socket);
   uart_.connect(plic_, map::IRQ_UART0);
+  crypto_.interrupt.connect(plic_, map::IRQ_CRYPTO);
+  flash_ctl_.interrupt.connect(plic_, map::IRQ_FLASH_CTL);
+  bus_.connect(crypto_.bus);
+  load_flash("empty flash", {});
 
   for (unsigned i = 0; i < params_.harts; ++i) {
     const std::string track = i == 0 ? child("firmware") : child("firmware") + std::to_string(i);
@@ -78,6 +91,7 @@ Management::Management(const sc_core::sc_module_name& name, const MgmtParams& pa
   sysctl_.on_trace_tag([this](core::CommandTag tag) { harts_[0]->set_trace_tag(tag); });
   sysctl_.on_hart_reset([this] {
     sysctl_.hart_restarted(ResetReason::software);
+    reset_boot_blocks();
     for (auto& hart : harts_) hart->reset();
   });
 }
@@ -117,16 +131,25 @@ void Management::load_rom(const std::string& path) {
   rom_.replace(bytes, 0);
 }
 
-void Management::load_flash(const std::string& path) {
-  const std::vector<uint8_t> file = read_file(path, map::FLASH.size);
-  flash_.replace(file, 0xff);
-  sysctl_.set_flash_size(static_cast<uint32_t>(file.size()));
-  if (!ElfImage::is_elf(file)) return;
-  // The boot ROM judges what lies in the flash; here only its names are of interest.
-  try {
-    symbols_.merge(ElfImage(path, file).symbols());
-  } catch (const core::Error&) {
+void Management::load_flash(const std::string& what, const std::vector<uint8_t>& contents) {
+  if (contents.size() > params_.flash.size) {
+    core::bad_input(fmt::format("{}: has {} bytes, the flash holds {} (mgmt.flash.size)", what,
+                                contents.size(), params_.flash.size));
   }
+  std::vector<uint8_t> bytes = contents;
+  bytes.resize(params_.flash.size, 0xff);
+  flash_.replace(bytes, 0xff);
+}
+
+void Management::load_symbols(const std::string& path) {
+  symbols_.merge(ElfImage(path).symbols());
+}
+
+/// Locks open, and what the ROM drives is idle, whenever it begins.
+void Management::reset_boot_blocks() {
+  crypto_.reset();
+  fuses_.reset();
+  flash_ctl_.reset();
 }
 
 void Management::reset(ResetReason reason) {
@@ -134,6 +157,7 @@ void Management::reset(ResetReason reason) {
   plic_.reset();
   uart_.reset();
   sysctl_.reset(reason);
+  reset_boot_blocks();
   for (auto& hart : harts_) hart->reset();
 }
 
@@ -146,7 +170,10 @@ std::vector<Management::Block> Management::blocks() {
   std::vector<Block> all = {{"CLINT", map::CLINT.base, &clint_.registers()},
                             {"PLIC", map::PLIC.base, &plic_.registers()},
                             {"UART0", map::UART0.base, &uart_.registers()},
-                            {"SYSCTL", map::SYSCTL.base, &sysctl_.registers()}};
+                            {"SYSCTL", map::SYSCTL.base, &sysctl_.registers()},
+                            {"CRYPTO", map::CRYPTO.base, &crypto_.registers()},
+                            {"FUSES", map::FUSES.base, &fuses_.registers()},
+                            {"FLASH_CTL", map::FLASH_CTL.base, &flash_ctl_.registers()}};
   all.insert(all.end(), attached_.begin(), attached_.end());
   return all;
 }

@@ -10,7 +10,10 @@
 #include "core/transfer.h"
 #include "mgmt/bus.h"
 #include "mgmt/clint.h"
+#include "mgmt/crypto.h"
 #include "mgmt/elf_image.h"
+#include "mgmt/flash_ctl.h"
+#include "mgmt/fuses.h"
 #include "mgmt/hart.h"
 #include "mgmt/memory.h"
 #include "mgmt/params.h"
@@ -20,8 +23,9 @@
 
 namespace rdu::mgmt {
 
-/// The management subsystem of a socket: harts, bus, CLINT, PLIC, UART, ROM, RAM, flash and SYSCTL, at the
-/// addresses of regs/address_map.hpp. Further blocks are attached to bus() and plic() by the platform.
+/// The management subsystem of a socket: harts, bus, CLINT, PLIC, UART, ROM, RAM, flash, fuses,
+/// cryptography and SYSCTL, at the addresses of regs/address_map.hpp. Further blocks are attached to bus()
+/// and plic() by the platform.
 class Management : public sc_core::sc_module {
  public:
   /// `transmit` gets each byte that the UART sends (see UartConsole). Throws bad_input if a parameter makes
@@ -46,9 +50,13 @@ class Management : public sc_core::sc_module {
   /// The boot ROM: an ELF (its PT_LOAD segments must lie in the ROM; RISC-V, 64 bit) or raw bytes. The harts
   /// start at the ROM's first byte. Throws bad_input. Before the simulation starts.
   void load_rom(const std::string& path);
-  /// The flash: the file's bytes as they are, at most regs::map::FLASH.size. If it is an ELF, its symbols
-  /// name addresses in messages. Throws bad_input. Before the simulation starts.
-  void load_flash(const std::string& path);
+  /// The flash's contents from its first byte on, at most flash.size bytes; the rest is erased. `what` names
+  /// them in errors. Throws bad_input. Before the simulation starts.
+  void load_flash(const std::string& what, const std::vector<uint8_t>& contents);
+  /// The flash as it is now.
+  const Memory& flash() const { return flash_; }
+  /// Names of addresses, for messages. Throws bad_input if the file is no ELF for this core.
+  void load_symbols(const std::string& path);
 
   /// Of one hart since the start.
   HartStatistics hart_statistics(unsigned hart = 0) const { return harts_.at(hart)->statistics(); }
@@ -66,6 +74,7 @@ class Management : public sc_core::sc_module {
   std::vector<Block> blocks();
 
  private:
+  void reset_boot_blocks();
   std::string child(const char* name) const { return std::string(this->name()) + "." + name; }
 
   MgmtParams params_;
@@ -76,6 +85,9 @@ class Management : public sc_core::sc_module {
   Sysctl sysctl_;
   Memory rom_;
   Memory flash_;
+  FlashCtl flash_ctl_;
+  Crypto crypto_;
+  Fuses fuses_;
   Ram ram_;
   SymbolTable symbols_;
   std::vector<std::unique_ptr<Hart>> harts_;

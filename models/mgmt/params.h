@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "core/parameter.h"
 #include "core/time.h"
@@ -55,11 +56,76 @@ struct HartParams {
   core::Clock period() const { return {(1'000'000'000'000u + clock / 2) / clock}; }
 };
 
+struct FlashParams {
+  uint64_t size = 4u << 20;
+  core::Time erase_time = 45 * core::kMillisecond;
+  core::Time program_time = 400 * core::kMicrosecond;
+
+  template <class Visitor>
+  void describe(Visitor& v) {
+    using core::Unit;
+    v(size, {"size", Unit::bytes, "boot flash, a multiple of 8 KiB", "ours", 128u << 10, 32u << 20});
+    v(erase_time,
+      {"erase_time", Unit::time, "erasing a sector of 4 KiB",
+       "typical of serial NOR flash (W25Q128JV data sheet: 45 ms)", 1, 10'000 * core::kMillisecond});
+    v(program_time,
+      {"program_time", Unit::time, "programming a page of up to 256 bytes",
+       "typical of serial NOR flash (W25Q128JV data sheet: 0.4 ms)", 1, 1'000 * core::kMillisecond});
+  }
+};
+
+struct CryptoParams {
+  uint64_t clock = 1'000'000'000;  ///< Hz
+  uint64_t setup = 20;
+  uint64_t bytes_per_cycle = 1;
+  uint64_t verify = 100'000;
+  uint64_t max_length = 64u << 20;
+
+  template <class Visitor>
+  void describe(Visitor& v) {
+    using core::Unit;
+    v(clock, {"clock", Unit::frequency, "clock of the cryptography block", "ours", 1'000'000, 4'000'000'000});
+    v(setup, {"setup", Unit::cycles, "each command, besides what follows", "ours", 1, 1'000'000});
+    v(bytes_per_cycle, {"bytes_per_cycle", Unit::count,
+                        "bytes hashed in a cycle (a round of SHA-256 takes one)", "ours", 1, 128});
+    v(verify, {"verify", Unit::cycles, "an Ed25519 verification, besides the hash of the message", "ours", 0,
+               1'000'000'000});
+    v(max_length, {"max_length", Unit::bytes, "what the length counter holds", "ours", 4096, 1u << 30});
+  }
+};
+
+struct FuseParams {
+  bool secure_boot = true;
+  std::string public_key = "development";
+  uint64_t firmware_rollback = 0;
+  uint64_t serial = 1;
+
+  template <class Visitor>
+  void describe(Visitor& v) {
+    using core::Unit;
+    v(secure_boot,
+      {"secure_boot", Unit::flag,
+       "the boot ROM starts signed firmware only; false: unsigned firmware with a warning", "ours"});
+    v(public_key,
+      {"public_key", Unit::text,
+       "Ed25519 key that firmware must be signed with: 64 hexadecimal digits, or `development` for "
+       "firmware/keys/development.pub",
+       "ours"});
+    v(firmware_rollback,
+      {"firmware_rollback", Unit::count, "lowest rollback version of firmware that the boot ROM starts",
+       "ours", 0, 0xffffffff});
+    v(serial, {"serial", Unit::count, "serial number of the chip", "ours"});
+  }
+};
+
 struct MgmtParams {
   uint64_t harts = 1;
   uint64_t ram_size = 8u << 20;
   core::Time ram_latency = 40 * core::kNanosecond;
   HartParams hart;
+  FlashParams flash;
+  CryptoParams crypto;
+  FuseParams fuses;
 
   template <class Visitor>
   void describe(Visitor& v) {
@@ -70,6 +136,9 @@ struct MgmtParams {
                     "management RAM's answer to the copy engine and other agents of the top-level network",
                     "ours", 1, core::kMillisecond});
     v.group("hart", hart);
+    v.group("flash", flash);
+    v.group("crypto", crypto);
+    v.group("fuses", fuses);
   }
 };
 

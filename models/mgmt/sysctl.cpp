@@ -14,11 +14,6 @@ Sysctl::Sysctl(const std::string& name, const Values& values) : values_(values),
   publish();
 }
 
-void Sysctl::set_flash_size(uint32_t bytes) {
-  values_.flash_size = bytes;
-  publish();
-}
-
 unsigned Sysctl::boot_stage() const {
   return static_cast<unsigned>(regs_.BOOT_STAGE.get(BOOT_STAGE::STAGE));
 }

@@ -18,7 +18,7 @@ class Sysctl {
   struct Values {
     uint32_t socket = 0;
     uint32_t ram_size = 0;    ///< bytes
-    uint32_t flash_size = 0;  ///< bytes of the flash image
+    uint32_t flash_size = 0;  ///< bytes of the flash
     uint32_t core_clock = 0;  ///< Hz
     uint32_t tiles = 0;
     uint32_t rows = 0;
@@ -33,7 +33,6 @@ class Sysctl {
   /// Called for each write of TRACE_TAG.
   void on_trace_tag(std::function<void(core::CommandTag)> hook) { trace_tag_ = std::move(hook); }
 
-  void set_flash_size(uint32_t bytes);
   /// The last stage that ROM or firmware wrote.
   unsigned boot_stage() const;
   unsigned boot_error() const;

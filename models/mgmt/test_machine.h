@@ -66,6 +66,8 @@ class Machine {
 
 /// Lets both subsystems, and what before_first_use() was given, exist before time goes on for the first time.
 void elaborate();
+/// Of both, and of what else the process has; for whoever clears them first.
+std::vector<core::GuestFault>& faults_everywhere();
 /// From static initialisers: builds further modules.
 void before_first_use(std::function<void()> build);
 void pass(core::Time time);

@@ -31,6 +31,7 @@ find_package(ZLIB REQUIRED)
 find_package(Catch2 REQUIRED)
 pkg_check_modules(SYSTEMC REQUIRED IMPORTED_TARGET systemc)
 pkg_check_modules(LIBELF REQUIRED IMPORTED_TARGET libelf)
+pkg_check_modules(LIBSODIUM REQUIRED IMPORTED_TARGET libsodium)
 
 # SystemC differs between releases (2.3.4, 3.0): models include "core/systemc.h", never <systemc>.
 add_library(rdu_systemc INTERFACE)
