@@ -19,10 +19,12 @@ void SymbolTable::add(const std::string& name, uint64_t address, uint64_t size) 
   // Of several names of one address the one with a size says most.
   auto [it, is_new] = by_address_.try_emplace(address, Symbol{name, size});
   if (!is_new && it->second.size == 0 && size != 0) it->second = Symbol{name, size};
+  by_name_.try_emplace(name, address);
 }
 
 void SymbolTable::merge(const SymbolTable& other) {
   for (const auto& [address, symbol] : other.by_address_) add(symbol.name, address, symbol.size);
+  by_name_.insert(other.by_name_.begin(), other.by_name_.end());
 }
 
 std::string SymbolTable::describe(uint64_t address) const {
@@ -36,12 +38,10 @@ std::string SymbolTable::describe(uint64_t address) const {
 }
 
 bool SymbolTable::find(const std::string& name, uint64_t* address) const {
-  for (const auto& [at, symbol] : by_address_) {
-    if (symbol.name != name) continue;
-    *address = at;
-    return true;
-  }
-  return false;
+  const auto found = by_name_.find(name);
+  if (found == by_name_.end()) return false;
+  *address = found->second;
+  return true;
 }
 
 std::vector<uint8_t> read_file(const std::string& path, uint64_t limit) {
@@ -106,11 +106,10 @@ class Parser {
     if (bytes_[EI_DATA] != ELFDATA2LSB) fail("is big-endian, the core needs little-endian");
     if (bytes_.size() < sizeof(Elf64_Ehdr)) fail("truncated: the ELF header is incomplete");
     std::memcpy(&header_, bytes_.data(), sizeof header_);
-    if (header_.e_type != ET_EXEC) {
-      fail(fmt::format("is no linked executable (ELF type {}, expected {})", header_.e_type, ET_EXEC));
-    }
-    if (header_.e_flags & EF_RISCV_FLOAT_ABI) {
-      fail("uses the hardware floating-point ABI, the core has none: build it with -mabi=lp64");
+    // Firmware that relocates itself is of the second kind; it still says where it wants to lie.
+    if (header_.e_type != ET_EXEC && header_.e_type != ET_DYN) {
+      fail(fmt::format("is no linked executable (ELF type {}, expected {} or {})", header_.e_type, ET_EXEC,
+                       ET_DYN));
     }
     if (header_.e_phnum != 0 && header_.e_phentsize != sizeof(Elf64_Phdr)) {
       fail(fmt::format("damaged: program headers of {} bytes", header_.e_phentsize));
@@ -121,6 +120,15 @@ class Parser {
   }
 
   uint64_t entry() const { return header_.e_entry; }
+
+  /// An operating system's entry may be a virtual address; hardware jumps to where that byte was loaded.
+  static uint64_t physical(uint64_t address, const std::vector<ElfImage::Segment>& segments) {
+    for (const ElfImage::Segment& s : segments) {
+      const uint64_t offset = address - s.virtual_address;
+      if (address >= s.virtual_address && offset < s.memory_size) return s.physical + offset;
+    }
+    return address;
+  }
 
   std::vector<ElfImage::Segment> segments() const {
     std::vector<ElfImage::Segment> out;
@@ -191,8 +199,8 @@ ElfImage::ElfImage(const std::string& path) : ElfImage(path, read_file(path, kLa
 ElfImage::ElfImage(const std::string& name, const std::vector<uint8_t>& bytes) {
   Parser parser(name, bytes);
   parser.check_header();
-  entry_ = parser.entry();
   segments_ = parser.segments();
+  entry_ = Parser::physical(parser.entry(), segments_);
   symbols_ = parser.symbols();
 }
 

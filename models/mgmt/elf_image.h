@@ -24,7 +24,8 @@ class SymbolTable {
     std::string name;
     uint64_t size;
   };
-  std::map<uint64_t, Symbol> by_address_;
+  std::map<uint64_t, Symbol> by_address_;    ///< one of an address
+  std::map<std::string, uint64_t> by_name_;  ///< all of them
 };
 
 /// A RISC-V executable: an ELF for a 64-bit little-endian RISC-V machine with load segments that lie wholly
@@ -45,6 +46,7 @@ class ElfImage {
   /// True if the bytes begin like an ELF file of any kind.
   static bool is_elf(const std::vector<uint8_t>& bytes);
 
+  /// The physical address to start at.
   uint64_t entry() const { return entry_; }
   const std::vector<Segment>& segments() const { return segments_; }
   const SymbolTable& symbols() const { return symbols_; }

@@ -126,8 +126,12 @@ void Management::load_rom(const std::string& path) {
           fmt::format("{}: has {} bytes, the boot ROM holds {}", path, file.size(), map::ROM.size));
     }
     bytes = file;
-    bytes.resize(map::ROM.size);
   }
+  set_rom(std::move(bytes));
+}
+
+void Management::set_rom(std::vector<uint8_t> bytes) {
+  bytes.resize(map::ROM.size);
   rom_.replace(bytes, 0);
 }
 

@@ -50,6 +50,8 @@ class Management : public sc_core::sc_module {
   /// The boot ROM: an ELF (its PT_LOAD segments must lie in the ROM; RISC-V, 64 bit) or raw bytes. The harts
   /// start at the ROM's first byte. Throws bad_input. Before the simulation starts.
   void load_rom(const std::string& path);
+  /// The same from memory; at most regs::map::ROM.size bytes.
+  void set_rom(std::vector<uint8_t> bytes);
   /// The flash's contents from its first byte on, at most flash.size bytes; the rest is erased. `what` names
   /// them in errors. Throws bad_input. Before the simulation starts.
   void load_flash(const std::string& what, const std::vector<uint8_t>& contents);
@@ -57,6 +59,9 @@ class Management : public sc_core::sc_module {
   const Memory& flash() const { return flash_; }
   /// Names of addresses, for messages. Throws bad_input if the file is no ELF for this core.
   void load_symbols(const std::string& path);
+
+  /// Further names of addresses for messages.
+  void add_symbols(const SymbolTable& symbols) { symbols_.merge(symbols); }
 
   /// Of one hart since the start.
   HartStatistics hart_statistics(unsigned hart = 0) const { return harts_.at(hart)->statistics(); }

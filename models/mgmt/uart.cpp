@@ -83,6 +83,11 @@ unsigned Uart::receive_trigger() const {
   return (fcr_ & kFifoEnable) ? kTriggers[fcr_ >> 6] : 1;
 }
 
+unsigned Uart::room() const {
+  const auto used = static_cast<unsigned>(received_.size());
+  return loopback() || used >= fifo_depth() ? 0 : fifo_depth() - used;
+}
+
 void Uart::push(char byte) {
   if (!loopback()) receive(static_cast<uint8_t>(byte));
 }

@@ -24,6 +24,8 @@ class Uart {
 
   /// A byte arrives at the receiver.
   void push(char byte);
+  /// How many bytes can arrive now without one being lost: none in loop-back mode.
+  unsigned room() const;
 
   tlm_utils::simple_target_socket<core::RegisterPort>& socket() { return port_.socket; }
   core::RegisterFile& registers() { return regs_; }

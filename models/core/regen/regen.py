@@ -388,12 +388,12 @@ def address_map(path, out_dir):
     c = [f"/* {head} */", "#ifndef RDU_REGS_ADDRESS_MAP_H", "#define RDU_REGS_ADDRESS_MAP_H", ""]
     cc = [f"// {head}", "#pragma once", "#include <cstdint>", "", "namespace rdu::regs::map {", "",
           "struct Entry {", "  const char* name;", "  const char* block;  ///< its register description, or \"\"",
-          "  uint64_t base;", "  uint64_t size;", "};", ""]
+          "  uint64_t base;", "  uint64_t size;", "  unsigned interrupt;  ///< its source, 0: none", "};", ""]
     for e in entries:
         c.append(f"#define RDU_BASE_{e['name']} {e['base']:#x}ull /* {e['description']} */")
         c.append(f"#define RDU_SIZE_{e['name']} {e['size']:#x}ull")
         cc.append(f"inline constexpr Entry {e['name']}{{{quoted(e['name'])}, {quoted(e.get('block', ''))}, {e['base']:#x}, "
-                  f"{e['size']:#x}}};  // {e['description']}")
+                  f"{e['size']:#x}, {irqs.get(e['name'], 0)}}};  // {e['description']}")
     cc.append(f"inline constexpr Entry kEntries[] = {{{', '.join(e['name'] for e in entries)}}};")
     for name, number in irqs.items():
         c.append(f"#define RDU_IRQ_{name} {number}u")
