@@ -21,6 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kDefaultConfiguration = "mini";
+
 /// The program's own folder: where the build put firmware beside it.
 fs::path own_folder() {
   return fs::read_symlink("/proc/self/exe").parent_path();
@@ -52,16 +54,15 @@ int run_card(const Options& o) {
   PlatformParams params;
   Configuration configuration;
   params.describe(configuration);
-  configure(configuration, o);
+  configure(configuration, o, kDefaultConfiguration);
   if (o.list_params) {
     configuration.list(std::cout);
     return 0;
   }
 
-  Report report(o.configurations.back());
+  const core::Time until = run_for(o);
+  Report report(o.configurations.empty() ? kDefaultConfiguration : o.configurations.back());
   if (!o.trace.empty()) core::Tracer::get().open(o.trace);
-  const core::Time run_for =
-      o.run_for.empty() ? core::kNever : parse_quantity(o.run_for, core::Unit::time, "--run-for");
   const auto console = [](const std::string& line) {
     fmt::print("{}\n", line);
     std::fflush(stdout);
@@ -82,7 +83,7 @@ int run_card(const Options& o) {
     server->start();
     if (!o.quiet) console(fmt::format("rduvp: waiting for a host on unix:{}", server->path()));
   }
-  const Simulation::End end = simulation.run({o.once, o.host_timeout, run_for});
+  const Simulation::End end = simulation.run({o.once, o.host_timeout, until});
   socket.flush_console();
   core::Tracer::get().close();
   if (!o.statistics.empty()) report.write(o.statistics, socket);

@@ -8,6 +8,7 @@
 #include "pcie/vfio_user/server.h"
 #include "platform/card_machine.h"
 #include "platform/options.h"
+#include "platform/virt_machine.h"
 
 using namespace rdu;
 
@@ -20,11 +21,11 @@ int sc_main(int argc, char* argv[]) {
   platform::Options options;
   platform::declare(app, options);
   CLI11_PARSE(app, argc, argv);
-  if (options.configurations.empty()) options.configurations = {"mini"};
   // Models report through exceptions; SystemC's own errors become exceptions, too.
   sc_core::sc_report_handler::set_actions(sc_core::SC_WARNING, sc_core::SC_DO_NOTHING);
   try {
-    return platform::run_card(options);
+    platform::check_machine(app, options);
+    return options.machine == "virt" ? platform::run_virt(options) : platform::run_card(options);
   } catch (const core::Error& e) {
     fmt::print(stderr, "rduvp: {}\n", e.what());
     return core::exit_status(e.kind());

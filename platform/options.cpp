@@ -7,14 +7,24 @@
 
 #include "core/error.h"
 #include "platform/configuration.h"
+#include "platform/serial/backend.h"
 
 namespace rdu::platform {
 namespace {
 
 namespace fs = std::filesystem;
 
+// Groups of --help. A machine's own options stand in the group of its name.
+constexpr const char* kCard = "Options of --machine card";
+constexpr const char* kVirt = "Options of --machine virt";
+
 void declare_common(CLI::App& app, Options& o) {
   app.set_version_flag("--version", std::string("rduvp ") + RDU_VERSION);
+  app.add_option("--machine", o.machine,
+                 "card: a whole socket that serves a host (default);\n"
+                 "virt: its management subsystem alone, for software made for the RISC-V virt machine")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"card", "virt"}));
   app.add_option(
          "-c,--config", o.configurations,
          "Configuration: a YAML file, or the name of a shipped one (mini, sn40l); later ones override")
@@ -23,6 +33,12 @@ void declare_common(CLI::App& app, Options& o) {
       ->type_name("PATH=VALUE");
   app.add_flag("--list-params", o.list_params,
                "Print every parameter with its value, meaning, range and source, and exit");
+  app.add_option("--serial", o.serial,
+                 std::string("Where the console goes: ") + serial::kSyntax +
+                     "\n(default: virt stdio; card lines with the simulated time)")
+      ->type_name("WHERE");
+  app.add_option("--gdb", o.gdb, "Wait for gdb's connections there, e.g. tcp::1234")->type_name("tcp::PORT");
+  app.add_flag("-S", o.halted, "Do not start the harts: gdb does, by 'continue'");
   app.add_option("--run-for", o.run_for, "End after that much simulated time, e.g. '10 ms'")
       ->type_name("TIME");
   app.add_option("--trace", o.trace, "Write a trace that ui.perfetto.dev opens")->type_name("FILE");
@@ -33,21 +49,68 @@ void declare_common(CLI::App& app, Options& o) {
   app.add_flag("-q,--quiet", o.quiet, "Print errors and the firmware's console only");
 }
 
+/// Adds options to one group of --help.
+class Group {
+ public:
+  Group(CLI::App& app, const char* title) : app_(app), title_(title) {}
+  template <class T>
+  CLI::Option* option(const char* name, T& value, const std::string& text) {
+    return app_.add_option(name, value, text)->group(title_);
+  }
+  CLI::Option* flag(const char* name, bool& value, const std::string& text) {
+    return app_.add_flag(name, value, text)->group(title_);
+  }
+
+ private:
+  CLI::App& app_;
+  const char* title_;
+};
+
 void declare_card(CLI::App& app, Options& o) {
-  app.add_option(
-         "--firmware", o.firmware,
-         "Management firmware: a RISC-V ELF file, placed in the flash (default: the one that was built)")
+  Group card(app, kCard);
+  card.option("--firmware", o.firmware,
+              "Management firmware: a RISC-V ELF file, placed in the flash (default: the one that was built)")
       ->type_name("ELF");
-  app.add_option("--rom", o.rom, "Boot ROM: a RISC-V ELF file (default: the one that was built)")
+  card.option("--rom", o.rom, "Boot ROM: a RISC-V ELF file (default: the one that was built)")
       ->type_name("ELF");
-  app.add_option("--socket", o.socket,
-                 "UNIX socket on which hosts attach by vfio-user (default: none; boot, and end when idle)")
+  card.option("--socket", o.socket,
+              "UNIX socket on which hosts attach by vfio-user (default: none; boot, and end when idle)")
       ->type_name("PATH");
-  app.add_flag("--once", o.once, "End when the first host has left");
-  app.add_option("--host-timeout", o.host_timeout, "Give up if no host has come after that long")
+  card.flag("--once", o.once, "End when the first host has left");
+  card.option("--host-timeout", o.host_timeout, "Give up if no host has come after that long")
       ->type_name("SECONDS")
       ->check(CLI::NonNegativeNumber);
-  app.add_flag("--check", o.check, "Build the platform, print what it is made of, and exit");
+  card.flag("--check", o.check, "Build the platform, print what it is made of, and exit");
+}
+
+void declare_virt(CLI::App& app, Options& o) {
+  Group virt(app, kVirt);
+  virt.option("--bios", o.bios,
+              "Firmware, at the first byte of RAM: ELF or binary; default: Debian's OpenSBI\n"
+              "(default: default, unless the kernel is an ELF that lies there)")
+      ->type_name("FILE|none|default");
+  virt.option("--kernel", o.kernel,
+              "What the firmware starts, or without one the machine: ELF, Image, binary")
+      ->type_name("FILE");
+  virt.option("--initrd", o.initrd, "Initial RAM disk for the kernel")->type_name("FILE");
+  virt.option("--append", o.append, "Command line for the kernel")->type_name("TEXT");
+  virt.option("--dtb", o.dtb, "Device tree to hand over instead of the machine's own")->type_name("FILE");
+  virt.option("--dumpdtb", o.dump_dtb, "Write the device tree that would be handed over, and exit")
+      ->type_name("FILE");
+  virt.option("-m,--memory", o.memory, "RAM in MiB, or with a suffix: K, M, G (default: 128M)")
+      ->type_name("SIZE");
+  virt.option("--smp", o.harts, "Harts (default: 1)")->type_name("N")->check(CLI::PositiveNumber);
+  virt.option("--pace", o.pace,
+              "realtime: idle time passes as on the host (default if the console is interactive);\n"
+              "free: it is skipped")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"realtime", "free"}));
+  virt.option("--signature", o.signature,
+              "Write the kernel's signature at the end, as RISC-V test suites want it")
+      ->type_name("FILE");
+  virt.option("--signature-granularity", o.signature_granularity, "Bytes a line of it (default: 4)")
+      ->type_name("N")
+      ->check(CLI::IsMember({1, 2, 4, 8, 16}));
 }
 
 /// "mini" is the configuration of that name that comes with the platform, anything else a file.
@@ -68,17 +131,36 @@ std::string configuration_file(const std::string& name) {
 void declare(CLI::App& app, Options& o) {
   declare_common(app, o);
   declare_card(app, o);
+  declare_virt(app, o);
   app.footer(
       "Exit status: 0 ended well, 2 bad input, 3 something that the model lacks, 4 an error of the model "
       "itself,\n"
-      "5 software did what the hardware forbids and nothing could go on.\n\n"
+      "5 software did what the hardware forbids and nothing could go on. On virt, the status of software "
+      "that\n"
+      "powers off with one.\n\n"
       "First run:  rduvp --config mini --socket /tmp/rdu0.sock     and, in another terminal,\n"
-      "            rdu-digits --device unix:/tmp/rdu0.sock");
+      "            rdu-digits --device unix:/tmp/rdu0.sock\n"
+      "On virt:    rduvp --machine virt --kernel Image --initrd initramfs.cpio.gz");
 }
 
-void configure(Configuration& configuration, const Options& options) {
+void check_machine(const CLI::App& app, const Options& options) {
+  const std::string other = options.machine == "card" ? kVirt : kCard;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_group() != other || option->count() == 0) continue;
+    core::bad_input(fmt::format("{} is no option of --machine {} (it is one of {})", option->get_name(),
+                                options.machine, options.machine == "card" ? "virt" : "card"));
+  }
+}
+
+void configure(Configuration& configuration, const Options& options, const std::string& fallback) {
+  if (options.configurations.empty() && !fallback.empty()) configuration.load(configuration_file(fallback));
   for (const std::string& name : options.configurations) configuration.load(configuration_file(name));
   for (const std::string& assignment : options.assignments) configuration.set(assignment);
+}
+
+core::Time run_for(const Options& options) {
+  return options.run_for.empty() ? core::kNever
+                                 : parse_quantity(options.run_for, core::Unit::time, "--run-for");
 }
 
 }  // namespace rdu::platform

@@ -65,11 +65,25 @@ double Report::host_seconds() const {
   return std::chrono::duration<double>(Clock::now() - start_).count();
 }
 
-void Report::write(const std::string& file, const Socket& socket) const {
+nlohmann::ordered_json Report::head() const {
   nlohmann::ordered_json j;
   j["config"] = configuration_;
   j["simulated_ns"] = static_cast<double>(core::now()) / core::kNanosecond;
   j["trace_hash"] = fmt::format("{:016x}", core::TraceHash::get().value());
+  return j;
+}
+
+void Report::finish(const std::string& file, nlohmann::ordered_json report) const {
+  report["on_this_machine"] = {{"host_seconds", host_seconds()},
+                               {"elaboration_seconds", elaboration_seconds_},
+                               {"peak_memory_mib", peak_memory_mib()}};
+  std::ofstream out(file);
+  out << report.dump(2) << "\n";
+  if (!out.flush()) core::bad_input(fmt::format("cannot write the statistics file '{}'", file));
+}
+
+void Report::write(const std::string& file, const Socket& socket) const {
+  nlohmann::ordered_json j = head();
   const auto hart = socket.management().hart_statistics();
   j["instructions"] = hart.instructions;
   j["hart_cycles"] = hart.cycles;
@@ -82,12 +96,19 @@ void Report::write(const std::string& file, const Socket& socket) const {
                {"interrupts", host.interrupts}};
   j["guest_faults"] = socket.guest_faults();
   for (unsigned t = 0; t < socket.tiles(); ++t) j["tiles"].push_back(describe(socket.tile(t)));
-  j["on_this_machine"] = {{"host_seconds", host_seconds()},
-                          {"elaboration_seconds", elaboration_seconds_},
-                          {"peak_memory_mib", peak_memory_mib()}};
-  std::ofstream out(file);
-  out << j.dump(2) << "\n";
-  if (!out.flush()) core::bad_input(fmt::format("cannot write the statistics file '{}'", file));
+  finish(file, std::move(j));
+}
+
+void Report::write(const std::string& file, const mgmt::Management& management) const {
+  nlohmann::ordered_json j = head();
+  for (unsigned i = 0; i < management.harts(); ++i) {
+    const mgmt::HartStatistics hart = management.hart_statistics(i);
+    j["harts"].push_back({{"instructions", hart.instructions},
+                          {"cycles", hart.cycles},
+                          {"exceptions", hart.exceptions},
+                          {"interrupts", hart.interrupts}});
+  }
+  finish(file, std::move(j));
 }
 
 void Report::print_summary(std::ostream& out, const Socket& socket) const {

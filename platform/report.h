@@ -2,11 +2,19 @@
 
 #include <chrono>
 #include <iosfwd>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 namespace rdu::platform {
 
 class Socket;
+}
+
+namespace rdu::mgmt {
+class Management;
+}
+
+namespace rdu::platform {
 
 /// What a run tells at its end, as JSON and as text. Host-side figures (seconds, memory) stand apart from
 /// simulated ones, which are equal in every run with equal inputs.
@@ -20,10 +28,14 @@ class Report {
 
   /// Throws bad_input if the file cannot be written.
   void write(const std::string& file, const Socket& socket) const;
+  void write(const std::string& file, const mgmt::Management& management) const;
   /// What the platform is made of, and what building it cost.
   void print_summary(std::ostream& out, const Socket& socket) const;
 
  private:
+  nlohmann::ordered_json head() const;
+  void finish(const std::string& file, nlohmann::ordered_json report) const;
+
   using Clock = std::chrono::steady_clock;
   std::string configuration_;
   Clock::time_point start_ = Clock::now();

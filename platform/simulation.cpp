@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "core/systemc.h"
+#include "platform/slice.h"
 
 namespace rdu::platform {
 
@@ -11,17 +12,7 @@ using pcie::vfio_user::Request;
 
 /// One slice; true if something is still left to happen.
 bool Simulation::simulate_slice(core::Time until) {
-  if (!sc_core::sc_pending_activity()) return false;
-  const core::Time left = until - core::now();
-  const core::Time next = core::from_sc(sc_core::sc_time_to_pending_activity());
-  if (next > left) {
-    sc_core::sc_start(core::to_sc(left), sc_core::SC_RUN_TO_TIME);
-  } else {
-    // A slice that ends before the next event would not move time at all.
-    const core::Time span = std::min(std::max(params_.slice, next), left);
-    sc_core::sc_start(core::to_sc(span), sc_core::SC_EXIT_ON_STARVATION);
-  }
-  return sc_core::sc_pending_activity();
+  return platform::simulate_slice(params_.slice, until);
 }
 
 Simulation::End Simulation::run(const Limits& limits) {

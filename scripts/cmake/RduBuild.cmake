@@ -33,6 +33,13 @@ pkg_check_modules(SYSTEMC REQUIRED IMPORTED_TARGET systemc)
 pkg_check_modules(LIBELF REQUIRED IMPORTED_TARGET libelf)
 pkg_check_modules(LIBSODIUM REQUIRED IMPORTED_TARGET libsodium)
 
+# libfdt comes without a description for pkg-config.
+find_path(RDU_FDT_INCLUDE libfdt.h REQUIRED)
+find_library(RDU_FDT_LIBRARY fdt REQUIRED)
+add_library(rdu_fdt INTERFACE)
+target_include_directories(rdu_fdt SYSTEM INTERFACE ${RDU_FDT_INCLUDE})
+target_link_libraries(rdu_fdt INTERFACE ${RDU_FDT_LIBRARY})
+
 # SystemC differs between releases (2.3.4, 3.0): models include "core/systemc.h", never <systemc>.
 add_library(rdu_systemc INTERFACE)
 target_link_libraries(rdu_systemc INTERFACE PkgConfig::SYSTEMC Threads::Threads)
