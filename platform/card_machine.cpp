@@ -8,10 +8,13 @@
 
 #include "core/error.h"
 #include "core/trace.h"
+#include "mgmt/uart_console.h"
 #include "platform/configuration.h"
+#include "platform/debugger.h"
 #include "platform/instruments.h"
 #include "platform/platform_params.h"
 #include "platform/report.h"
+#include "platform/serial/port.h"
 #include "platform/simulation.h"
 #include "platform/socket.h"
 #include "platform/stop_signal.h"
@@ -67,24 +70,35 @@ int run_card(const Options& o) {
     fmt::print("{}\n", line);
     std::fflush(stdout);
   };
-  Socket socket("socket0", params.socket, 0, o.check ? "" : o.socket, console);
+  mgmt::UartConsole lines("", console);
+  std::unique_ptr<serial::Port> port;
+  Socket socket("socket0", params.socket, 0, o.check ? "" : o.socket, [&](char c) {
+    if (port) {
+      port->put(c);
+    } else {
+      lines.put(c);
+    }
+  });
   socket.load_rom(o.rom.empty() ? default_image("rom.elf") : o.rom);
   socket.load_firmware(o.firmware.empty() ? default_image("mgmt.elf") : o.firmware);
+  const auto debugger = Debugger::create(o.gdb, o.halted, socket.management());
   report.elaborated();
   if (o.check) {
     report.print_summary(std::cout, socket);
     return 0;
   }
 
+  if (!o.serial.empty()) port = serial::attach(o.serial, socket.management().uart());
   Instruments instruments(o, socket.management());
-  Simulation simulation(socket.endpoint(), params.coupling);
+  Simulation simulation(socket.endpoint(), params.coupling, port.get());
   StopSignal stop([&simulation] { simulation.stop(); });
   if (auto* server = socket.endpoint().server()) {
     server->start();
     if (!o.quiet) console(fmt::format("rduvp: waiting for a host on unix:{}", server->path()));
   }
   const Simulation::End end = simulation.run({o.once, o.host_timeout, until});
-  socket.flush_console();
+  lines.flush();
+  port.reset();  // a terminal is itself again before the last words
   core::Tracer::get().close();
   if (!o.statistics.empty()) report.write(o.statistics, socket);
   instruments.write();

@@ -17,17 +17,29 @@ bool Simulation::simulate_slice(core::Time until) {
 
 Simulation::End Simulation::run(const Limits& limits) {
   using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::milliseconds kLook{100};        // a signal handler's stop() cannot wake us
+  constexpr std::chrono::milliseconds kConsoleLook{10};  // nor can a console while we wait for a host
   const auto start = Clock::now();
   auto* server = endpoint_.server();
   bool host_has_come = false;
   core::Time busy_since = core::now();
   sc_core::sc_start(sc_core::SC_ZERO_TIME);
   while (!stop_) {
+    if (console_) {
+      console_->exchange();
+      if (console_->backend().quit()) break;
+      if (console_->congested()) {
+        console_->wait(kLook);
+        continue;
+      }
+    }
     const bool is_busy = simulate_slice(limits.run_for);
     if (core::now() >= limits.run_for) return End::time_over;
     if (!server) {
       if (is_busy) continue;
-      return End::settled;
+      if (!console_ || !console_->can_receive()) return End::settled;
+      console_->wait(kLook);
+      continue;
     }
     if (is_busy && core::now() - busy_since < params_.settle_limit) continue;
     busy_since = core::now();
@@ -48,9 +60,7 @@ Simulation::End Simulation::run(const Limits& limits) {
         std::chrono::duration<double>(Clock::now() - start).count() > limits.host_timeout) {
       return End::no_host;
     }
-    constexpr std::chrono::milliseconds kLook{
-        100};  // stop() may come from a signal handler, which cannot wake us
-    server->wait(kLook);
+    server->wait(console_ ? kConsoleLook : kLook);
   }
   return End::stopped;
 }

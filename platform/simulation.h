@@ -6,6 +6,7 @@
 #include "core/parameter.h"
 #include "core/time.h"
 #include "pcie/endpoint.h"
+#include "platform/serial/port.h"
 
 namespace rdu::platform {
 
@@ -37,14 +38,16 @@ struct CouplingParams {
 /// hash.
 class Simulation {
  public:
-  Simulation(pcie::Endpoint& endpoint, const CouplingParams& params) : endpoint_(endpoint), params_(params) {}
+  /// `console`: a serial line to serve meanwhile, or nullptr. Its input arrives between slices.
+  Simulation(pcie::Endpoint& endpoint, const CouplingParams& params, serial::Port* console)
+      : endpoint_(endpoint), params_(params), console_(console) {}
 
   enum class End {
-    stopped,    ///< stop() was called
+    stopped,    ///< stop() was called, or the console's user wants to
     host_left,  ///< `once`: the first host has gone
     no_host,    ///< none came within `host_timeout`
     time_over,  ///< `run_for` is over
-    settled,    ///< without a host boundary: nothing is left to happen
+    settled,    ///< without a host boundary and input: nothing is left to happen
   };
   struct Limits {
     bool once = false;
@@ -63,6 +66,7 @@ class Simulation {
 
   pcie::Endpoint& endpoint_;
   CouplingParams params_;
+  serial::Port* console_;
   std::atomic<bool> stop_{false};
 };
 

@@ -39,11 +39,10 @@ mgmt::SocketInfo info(const SocketParams& p, unsigned index) {
 }  // namespace
 
 Socket::Socket(const sc_core::sc_module_name& module_name, const SocketParams& params, unsigned index,
-               const std::string& host_socket, std::function<void(const std::string& line)> console)
+               const std::string& host_socket, std::function<void(char)> transmit)
     : sc_module(module_name),
       params_(params),
-      console_("", std::move(console)),
-      management_("mgmt", params.mgmt, info(params, index), [this](char c) { console_.put(c); }),
+      management_("mgmt", params.mgmt, info(params, index), std::move(transmit)),
       tln_("tln", params.tln),
       hbm_("hbm", params.hbm.controller()),
       ddr_("ddr", params.ddr.controller()),

@@ -12,7 +12,6 @@
 #include "memory/copy_engine.h"
 #include "memory/slb.h"
 #include "mgmt/management.h"
-#include "mgmt/uart_console.h"
 #include "noc/tln.h"
 #include "noc/tln_bridge.h"
 #include "pcie/endpoint.h"
@@ -24,18 +23,15 @@ namespace rdu::platform {
 /// interrupt is whose; nothing else is decided here.
 class Socket : public sc_core::sc_module {
  public:
-  /// `host_socket`: path of the UNIX socket for hosts, empty for none. `console` gets each line of the
-  /// firmware's UART. Throws bad_input if parameters do not fit each other.
+  /// `host_socket`: path of the UNIX socket for hosts, empty for none. `transmit` gets each byte
+  /// that the firmware's UART sends. Throws bad_input if parameters do not fit each other.
   Socket(const sc_core::sc_module_name& name, const SocketParams& params, unsigned index,
-         const std::string& host_socket, std::function<void(const std::string& line)> console);
+         const std::string& host_socket, std::function<void(char)> transmit);
   ~Socket() override;
 
   /// Both check that the file is a RISC-V ELF for this core; throw bad_input.
   void load_rom(const std::string& file);
   void load_firmware(const std::string& file);
-
-  /// Prints a last line of the UART that has not ended.
-  void flush_console() { console_.flush(); }
 
   const SocketParams& params() const { return params_; }
   mgmt::Management& management() { return management_; }
@@ -56,7 +52,6 @@ class Socket : public sc_core::sc_module {
   void log_guest_fault(const core::GuestFault& fault);
 
   SocketParams params_;
-  mgmt::UartConsole console_;
   mgmt::Management management_;
   noc::Tln tln_;
   memory::MemoryController hbm_;

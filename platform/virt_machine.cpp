@@ -185,10 +185,7 @@ int run_virt(const Options& o) {
   management.set_rom(boot.reset_vector());
   management.add_symbols(boot.symbols());
 
-  port = std::make_unique<serial::Port>(serial::open(o.serial.empty() ? "stdio" : o.serial));
-  port->connect(management.uart());
-  if (const std::string where = port->backend().description(); !where.empty())
-    fmt::print(stderr, "rduvp: serial: {}\n", where);
+  port = serial::attach(o.serial.empty() ? "stdio" : o.serial, management.uart());
   auto htif = virt::Htif::find(boot.kernel_symbols(), management.ram(), map::RAM.base,
                                [&port](char c) { port->put(c); });
   const auto debugger = Debugger::create(o.gdb, o.halted, management);

@@ -1,5 +1,6 @@
 #include "platform/serial/port.h"
 
+#include <fmt/format.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -36,8 +37,8 @@ bool Port::exchange() {
   char bytes[256];
   const size_t got = backend_->read(bytes, std::min(sizeof bytes, kMostWaiting - in_.size()));
   in_.append(bytes, got);
-  const size_t given = uart_ ? std::min<size_t>(uart_->room(), in_.size()) : 0;
-  for (size_t i = 0; i < given; ++i) uart_->push(in_[i]);
+  const size_t given = std::min<size_t>(uart_.room(), in_.size());
+  for (size_t i = 0; i < given; ++i) uart_.push(in_[i]);
   in_.erase(0, given);
   traffic_ += given;
   return given != 0;
@@ -51,6 +52,13 @@ void Port::wait(std::chrono::nanoseconds most) const {
   pollfd fds[2] = {{hungry ? backend_->input() : -1, POLLIN, 0},
                    {out_.empty() ? -1 : backend_->output(), POLLOUT, 0}};
   ppoll(fds, 2, &timeout, nullptr);
+}
+
+std::unique_ptr<Port> attach(const std::string& where, mgmt::Uart& uart) {
+  auto port = std::make_unique<Port>(open(where), uart);
+  const std::string place = port->backend().description();
+  if (!place.empty()) fmt::print(stderr, "rduvp: serial: {}\n", place);
+  return port;
 }
 
 }  // namespace rdu::platform::serial

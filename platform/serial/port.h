@@ -18,11 +18,9 @@ namespace rdu::platform::serial {
 /// slow device.
 class Port {
  public:
-  explicit Port(std::unique_ptr<Backend> backend) : backend_(std::move(backend)) {}
+  /// `uart` receives; what it sends goes to put().
+  Port(std::unique_ptr<Backend> backend, mgmt::Uart& uart) : backend_(std::move(backend)), uart_(uart) {}
   ~Port();
-
-  /// The UART that receives. Bytes that it sends go to put().
-  void connect(mgmt::Uart& uart) { uart_ = &uart; }
   void put(char byte) { out_ += byte; }
 
   /// Moves bytes both ways, as far as possible. True if any went to the guest.
@@ -44,10 +42,14 @@ class Port {
   static constexpr size_t kMostWaiting = 4 << 10;
 
   std::unique_ptr<Backend> backend_;
-  mgmt::Uart* uart_ = nullptr;
+  mgmt::Uart& uart_;
   std::string in_;
   std::string out_;
   uint64_t traffic_ = 0;
 };
+
+/// Opens what `--serial` names for a UART, and prints where it is found if that does not go without saying.
+/// Throws bad_input.
+std::unique_ptr<Port> attach(const std::string& where, mgmt::Uart& uart);
 
 }  // namespace rdu::platform::serial
