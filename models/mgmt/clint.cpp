@@ -43,15 +43,15 @@ void Clint::set_mtime(uint64_t value) {
 /// When the hart's comparison becomes (or became) true.
 void Clint::announce(unsigned hart) {
   if (!timers_[hart]) return;
-  const uint64_t compare = regs_.MTIMECMP[hart].value();
+  timers_[hart]->set_timer_deadline(when(regs_.MTIMECMP[hart].value()));
+}
+
+core::Time Clint::when(uint64_t compare) const {
   const uint64_t ticks_now = ticks(core::now());
-  core::Time at = core::now();
-  if (compare > ticks_now) {
-    const uint64_t left = compare - ticks_now;
-    const uint64_t tick_now = core::now() / kTick;
-    at = left < core::kNever / kTick - tick_now ? (tick_now + left) * kTick : core::kNever;
-  }
-  timers_[hart]->set_timer_deadline(at);
+  if (compare <= ticks_now) return core::now();
+  const uint64_t left = compare - ticks_now;
+  const uint64_t tick_now = core::now() / kTick;
+  return left < core::kNever / kTick - tick_now ? (tick_now + left) * kTick : core::kNever;
 }
 
 void Clint::reset() {

@@ -29,6 +29,7 @@ class Clint : public TimeBase {
 
   /// MTIME at a simulated time.
   uint64_t ticks(core::Time at) const override;
+  core::Time when(uint64_t ticks) const override;
 
   void reset();
 

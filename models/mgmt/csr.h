@@ -4,71 +4,123 @@
 
 #include "mgmt/hart_state.h"
 #include "mgmt/local_time.h"
+#include "mgmt/pmp.h"
 #include "mgmt/timer.h"
 
 namespace rdu::mgmt {
 
-/// Control and status registers of a hart with machine mode only, with trap entry, return and interrupts.
+/// Control and status registers of a hart with machine, supervisor and user mode, with trap entry, return,
+/// delegation and interrupts.
 class CsrFile {
  public:
   /// Bits of mip and mie.
+  static constexpr unsigned kSupervisorSoftware = 1;
   static constexpr unsigned kSoftware = 3;
+  static constexpr unsigned kSupervisorTimer = 5;
   static constexpr unsigned kTimer = 7;
+  static constexpr unsigned kSupervisorExternal = 9;
   static constexpr unsigned kExternal = 11;
 
-  CsrFile(unsigned hart_id, const HartState& state, const LocalTime& time, const TimeBase& time_base);
+  /// `update_ad`: what menvcfg.ADUE is after a reset.
+  CsrFile(unsigned hart_id, HartState& state, Pmp& pmp, const LocalTime& time, const TimeBase& time_base,
+          bool update_ad);
 
-  /// False for a register that does not exist: an illegal instruction.
+  /// False for a register that does not exist or that the present mode may not read: an illegal instruction.
   bool read(unsigned number, uint64_t* value) const;
-  /// The same, also for one that is read-only.
-  bool write(unsigned number, uint64_t value);
+  /// What a write asks of the hart.
+  enum class Effect : uint8_t {
+    illegal,      ///< there is no such register, the mode may not write it, or nobody may
+    none,         ///< it concerns the register alone
+    interrupts,   ///< an interrupt may have come within reach, or the mode of loads and stores has changed
+    translation,  ///< pages may translate in another way
+    protection,   ///< PMP has changed
+  };
+  Effect write(unsigned number, uint64_t value);
+  /// What CSRRS and CSRRC combine with their operand: the value, without what only wires drive.
+  uint64_t modifiable(unsigned number, uint64_t value) const;
 
-  /// Takes a trap at `pc`; the handler's address.
+  /// Takes a trap at `pc`, in the mode that it is delegated to; the handler's address.
   uint64_t enter(const Trap& trap, uint64_t pc);
   uint64_t enter_interrupt(unsigned number, uint64_t pc);
-  /// MRET: the address to continue at.
-  uint64_t leave();
+  /// The handler that enter() would go to.
+  uint64_t handler_of(const Trap& trap) const;
+  /// MRET, SRET: true and the address to continue at, or false where they are illegal.
+  bool leave_machine(uint64_t* pc);
+  bool leave_supervisor(uint64_t* pc);
+  /// Whether the present mode may execute WFI and SFENCE.VMA.
+  bool may_wait() const;
+  bool may_fence() const;
 
-  /// The most urgent interrupt that is pending and enabled, both by itself and by mstatus.MIE: external, then
-  /// software, then timer. False if there is none.
+  /// The most urgent interrupt that is pending, enabled by mie and not held back by mode and mstatus: machine
+  /// mode's before supervisor mode's, external, then software, then timer. False if there is none.
   bool pending_interrupt(unsigned* number) const;
   /// What ends a WFI: any interrupt pending and enabled by mie, whatever mstatus says.
   bool wakes() const { return (mip() & mie_) != 0; }
-  /// When the timer will interrupt if nothing changes; kNever if it cannot or if it already does.
+  /// When a timer will interrupt if nothing changes; kNever if none can or if it already does.
   core::Time timer_deadline() const;
 
+  /// The wire that drives bit `number` of mip.
   void set_line(unsigned number, bool level);
-  void set_deadline(core::Time at) { deadline_ = at; }
+  /// When the CLINT's timer interrupts; its time base may have changed too.
+  void set_deadline(core::Time at);
 
-  /// How often leave() was called.
+  /// How many returns from traps there were.
   uint64_t returns() const { return returns_; }
-  uint64_t trap_vector() const { return mtvec_; }
   void reset();
 
  private:
+  /// A counter that counts something else plus an offset, unless mcountinhibit stops it.
+  struct Counter {
+    uint64_t offset = 0;
+    uint64_t value(uint64_t raw, bool inhibited) const { return inhibited ? offset : raw + offset; }
+    void set(uint64_t value, uint64_t raw, bool inhibited) { offset = inhibited ? value : value - raw; }
+  };
+
+  bool accessible(unsigned number) const;
+  bool counter_enabled(unsigned number) const;
   uint64_t mip() const;
-  uint64_t mstatus() const;
-  uint64_t cycle() const { return time_.now() / time_.period() + cycle_offset_; }
-  uint64_t instret() const { return state_.retired + instret_offset_; }
-  void push(uint64_t cause, uint64_t value, uint64_t pc);
+  uint64_t raw_cycle() const { return time_.now() / time_.period(); }
+  bool inhibits(unsigned counter) const { return (mcountinhibit_ >> counter & 1) != 0; }
+  uint64_t cycle() const;
+  uint64_t instret() const;
+  void set_inhibit(uint64_t value);
+  Effect set_status(uint64_t value, uint64_t writable);
+  Effect set_satp(uint64_t value);
+  void set_menvcfg(uint64_t value);
+  void set_stimecmp(uint64_t value);
+  bool delegated(const Trap& trap) const;
+  uint64_t push(bool to_supervisor, uint64_t cause, uint64_t value, uint64_t pc);
 
   unsigned hart_id_;
-  const HartState& state_;
+  HartState& state_;
+  Pmp& pmp_;
   const LocalTime& time_;
   const TimeBase& time_base_;
+  bool update_ad_;
 
-  bool mie_global_ = false;  ///< mstatus.MIE
-  bool mpie_ = false;        ///< mstatus.MPIE
   uint64_t mie_ = 0;
-  uint64_t lines_ = 0;  ///< mip's bits that wires drive
+  uint64_t lines_ = 0;     ///< mip's bits that wires drive
+  uint64_t software_ = 0;  ///< mip's bits that software drives
   core::Time deadline_ = core::kNever;
-  uint64_t mtvec_ = 0;
-  uint64_t mscratch_ = 0;
-  uint64_t mepc_ = 0;
-  uint64_t mcause_ = 0;
-  uint64_t mtval_ = 0;
-  uint64_t cycle_offset_ = 0;
-  uint64_t instret_offset_ = 0;
+  core::Time supervisor_deadline_ = core::kNever;  ///< when stimecmp is reached; kNever without menvcfg.STCE
+  uint64_t medeleg_ = 0;
+  uint64_t mideleg_ = 0;
+  /// What there is once for each mode that takes traps.
+  struct TrapRegisters {
+    uint64_t tvec = 0;
+    uint64_t scratch = 0;
+    uint64_t epc = 0;
+    uint64_t cause = 0;
+    uint64_t tval = 0;
+  } machine_, supervisor_;
+  uint64_t mcounteren_ = 0;
+  uint64_t scounteren_ = 0;
+  uint64_t mcountinhibit_ = 0;
+  uint64_t menvcfg_ = 0;  ///< without ADUE, which is in HartState
+  uint64_t senvcfg_ = 0;
+  uint64_t stimecmp_ = 0;
+  Counter cycle_;
+  Counter instret_;
   uint64_t returns_ = 0;
 };
 

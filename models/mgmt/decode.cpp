@@ -283,6 +283,8 @@ Op system_op(uint32_t word) {
       return Op::ebreak;
     case 0x30200073:
       return Op::mret;
+    case 0x10200073:
+      return Op::sret;
     case 0x10500073:
       return Op::wfi;
     default:
@@ -336,6 +338,9 @@ Instruction immediate_word(Bits b) {
 Instruction system(Bits b) {
   static constexpr Op kCsr[8] = {Op::illegal, Op::csrrw,  Op::csrrs,  Op::csrrc,
                                  Op::illegal, Op::csrrwi, Op::csrrsi, Op::csrrci};
+  if (b.funct3() == 0 && b.funct7() == 0x09 && b.rd() == 0) {
+    return {Op::sfence_vma, 4, 0, b.rs1(), b.rs2(), 0};
+  }
   if (b.funct3() == 0) return {system_op(b.word()), 4, 0, 0, 0, 0};
   return {kCsr[b.funct3()], 4, b.rd(), b.rs1(), 0, static_cast<int32_t>(b(31, 20))};
 }

@@ -25,7 +25,7 @@ namespace rdu::mgmt {
   X(amomin_w) X(amomax_w) X(amominu_w) X(amomaxu_w)                                                          \
   X(lr_d) X(sc_d) X(amoswap_d) X(amoadd_d) X(amoxor_d) X(amoand_d) X(amoor_d)                                \
   X(amomin_d) X(amomax_d) X(amominu_d) X(amomaxu_d)                                                          \
-  X(fence) X(fence_i) X(ecall) X(mret) X(wfi)                                                                \
+  X(fence) X(fence_i) X(ecall) X(mret) X(sret) X(wfi) X(sfence_vma)                                                                \
   X(csrrw) X(csrrs) X(csrrc) X(csrrwi) X(csrrsi) X(csrrci)
 // clang-format on
 
@@ -50,7 +50,8 @@ struct Instruction {
   int32_t imm = 0;
 };
 
-/// Decodes RV64IMAC with machine mode. If the lowest two bits are not both one, only the low 16 count.
+/// Decodes RV64IMAC with machine and supervisor mode. If the lowest two bits are not both one, only the low
+/// 16 count.
 Instruction decode(uint32_t bits);
 
 }  // namespace rdu::mgmt

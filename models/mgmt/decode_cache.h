@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "mgmt/bus_master.h"
 #include "mgmt/hart_state.h"
+#include "mgmt/mmu.h"
 
 namespace rdu::mgmt {
 
@@ -19,50 +21,92 @@ struct Decoded {
   uint8_t rs2;
 };
 
-/// The instructions of a 4 KiB page, one entry for each half word that may begin one.
+/// The instructions of a 4 KiB page of memory, one entry for each half word that may begin one. It is decoded
+/// from a copy of the page, so that a comparison tells whether it is still true.
 struct DecodedPage {
   static constexpr unsigned kEntries = 2048;
+  static constexpr unsigned kBytes = 4096;
 
-  uint64_t page = 0;              ///< its address
-  const uint8_t* code = nullptr;  ///< the page's bytes
-  Decoded entries[kEntries + 2];  ///< the last two lead to the next page
+  uint64_t checked = 0;             ///< when the copy was last compared: DecodeCache's count of FENCE.Is
+  const uint8_t* memory = nullptr;  ///< the page itself
+  bool single = false;              ///< holds one instruction, see DecodeCache::single()
+  uint8_t code[kBytes + 2];         ///< the copy; for `single` with the next page's first bytes
+  Decoded entries[kEntries + 2];    ///< the last two lead to the next page
 };
 
-/// Pages that the hart has fetched from. Entries start as "decode me": the interpreter replaces them as it
-/// meets them. Stores do not touch them; FENCE.I drops them all, as the architecture demands of software.
+/// Code that the hart has fetched. Pages are found by virtual address, in a table for each mode that fetches;
+/// what they were decoded to belongs to the physical page. Entries start as "decode me": the interpreter
+/// replaces them as it meets them. Stores do not touch them; after FENCE.I a page is compared with memory
+/// before it runs again.
 class DecodeCache {
  public:
-  explicit DecodeCache(BusMaster& bus) : bus_(bus) {}
+  DecodeCache(BusMaster& bus, Mmu& mmu, const HartState& state);
 
-  /// The interpreter's code for an entry that is not decoded and for the one behind the page.
-  void set_handlers(const void* decode, const void* page_end) {
-    decode_ = decode;
-    page_end_ = page_end;
+  /// The interpreter's code for an entry that is not decoded, for the one behind an instruction's or a page's
+  /// end, and for one that must not run.
+  void set_handlers(const void* decode, const void* page_end, const void* stop);
+
+  /// The table of pages that were fetched lately in the present mode; holds while the mode does.
+  struct Entry {
+    uint64_t page = ~uint64_t{0};
+    DecodedPage* decoded = nullptr;
+  };
+  const Entry* recent() const { return recent_[regime()].data(); }
+  /// The page with the instruction at `address`, or nullptr with trap() set. If PMP does not treat the page
+  /// as one, it is single()'s answer. `table` is recent()'s.
+  DecodedPage* find(const Entry* table, uint64_t address) {
+    const Entry& entry = table[(address >> 12) % kRecent];
+    return entry.page == (address & ~uint64_t{0xfff}) ? entry.decoded : find_slowly(address);
   }
+  /// A page with nothing but the instruction at `address` in it, which may cross into the next page. Holds
+  /// until the next call. It is how instructions run that cannot be kept with their page: their neighbours
+  /// must not run behind them, or their second half belongs to another page. nullptr with trap() set.
+  DecodedPage* single(uint64_t address);
 
-  /// The page at this address, or nullptr if nothing can be fetched there: instructions come from ROM, RAM
-  /// and flash only.
-  DecodedPage* find(uint64_t page) {
-    DecodedPage* slot = recent_[(page >> 12) % kRecent];
-    return slot && slot->page == page ? slot : find_slowly(page);
-  }
-  /// The two bytes at an address, for the second half of an instruction that crosses a page. False if they
-  /// cannot be fetched.
-  bool fetch(uint64_t address, uint16_t* half);
+  const Trap& trap() const { return trap_; }
 
+  /// FENCE.I.
+  void revalidate();
+  /// satp or page tables have changed: all, or the page of one address.
+  void invalidate_translations();
+  void invalidate_translation(uint64_t address);
+  /// PMP has changed: which pages may run.
+  void invalidate_protection() { forget_recent(); }
+  /// Forgets everything, host pointers too.
   void flush();
+
+  /// For breakpoints: the hart stops before the instruction at this physical address (an even one, of its
+  /// first byte), however it comes there; only Interpreter::step() gets past it. Instructions that run are
+  /// none the slower.
+  void set_stop(uint64_t physical, bool on);
 
  private:
   static constexpr unsigned kRecent = 256;
-  static constexpr unsigned kMostPages = 1024;  ///< 32 MiB; then all are dropped
+  static constexpr unsigned kMostPages = 2048;  ///< 76 MiB; then all are dropped
 
-  DecodedPage* find_slowly(uint64_t page);
+  unsigned regime() const { return static_cast<unsigned>(state_.fetch_regime()); }
+  DecodedPage* find_slowly(uint64_t address);
+  DecodedPage* page_of(uint64_t physical, const uint8_t* memory);
+  void take_copy(uint64_t physical, DecodedPage& page);
+  void plant_stops(uint64_t physical, DecodedPage& page);
+  bool fetch(uint64_t address, uint16_t* half);
+  bool locate(uint64_t address, unsigned size, uint64_t* physical, const uint8_t** page);
+  bool fail(Cause cause, uint64_t address);
+  void forget_recent();
 
   BusMaster& bus_;
+  Mmu& mmu_;
+  const HartState& state_;
+  Trap trap_{Cause::fetch_access, 0};
   const void* decode_ = nullptr;
   const void* page_end_ = nullptr;
-  std::array<DecodedPage*, kRecent> recent_{};
-  std::unordered_map<uint64_t, std::unique_ptr<DecodedPage>> pages_;
+  const void* stop_ = nullptr;
+  uint64_t fences_ = 0;
+  std::array<std::array<Entry, kRecent>, kRegimes> recent_{};
+  std::unordered_map<uint64_t, std::unique_ptr<DecodedPage>> pages_;  ///< by physical address
+  std::unordered_set<uint64_t> stops_;
+  std::unique_ptr<DecodedPage> single_;
+  unsigned single_index_ = 0;  ///< of its only instruction
 };
 
 }  // namespace rdu::mgmt

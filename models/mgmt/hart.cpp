@@ -10,7 +10,7 @@ namespace rdu::mgmt {
 
 namespace {
 
-/// So many times the same exception at the same place, without one MRET in between, is a loop. Ours.
+/// So many times the same exception at the same place, without one MRET or SRET in between, is a loop. Ours.
 constexpr uint64_t kTrapLoop = 10000;
 
 bool same(const Trap& a, const Trap& b) {
@@ -26,11 +26,12 @@ Hart::Hart(const sc_core::sc_module_name& name, unsigned id, uint64_t reset_addr
       reset_address_(reset_address),
       params_(params),
       time_(params.period()),
-      csr_(id, state_, time_, time_base),
+      csr_(id, state_, pmp_, time_, time_base, params.svadu),
       bus_(socket, time_, params.timing.bus),
-      data_(bus_, params.misaligned),
-      code_(bus_),
-      interpreter_(state_, time_, csr_, data_, code_, params_.timing),
+      mmu_(bus_, pmp_, state_),
+      data_(bus_, mmu_, state_, params.misaligned),
+      code_(bus_, mmu_, state_),
+      interpreter_(state_, time_, csr_, mmu_, data_, code_, params_.timing),
       trace_(trace_track),
       wake_("wake") {
   state_.pc = reset_address;
@@ -85,6 +86,7 @@ void Hart::run() {
     }
     const int64_t budget = cycles_to_stop();
     if (budget <= 0) {
+      state_.reservation.valid = false;  // others may store meanwhile
       time_.sync();
       continue;
     }
@@ -97,6 +99,8 @@ void Hart::run() {
         break;
       case Interpreter::Exit::wfi:
         sleep();
+        break;
+      case Interpreter::Exit::stop:
         break;
     }
   }
@@ -112,6 +116,7 @@ int64_t Hart::cycles_to_stop() const {
 
 void Hart::sleep() {
   trace_.sleep(time_.now());
+  state_.reservation.valid = false;
   time_.sync();
   asleep_ = true;
   idle_since_ = core::now();
@@ -142,7 +147,9 @@ void Hart::restart() {
   state_.pc = reset_address_;
   state_.reservation = {};
   csr_.reset();
-  code_.flush();
+  mmu_.forget();
+  data_.invalidate();
+  code_.revalidate();
   last_ = {};
 }
 
@@ -170,7 +177,6 @@ void Hart::take_exception() {
   if (is_bus_error) report(trap);
   if (is_trap_loop(trap)) return;
   state_.pc = csr_.enter(trap, state_.pc);
-  state_.reservation.valid = false;
   time_.add(params_.timing.trap);
 }
 
@@ -179,7 +185,8 @@ bool Hart::is_trap_loop(const Trap& trap) {
   const bool nothing_done = last_.valid && last_.retired == state_.retired;
   const bool again = last_.valid && same(last_.trap, trap) && last_.pc == state_.pc;
   if (!nothing_done) {
-    last_.first = fmt::format("{} at pc {}", to_string(trap.cause), place(state_.pc));
+    last_.first = trap;
+    last_.first_pc = state_.pc;
   }
   last_.repeats = again && last_.returns == csr_.returns() ? last_.repeats + 1 : 0;
   last_.valid = true;
@@ -188,8 +195,9 @@ bool Hart::is_trap_loop(const Trap& trap) {
   last_.retired = state_.retired;
   last_.returns = csr_.returns();
   if (again && nothing_done) {
-    park(fmt::format("stopped: the trap handler at {} cannot run ({}); it was entered for: {}",
-                     place(csr_.trap_vector() & ~uint64_t{3}), to_string(trap.cause), last_.first));
+    park(fmt::format("stopped: the trap handler at {} cannot run ({}); it was entered for: {} at pc {}",
+                     place(csr_.handler_of(trap)), to_string(trap.cause), to_string(last_.first.cause),
+                     place(last_.first_pc)));
     return true;
   }
   if (last_.repeats >= kTrapLoop) {

@@ -14,7 +14,9 @@
 #include "mgmt/hart_state.h"
 #include "mgmt/interpreter.h"
 #include "mgmt/local_time.h"
+#include "mgmt/mmu.h"
 #include "mgmt/params.h"
+#include "mgmt/pmp.h"
 #include "mgmt/timer.h"
 
 namespace rdu::mgmt {
@@ -26,8 +28,9 @@ struct HartStatistics {
   uint64_t interrupts = 0;    ///< taken
 };
 
-/// An RV64IMAC hart with machine mode, one SystemC thread. It executes ahead of the kernel for up to a
-/// quantum and waits for it before each access to the bus. README.md describes what it does and when.
+/// An RV64IMAC hart with machine, supervisor and user mode, one SystemC thread. It executes ahead of the
+/// kernel for up to a quantum and waits for it before each access to the bus. README.md describes what it
+/// does and when.
 class Hart : public sc_core::sc_module, public core::InterruptSink, public TimerListener {
  public:
   SC_HAS_PROCESS(Hart);
@@ -37,7 +40,7 @@ class Hart : public sc_core::sc_module, public core::InterruptSink, public Timer
 
   tlm_utils::simple_initiator_socket<Hart> socket;  ///< to the bus
 
-  /// `number` is a bit of mip: CsrFile::kSoftware or kExternal.
+  /// `number` is a bit of mip: CsrFile::kSoftware, kExternal or kSupervisorExternal.
   void set_interrupt(unsigned number, bool level) override;
   void set_timer_deadline(core::Time at) override;
 
@@ -74,8 +77,10 @@ class Hart : public sc_core::sc_module, public core::InterruptSink, public Timer
   const HartParams params_;
   HartState state_;
   LocalTime time_;
+  Pmp pmp_;
   CsrFile csr_;
   BusMaster bus_;
+  Mmu mmu_;
   DataPort data_;
   DecodeCache code_;
   Interpreter interpreter_;
@@ -97,9 +102,11 @@ class Hart : public sc_core::sc_module, public core::InterruptSink, public Timer
     Trap trap{Cause::illegal, 0};
     uint64_t pc = 0;
     uint64_t retired = 0;
-    uint64_t returns = 0;  ///< MRETs until then
+    uint64_t returns = 0;  ///< MRETs and SRETs until then
     uint64_t repeats = 0;
-    std::string first;  ///< what began the chain of exceptions in which no instruction retired
+    /// What began the chain of exceptions in which no instruction retired.
+    Trap first{Cause::illegal, 0};
+    uint64_t first_pc = 0;
   } last_;
   struct {
     Trap trap{Cause::illegal, 0};

@@ -80,28 +80,71 @@ uint64_t exchange(uint8_t* memory, Function&& function) {
   return static_cast<uint64_t>(static_cast<int64_t>(static_cast<std::make_signed_t<Word>>(old)));
 }
 
+Cause ecall(Privilege privilege) {
+  return privilege == Privilege::machine      ? Cause::ecall_machine
+         : privilege == Privilege::supervisor ? Cause::ecall_supervisor
+                                              : Cause::ecall_user;
+}
+
 enum CsrFunction : unsigned { kWrite = 1, kSet = 2, kClear = 3, kImmediate = 4 };
 
 }  // namespace
 
-Interpreter::Interpreter(HartState& state, LocalTime& time, CsrFile& csr, DataPort& data, DecodeCache& code,
-                         const HartTiming& timing)
-    : state_(state), time_(time), csr_(csr), data_(data), code_(code), timing_(timing) {}
+Interpreter::Interpreter(HartState& state, LocalTime& time, CsrFile& csr, Mmu& mmu, DataPort& data,
+                         DecodeCache& code, const HartTiming& timing)
+    : state_(state), time_(time), csr_(csr), mmu_(mmu), data_(data), code_(code), timing_(timing) {}
 
-/// True if it worked; then *wrote says whether the register was written.
-bool Interpreter::csr_access(const Decoded& d, unsigned function, bool* wrote) {
+CsrFile::Effect Interpreter::csr_access(const Decoded& d, unsigned function) {
   const auto number = static_cast<unsigned>(d.imm);
   const uint64_t operand = (function & kImmediate) ? d.rs1 : state_.x[d.rs1];
   const unsigned kind = function & 3;
-  *wrote = kind == kWrite || d.rs1 != 0;
   uint64_t old = 0;
-  if (!csr_.read(number, &old)) return false;
-  if (*wrote) {
-    const uint64_t fresh = kind == kWrite ? operand : kind == kSet ? old | operand : old & ~operand;
-    if (!csr_.write(number, fresh)) return false;
+  if (!csr_.read(number, &old)) return CsrFile::Effect::illegal;
+  CsrFile::Effect effect = CsrFile::Effect::none;
+  if (kind == kWrite || d.rs1 != 0) {
+    const uint64_t base = csr_.modifiable(number, old);
+    effect = csr_.write(number, kind == kWrite ? operand : kind == kSet ? base | operand : base & ~operand);
+    if (effect == CsrFile::Effect::illegal) return effect;
+    apply(effect);
   }
   state_.x[d.rd] = old;
-  return true;
+  return effect;
+}
+
+bool Interpreter::write_csr(unsigned number, uint64_t value) {
+  const CsrFile::Effect effect = csr_.write(number, value);
+  apply(effect);
+  return effect != CsrFile::Effect::illegal;
+}
+
+/// Drops what a CSR's write makes untrue.
+void Interpreter::apply(CsrFile::Effect effect) {
+  switch (effect) {
+    case CsrFile::Effect::illegal:
+    case CsrFile::Effect::none:
+    case CsrFile::Effect::interrupts:
+      break;
+    case CsrFile::Effect::translation:
+      mmu_.forget();
+      data_.invalidate_translations();
+      code_.invalidate_translations();
+      break;
+    case CsrFile::Effect::protection:
+      data_.invalidate();
+      code_.invalidate_protection();
+      break;
+  }
+}
+
+/// SFENCE.VMA for all addresses or for one.
+void Interpreter::fence_translations(const Decoded& d) {
+  const uint64_t address = state_.x[d.rs1];
+  if (d.rs1 == 0 || !mmu_.is_small_page(address)) {
+    apply(CsrFile::Effect::translation);
+  } else {
+    data_.invalidate_translation(address);
+    code_.invalidate_translation(address);
+  }
 }
 
 #define RDU_LIKELY(condition) __builtin_expect(static_cast<bool>(condition), 1)
@@ -138,11 +181,12 @@ bool Interpreter::csr_access(const Decoded& d, unsigned function, bool* wrote) {
     budget = left;                                         \
     extra = 0;                                             \
   } while (0)
-#define TRAP(cause_, value_)           \
-  do {                                 \
-    trap_ = {Cause::cause_, (value_)}; \
-    goto leave_trap;                   \
+#define TRAP_CAUSE(cause_, value_) \
+  do {                             \
+    trap_ = {(cause_), (value_)};  \
+    goto leave_trap;               \
   } while (0)
+#define TRAP(cause_, value_) TRAP_CAUSE(Cause::cause_, value_)
 
 /// A handler each for the 16-bit and the 32-bit encoding, or for the latter only.
 #define SHORT(name, ...)       \
@@ -197,6 +241,8 @@ bool Interpreter::csr_access(const Decoded& d, unsigned function, bool* wrote) {
   switch (data_.load(address, sizeof(type), &raw)) {                                        \
     case DataPort::Result::trap:                                                            \
       goto data_trap;                                                                       \
+    case DataPort::Result::stopped:                                                         \
+      goto leave_stop;                                                                      \
     case DataPort::Result::aborted:                                                         \
       goto leave_event;                                                                     \
     case DataPort::Result::bus:                                                             \
@@ -221,6 +267,8 @@ bool Interpreter::csr_access(const Decoded& d, unsigned function, bool* wrote) {
   switch (data_.store(address, sizeof(type), RS2)) {                                  \
     case DataPort::Result::trap:                                                      \
       goto data_trap;                                                                 \
+    case DataPort::Result::stopped:                                                   \
+      goto leave_stop;                                                                \
     case DataPort::Result::aborted:                                                   \
       goto leave_event;                                                               \
     case DataPort::Result::bus:                                                       \
@@ -230,36 +278,43 @@ bool Interpreter::csr_access(const Decoded& d, unsigned function, bool* wrote) {
       break;                                                                          \
   }
 
+/// `memory` becomes the host's address of an atomic's operand.
+#define LOCATE(word, access)                                          \
+  uint8_t* memory = nullptr;                                          \
+  switch (data_.atomic(RS1, sizeof(word), Access::access, &memory)) { \
+    case DataPort::Result::ok:                                        \
+      break;                                                          \
+    case DataPort::Result::stopped:                                   \
+      goto leave_stop;                                                \
+    default:                                                          \
+      goto data_trap;                                                 \
+  }
+
 #define LOAD_RESERVED(word)                                                                       \
-  const uint64_t address = RS1;                                                                   \
-  const uint8_t* memory = data_.atomic(address, sizeof(word), false);                             \
-  if (!memory) goto data_trap;                                                                    \
+  LOCATE(word, load)                                                                              \
   word value;                                                                                     \
   std::memcpy(&value, memory, sizeof value);                                                      \
-  state_.reservation = {true, address, value, sizeof(word)};                                      \
+  state_.reservation = {true, RS1, value, sizeof(word)};                                          \
   RD = static_cast<uint64_t>(static_cast<int64_t>(static_cast<std::make_signed_t<word>>(value))); \
   COST(cost_atomic)
 
-#define STORE_CONDITIONAL(word)                                                                  \
-  const uint64_t address = RS1;                                                                  \
-  uint8_t* memory = data_.atomic(address, sizeof(word), true);                                   \
-  if (!memory) goto data_trap;                                                                   \
-  word value;                                                                                    \
-  std::memcpy(&value, memory, sizeof value);                                                     \
-  const HartState::Reservation held = state_.reservation;                                        \
-  const bool succeeds =                                                                          \
-      held.valid && held.address == address && held.size == sizeof(word) && held.value == value; \
-  state_.reservation.valid = false;                                                              \
-  value = static_cast<word>(RS2);                                                                \
-  if (succeeds) std::memcpy(memory, &value, sizeof value);                                       \
-  RD = succeeds ? 0 : 1;                                                                         \
+#define STORE_CONDITIONAL(word)                                                              \
+  LOCATE(word, store)                                                                        \
+  word value;                                                                                \
+  std::memcpy(&value, memory, sizeof value);                                                 \
+  const HartState::Reservation held = state_.reservation;                                    \
+  const bool succeeds =                                                                      \
+      held.valid && held.address == RS1 && held.size == sizeof(word) && held.value == value; \
+  state_.reservation.valid = false;                                                          \
+  value = static_cast<word>(RS2);                                                            \
+  if (succeeds) std::memcpy(memory, &value, sizeof value);                                   \
+  RD = succeeds ? 0 : 1;                                                                     \
   COST(cost_atomic)
 
 /// `expression` of `old` and `operand`, both of type `word`.
 #define AMO(name, word, expression)                                         \
   LONG(name, {                                                              \
-    uint8_t* memory = data_.atomic(RS1, sizeof(word), true);                \
-    if (!memory) goto data_trap;                                            \
+    LOCATE(word, store)                                                     \
     const auto operand = static_cast<word>(RS2);                            \
     RD = exchange<std::make_unsigned_t<word>>(memory, [operand](auto raw) { \
       [[maybe_unused]] const auto old = static_cast<word>(raw);             \
@@ -268,16 +323,16 @@ bool Interpreter::csr_access(const Decoded& d, unsigned function, bool* wrote) {
     COST(cost_atomic);                                                      \
   })
 
-#define CSR(name, function)                                        \
-  LONG(name, {                                                     \
-    COMMIT();                                                      \
-    bool wrote = false;                                            \
-    if (!csr_access(*ip, function, &wrote)) goto illegal_encoding; \
-    COST(cost_csr);                                                \
-    if (wrote) {                                                   \
-      RETIRE();                                                    \
-      goto leave_event;                                            \
-    }                                                              \
+#define CSR(name, function)                                   \
+  LONG(name, {                                                \
+    COMMIT();                                                 \
+    const CsrFile::Effect effect = csr_access(*ip, function); \
+    if (effect == CsrFile::Effect::illegal) goto refused;     \
+    COST(cost_csr);                                           \
+    if (effect != CsrFile::Effect::none) {                    \
+      RETIRE();                                               \
+      goto leave_event;                                       \
+    }                                                         \
   })
 
 #if defined(__clang__)
@@ -286,7 +341,7 @@ __attribute__((noinline))
 __attribute__((noinline, noclone))
 #endif
 Interpreter::Exit
-Interpreter::run(int64_t budget) {
+Interpreter::execute(int64_t budget, bool one) {
   // By Op: handlers of 16-bit and of 32-bit encodings.
   static const void* const kShortHandlers[] = {
 #define RDU_X(name) &&L1_##name,
@@ -299,13 +354,15 @@ Interpreter::run(int64_t budget) {
 #undef RDU_X
   };
   if (!prepared_) {
-    code_.set_handlers(&&decode_entry, &&page_end);
+    code_.set_handlers(&&decode_entry, &&page_end, &&leave_stop);
     prepared_ = true;
   }
 
   uint64_t* const x = state_.x;
-  const DataPort::Entry* const loads = data_.loads();
-  const DataPort::Entry* const stores = data_.stores();
+  // The mode does not change in here: all that changes it leaves.
+  const DataPort::Entry* const loads = data_.loads(state_.data_regime());
+  const DataPort::Entry* const stores = data_.stores(state_.data_regime());
+  const DecodeCache::Entry* const recent = code_.recent();
   const uint64_t cost_taken = timing_.branch_taken;
   const uint64_t cost_load = timing_.load;
   const uint64_t cost_multiply = timing_.multiply;
@@ -316,46 +373,59 @@ Interpreter::run(int64_t budget) {
   int64_t left = budget;
   int64_t extra = 0;
   uint64_t page = 0;
+  DecodedPage* fetched = nullptr;
   Decoded* entries = nullptr;
   Decoded* ip = nullptr;
   uint64_t target = state_.pc;
+  if (one) {
+    fetched = code_.single(target);
+    goto arrive;
+  }
 
-enter : {
+enter:
   // Continues at `target`.
   if (left <= 0) {
     state_.pc = target;
     COMMIT();
     return Exit::budget;
   }
-  DecodedPage* fetched = code_.find(target & ~uint64_t{0xfff});
+  fetched = code_.find(recent, target);
+arrive:
   if (!fetched) {
     state_.pc = target;
     COMMIT();
-    trap_ = {Cause::fetch_access, target};
+    trap_ = code_.trap();
     return Exit::trap;
   }
-  page = fetched->page;
+  page = target & ~uint64_t{0xfff};
   entries = fetched->entries;
   ip = entries + (target & 0xfff) / 2;
   DISPATCH();
-}
 
 page_end:
   target = PC();
-  goto enter;
+  // A short quantum must not end between LR and SC again and again.
+  if (one || !state_.reservation.valid) goto enter;
+  fetched = code_.find(recent, target);
+  goto arrive;
+
+crossing:
+  // Its second half depends on which page comes next, so it is not kept with its first.
+  target = PC();
+  fetched = code_.single(target);
+  goto arrive;
 
 decode_entry : {
-  const uint64_t pc = PC();
-  const uint8_t* code = code_.find(page)->code + (pc - page);
+  const uint8_t* code = fetched->code + (ip - entries) * 2;
   uint16_t half = 0;
   std::memcpy(&half, code, sizeof half);
   uint32_t bits = half;
   if ((bits & 3) == 3) {
-    if (pc - page < 0xffe) {
-      std::memcpy(&half, code + 2, sizeof half);
-    } else if (!code_.fetch(pc + 2, &half)) {
-      TRAP(fetch_access, pc + 2);
+    if (ip - entries == DecodedPage::kEntries - 1 && !fetched->single) {
+      ip->handler = &&crossing;
+      DISPATCH();
     }
+    std::memcpy(&half, code + 2, sizeof half);
     bits |= uint32_t{half} << 16;
   }
   const Instruction i = decode(bits);
@@ -365,7 +435,7 @@ decode_entry : {
       is_short ? kShortHandlers[static_cast<unsigned>(i.op)] : kLongHandlers[static_cast<unsigned>(i.op)];
   // Jumps inside the page need no look-up of their target's page.
   const int64_t destination = (ip - entries) + i.imm / 2;
-  if (destination >= 0 && destination < DecodedPage::kEntries) {
+  if (destination >= 0 && destination < DecodedPage::kEntries && !fetched->single) {
     const void* near = nullptr;
     switch (i.op) {
       case Op::beq:
@@ -508,22 +578,28 @@ decode_entry : {
   LONG(fence_i, {
     COST(cost_csr);
     RETIRE();
-    state_.pc = PC();
-    COMMIT();
-    code_.flush();
-    return Exit::event;
+    code_.revalidate();
+    goto leave_event;
   })
-  LONG(ecall, TRAP(ecall_machine, 0))
+  LONG(sfence_vma, {
+    if (!csr_.may_fence()) goto refused;
+    COST(cost_csr);
+    fence_translations(*ip);
+    RETIRE();
+    goto leave_event;
+  })
+  LONG(ecall, TRAP_CAUSE(ecall(state_.privilege), 0))
   BOTH(ebreak, TRAP(breakpoint, PC()))
   LONG(mret, {
-    COST(cost_csr);
-    RETIRE();
-    COMMIT();
-    state_.pc = csr_.leave();
-    state_.reservation.valid = false;
-    return Exit::event;
+    if (!csr_.leave_machine(&target)) goto refused;
+    goto leave_return;
+  })
+  LONG(sret, {
+    if (!csr_.leave_supervisor(&target)) goto refused;
+    goto leave_return;
   })
   LONG(wfi, {
+    if (!csr_.may_wait()) goto refused;
     COST(cost_csr);
     RETIRE();
     state_.pc = PC();
@@ -538,14 +614,10 @@ decode_entry : {
   CSR(csrrci, kClear | kImmediate)
   BOTH(illegal, TRAP(illegal, low(IMM)))
 
-illegal_encoding : {
-  // A CSR instruction for a register that does not exist; mtval holds the instruction.
+refused : {
+  // An instruction that is illegal here and now; mtval holds it.
   uint32_t bits = 0;
-  uint16_t half = 0;
-  code_.fetch(PC(), &half);
-  bits = half;
-  code_.fetch(PC() + 2, &half);
-  bits |= uint32_t{half} << 16;
+  std::memcpy(&bits, fetched->code + (ip - entries) * 2, sizeof bits);
   TRAP(illegal, bits);
 }
 
@@ -560,6 +632,18 @@ leave_event:
   state_.pc = PC();
   COMMIT();
   return Exit::event;
+
+leave_return:
+  COST(cost_csr);
+  --left;
+  state_.pc = target;
+  COMMIT();
+  return Exit::event;
+
+leave_stop:
+  state_.pc = PC();
+  COMMIT();
+  return Exit::stop;
 
 leave_budget:
   state_.pc = PC();

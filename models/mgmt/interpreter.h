@@ -19,23 +19,33 @@ class Interpreter {
     event,   ///< something happened after which interrupts and reset must be looked at: bus access, CSR write
     trap,    ///< trap() says which; state.pc is the instruction's, which has not retired
     wfi,     ///< a WFI has retired
+    stop,  ///< a stop is planted at state.pc, or the watcher of data accesses wants one; nothing was executed
   };
 
-  Interpreter(HartState& state, LocalTime& time, CsrFile& csr, DataPort& data, DecodeCache& code,
+  Interpreter(HartState& state, LocalTime& time, CsrFile& csr, Mmu& mmu, DataPort& data, DecodeCache& code,
               const HartTiming& timing);
 
   /// Runs for `budget` cycles, more only up to the end of the straight run of instructions in which they end
   /// (at most a page). Counts time and retired instructions.
-  Exit run(int64_t budget);
+  Exit run(int64_t budget) { return execute(budget, false); }
+  /// Executes exactly one instruction, also one with a stop planted on it. It costs what it does in run().
+  Exit step() { return execute(1, true); }
+
+  /// Writes a CSR in the present mode with all that follows from it; false if that is illegal.
+  bool write_csr(unsigned number, uint64_t value);
 
   const Trap& trap() const { return trap_; }
 
  private:
-  bool csr_access(const Decoded& instruction, unsigned function, bool* wrote);
+  Exit execute(int64_t budget, bool one);
+  CsrFile::Effect csr_access(const Decoded& instruction, unsigned function);
+  void apply(CsrFile::Effect effect);
+  void fence_translations(const Decoded& instruction);
 
   HartState& state_;
   LocalTime& time_;
   CsrFile& csr_;
+  Mmu& mmu_;
   DataPort& data_;
   DecodeCache& code_;
   const HartTiming timing_;

@@ -27,7 +27,7 @@ struct HartTiming {
     v(multiply, {"multiply", Unit::cycles, "MUL*", "ours", 0, 1000});
     v(divide, {"divide", Unit::cycles, "DIV*, REM*", "ours", 0, 1000});
     v(atomic, {"atomic", Unit::cycles, "LR, SC, AMO", "ours", 0, 1000});
-    v(csr, {"csr", Unit::cycles, "CSR access, FENCE, FENCE.I, MRET, WFI", "ours", 0, 1000});
+    v(csr, {"csr", Unit::cycles, "CSR access, FENCE, FENCE.I, SFENCE.VMA, MRET, SRET, WFI", "ours", 0, 1000});
     v(trap, {"trap", Unit::cycles, "entry of an exception or interrupt", "ours", 1, 1000});
     v(bus, {"bus", Unit::cycles, "bus access outside ROM, RAM and flash, besides the target's own latency",
             "ours", 0, 100000});
@@ -38,6 +38,7 @@ struct HartParams {
   uint64_t clock = 1'000'000'000;  ///< Hz
   core::Time quantum = 10 * core::kMicrosecond;
   bool misaligned = false;
+  bool svadu = true;
   HartTiming timing;
 
   template <class Visitor>
@@ -49,6 +50,9 @@ struct HartParams {
                 core::kNanosecond, core::kMillisecond});
     v(misaligned, {"misaligned", Unit::flag,
                    "misaligned loads and stores to memory work in hardware instead of trapping", "ours"});
+    v(svadu, {"svadu", Unit::flag,
+              "menvcfg.ADUE after reset: page-table walks set the A and D bits instead of faulting (Svadu)",
+              "as QEMU's virt machine"});
     v.group("timing", timing);
   }
 

@@ -33,7 +33,7 @@ TEST_CASE("each exception has its cause, value and address", "[mgmt]") {
       {"at_illegal", 2, 0xffffffff},
       {"at_csr_unknown", 2, 0x5c002573},
       {"at_csr_read_only", 2, 0xf1451073},
-      {"at_sret", 2, 0x10200073},
+      {"at_dret", 2, 0x7b200073},
       {"at_load_misaligned", 4, word + 2},
       {"at_load_half", 4, word + 1},
       {"at_store_misaligned", 6, word + 4},

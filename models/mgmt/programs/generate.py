@@ -125,7 +125,8 @@ def encodings(out, rng):
         words.append(2 << 27 | rng.getrandbits(2) << 25 | rng.getrandbits(5) << 15 | rng.choice([2, 3]) << 12 |
                      rng.getrandbits(5) << 7 | 0x2f)  # LR
         words.append(rng.getrandbits(8) << 20 | 0x0f)  # FENCE
-    words += [0x00000073, 0x00100073, 0x30200073, 0x10500073, 0x0000100f, 0x0ff0000f]
+        words.append(9 << 25 | rng.getrandbits(10) << 15 | 0x73)  # SFENCE.VMA
+    words += [0x00000073, 0x00100073, 0x10200073, 0x30200073, 0x10500073, 0x0000100f, 0x0ff0000f]
     with open(os.path.join(out, "encodings.S"), "w", encoding="utf-8") as handle:
         handle.write("  .text\n")
         # .insn marks what follows as code, so that the disassembler takes it apart.
@@ -235,8 +236,10 @@ class Line:
             self.rd, self.rs1 = NAMES[args[0]], NAMES[args[1]]
         elif base.startswith(("amo", "sc.")):
             self.rd, self.rs2, self.rs1 = (NAMES[a] for a in args)
-        elif base in ("fence", "fence.i", "fence.tso", "ecall", "ebreak", "mret", "wfi"):
+        elif base in ("fence", "fence.i", "fence.tso", "ecall", "ebreak", "mret", "sret", "wfi"):
             self.op = "fence" if base == "fence.tso" else base
+        elif base == "sfence.vma":
+            self.rs1, self.rs2 = (NAMES[a] for a in (args + ["zero", "zero"])[:2])
         elif CSR_NAMES_UNKNOWN.match(base):
             # The CSR's number is taken from the encoding by the caller; its name would need a table.
             self.rd = NAMES[args[0]]
@@ -250,8 +253,8 @@ class Line:
         return int(text, 0)
 
 
-# objdump knows more than the core has: supervisor mode, debug mode.
-NOT_OURS = {"sret", "dret", "uret", "hret", "sfence.vma", "sfence.vm", "hfence.vvma", "hfence.gvma", "unimp", "c.unimp"}
+# objdump knows more than the core has: debug mode, hypervisor.
+NOT_OURS = {"dret", "uret", "hret", "sfence.vm", "hfence.vvma", "hfence.gvma", "unimp", "c.unimp"}
 
 
 def expect(disassembly, out):

@@ -33,7 +33,7 @@ _start:
   trap at_illegal, .word 0xffffffff
   trap at_csr_unknown, csrr a0, 0x5c0
   trap at_csr_read_only, csrw mhartid, a0
-  trap at_sret, .word 0x10200073
+  trap at_dret, .word 0x7b200073
   trap at_load_misaligned, lw a0, 2(s2)
   trap at_load_half, lhu a0, 1(s2)
   trap at_store_misaligned, sd a0, 4(s2)
