@@ -96,6 +96,13 @@ def test_shipped_configurations_elaborate(name, pcus):
         assert str(pcus) in result.stdout.replace(",", ""), result.stdout
 
 
+@pytest.mark.parametrize("preset, line", [
+    ("hbm-1.8tb", "4 channels, 1.8 TB/s"), ("hbm-2.0tb", "4 channels, 2 TB/s"), ("ddr-100gb", "6 channels, 100 GB/s")])
+def test_presets_on_top_of_the_full_chip(preset, line):
+    result = rdu.run("rduvp", "--config", "sn40l", "--config", preset, "--check")
+    assert result.returncode == 0 and line in result.stdout, result
+
+
 def test_sn40l_boots():
     """The full chip's firmware comes up."""
     with rdu.Simulator(config="sn40l") as simulator:
