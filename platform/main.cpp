@@ -2,7 +2,9 @@
 #include <CLI/CLI.hpp>
 
 #include <cstdlib>
+#include <string>
 
+#include "core/access_log.h"
 #include "core/error.h"
 #include "core/systemc.h"
 #include "pcie/vfio_user/server.h"
@@ -11,6 +13,18 @@
 #include "platform/virt_machine.h"
 
 using namespace rdu;
+
+namespace {
+
+int fail(core::ErrorKind kind, const std::string& text) {
+  fmt::print(stderr, "rduvp: {}\n", text);
+  if (kind != core::ErrorKind::bad_input) {
+    for (const std::string& line : core::AccessLog::get().lines()) fmt::print(stderr, "  {}\n", line);
+  }
+  return core::exit_status(kind);
+}
+
+}  // namespace
 
 int sc_main(int argc, char* argv[]) {
   CLI::App app{
@@ -27,14 +41,11 @@ int sc_main(int argc, char* argv[]) {
     platform::check_machine(app, options);
     return options.machine == "virt" ? platform::run_virt(options) : platform::run_card(options);
   } catch (const core::Error& e) {
-    fmt::print(stderr, "rduvp: {}\n", e.what());
-    return core::exit_status(e.kind());
+    return fail(e.kind(), e.what());
   } catch (const pcie::vfio_user::SocketError& e) {
-    fmt::print(stderr, "rduvp: bad input: {}\n", e.what());
-    return core::exit_status(core::ErrorKind::bad_input);
+    return fail(core::ErrorKind::bad_input, fmt::format("bad input: {}", e.what()));
   } catch (const std::exception& e) {
-    fmt::print(stderr, "rduvp: internal error: {}\n", e.what());
-    return core::exit_status(core::ErrorKind::internal);
+    return fail(core::ErrorKind::internal, fmt::format("internal error: {}", e.what()));
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/access_log.h"
 #include "core/error.h"
 #include "mgmt/elf_image.h"
 #include "regs/address_map.hpp"
@@ -113,6 +114,9 @@ void Socket::load_firmware(const std::string& file) {
 void Socket::log_guest_fault(const core::GuestFault& fault) {
   ++guest_faults_;
   fmt::print(stderr, "guest fault: {} at {}: {}\n", fault.unit, core::format_time(fault.time), fault.text);
+  const core::AccessLog& accesses = core::AccessLog::get();
+  for (const std::string& line : accesses.lines(accesses_shown_)) fmt::print(stderr, "  {}\n", line);
+  accesses_shown_ = accesses.sequence();
 }
 
 }  // namespace rdu::platform

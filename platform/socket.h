@@ -64,6 +64,7 @@ class Socket : public sc_core::sc_module {
   noc::TlnBridge host_bridge_;
   std::vector<std::unique_ptr<fabric::Tile>> tiles_;
   uint64_t guest_faults_ = 0;
+  uint64_t accesses_shown_ = 0;  ///< with earlier guest faults
 };
 
 }  // namespace rdu::platform

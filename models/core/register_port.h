@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "core/access_log.h"
 #include "core/register.h"
 #include "core/systemc.h"
 #include "core/time.h"
@@ -23,11 +24,13 @@ class RegisterPort {
   RegisterFile& registers() { return file_; }
 
  private:
+  void log(const tlm::tlm_generic_payload& payload, uint64_t value) const;
   void b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
   unsigned transport_dbg(tlm::tlm_generic_payload& payload);
 
   std::string name_;
   RegisterFile& file_;
+  AccessLog::Place place_;
   sc_core::sc_time latency_;
 };
 

@@ -19,7 +19,9 @@ constexpr size_t kUsualPending = 4096;  // the queue grows beyond by itself
 }  // namespace
 
 Tln::Tln(const sc_core::sc_module_name& name, const TlnParams& params)
-    : sc_core::sc_module(name), params_(params) {
+    : sc_core::sc_module(name),
+      params_(params),
+      nowhere_(core::AccessLog::get().place(std::string(this->name()) + ", no target:")) {
   if (params_.lookahead == 0) {
     core::bad_input(fmt::format("{}: the lookahead must be at least 1 ps", this->name()));
   }
@@ -58,6 +60,7 @@ void Tln::attach(uint64_t base, uint64_t size, core::TransferTarget& target, con
   statistics.name = target_name;
   ports_.push_back({base, size, &target, port.request_latency, port.response_latency,
                     core::SerialResource(port.bandwidth), core::SerialResource(port.bandwidth),
+                    core::AccessLog::get().place(std::string(name()) + "." + target_name),
                     std::move(statistics)});
 }
 
@@ -116,10 +119,23 @@ Tln::Port* Tln::route(uint64_t address, uint64_t length) {
   return nullptr;
 }
 
+void Tln::log(const core::Transfer& t, core::Time issue, const Port* port) const {
+  core::AccessLog::Access access;
+  access.sort = core::AccessLog::Sort::transfers;
+  access.write = t.write;
+  access.length = t.length;
+  access.place = port ? port->place : nowhere_;
+  access.address = t.address;
+  access.value = t.initiator;
+  access.when = issue;
+  core::AccessLog::get().add(access);
+}
+
 void Tln::carry_out(core::Transfer& t, core::Time issue) {
   core::TraceHash& hash = core::TraceHash::get();
   hash.add(t.write ? kWrite : kRead, issue, t.address, t.length);
   Port* port = route(t.address, t.length);
+  log(t, issue, port);
   if (!port) {
     ++decode_errors_;
     t.status = core::TransferStatus::decode_error;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/access_log.h"
 #include "core/parameter.h"
 #include "core/serial_resource.h"
 #include "core/systemc.h"
@@ -101,6 +102,7 @@ class Tln : public sc_core::sc_module, public core::TransferPort {
     core::Time response_latency;
     core::SerialResource requests;
     core::SerialResource responses;
+    core::AccessLog::Place place;
     PortStatistics statistics;
   };
   struct Entry {
@@ -114,11 +116,13 @@ class Tln : public sc_core::sc_module, public core::TransferPort {
   Port* route(uint64_t address, uint64_t length);
   void arbitrate();
   void carry_out(core::Transfer& t, core::Time issue);
+  void log(const core::Transfer& t, core::Time issue, const Port* port) const;
   void schedule();
 
   TlnParams params_;
   std::vector<Port> ports_;
-  std::vector<Entry> queue_;  ///< a heap, the next transfer in front
+  core::AccessLog::Place nowhere_;  ///< what no target takes
+  std::vector<Entry> queue_;        ///< a heap, the next transfer in front
   uint64_t sequence_ = 0;
   uint64_t decode_errors_ = 0;
   sc_core::sc_event wake_;

@@ -46,6 +46,7 @@ Endpoint::Endpoint(const sc_core::sc_module_name& module_name, const PcieParams&
                     }
                   }}),
       host_track_(core::Tracer::get().track(std::string(name()) + ".host")),
+      bar0_(core::AccessLog::get().place(std::string(name()) + ".bar0")),
       dma_track_(core::Tracer::get().track(std::string(name()) + ".dma")) {
   SC_HAS_PROCESS(Endpoint);
   SC_THREAD(serve);
@@ -140,6 +141,7 @@ int Endpoint::region_read(uint32_t index, uint64_t offset, uint8_t* data, size_t
   // What nobody answers reads as all ones, as an unsupported request does on a PCIe host.
   if (!bar0_access(false, offset, data, size)) std::memset(data, 0xff, size);
   core::TraceHash::get().add(kHostAccess, core::now(), offset << 1, fold(data, size));
+  log_access(false, offset, data, size);
   return 0;
 }
 
@@ -151,6 +153,7 @@ int Endpoint::region_write(uint32_t index, uint64_t offset, const uint8_t* data,
   if (index != vfio_user::kRegionBar0) return EINVAL;
   ++statistics_.host_writes;
   core::TraceHash::get().add(kHostAccess, core::now(), offset << 1 | 1, fold(data, size));
+  log_access(true, offset, data, size);
   std::vector<uint8_t> copy(data, data + size);
   bar0_access(true, offset, copy.data(), size);
   return 0;
@@ -213,6 +216,19 @@ void Endpoint::send_msix(unsigned vector) {
     return;
   }
   server_->irqs().trigger(vfio_user::kIrqMsix, vector);
+}
+
+void Endpoint::log_access(bool write, uint64_t offset, const uint8_t* data, size_t size) {
+  core::AccessLog::Access access;
+  access.sort = core::AccessLog::Sort::host;
+  access.write = write;
+  access.length = static_cast<uint32_t>(size);
+  access.place = bar0_;
+  access.address = offset;
+  std::memcpy(&access.value, data, std::min(size, sizeof access.value));
+  access.when = core::now();
+  if (const core::Register* reg = interface_.host().find(offset)) access.name = reg->desc().name;
+  core::AccessLog::get().add(access);
 }
 
 void Endpoint::trace_access(bool write, uint64_t offset, const uint8_t* data, size_t size, core::Time begin) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "core/access_log.h"
 #include "core/parameter.h"
 #include "core/systemc.h"
 #include "core/transfer.h"
@@ -77,6 +78,7 @@ class Endpoint : public sc_core::sc_module, public vfio_user::Device, public cor
   void perform(vfio_user::Request& request);
   bool bar0_access(bool write, uint64_t offset, uint8_t* data, size_t size);
   void send_msix(unsigned vector);
+  void log_access(bool write, uint64_t offset, const uint8_t* data, size_t size);
   void trace_access(bool write, uint64_t offset, const uint8_t* data, size_t size, core::Time begin);
 
   PcieParams params_;
@@ -89,6 +91,7 @@ class Endpoint : public sc_core::sc_module, public vfio_user::Device, public cor
   core::Time read_link_free_ = 0;   ///< the link's direction that carries DMA read data
   core::Time write_link_free_ = 0;  ///< and the one that carries DMA write data
   core::TrackId host_track_;
+  core::AccessLog::Place bar0_;
   core::TrackId dma_track_;
   Statistics statistics_;
 };

@@ -1,6 +1,7 @@
 """The device through its registers and queues, by a driver in Python: what firmware and hardware answer to commands
 that librdu would never send."""
 
+import re
 import select
 import struct
 
@@ -48,6 +49,18 @@ def test_mailbox_echo(device):
     while device.read("MBOX_STATUS") & 1:
         pass
     assert device.read("MBOX_RESPONSE") >> 8 == 0xABCDE
+
+
+def test_a_guest_fault_shows_what_led_to_it(device, shared_simulator):
+    """The last accesses stand below it, by name, whoever made them."""
+    outside = 0x3F00
+    device.read("CSTS")
+    device.client.write32(outside, 0x1234)
+    shared_simulator.wait_for(rf"guest fault: socket0.pcie at .*BAR0 offset {outside:#x}")
+    shared_simulator.wait_for(rf"host writes socket0.pcie.bar0 {outside:#x}, 4 bytes: 0x1234")
+    assert "host reads socket0.pcie.bar0 CSTS (" in shared_simulator.output
+    assert re.search(r"core writes socket0\.\S+ [A-Z_]+ \(0x[0-9a-f]+\), 4 bytes", shared_simulator.output)
+    assert re.search(r"initiator 0x[0-9a-f]+ (reads|writes) socket0\.tln\.\S+ 0x", shared_simulator.output)
 
 
 def test_unknown_opcodes(device, io):
