@@ -15,6 +15,14 @@ bool Simulation::simulate_slice(core::Time until) {
   return platform::simulate_slice(params_.slice, until);
 }
 
+/// After stop(): true when nothing more can come from the host.
+bool Simulation::has_hung_up() {
+  auto* server = endpoint_.server();
+  if (!hung_up_) server->hang_up();
+  hung_up_ = true;
+  return !server->connected();
+}
+
 Simulation::End Simulation::run(const Limits& limits) {
   using Clock = std::chrono::steady_clock;
   constexpr std::chrono::milliseconds kLook{100};        // a signal handler's stop() cannot wake us
@@ -24,11 +32,11 @@ Simulation::End Simulation::run(const Limits& limits) {
   bool host_has_come = false;
   core::Time busy_since = core::now();
   sc_core::sc_start(sc_core::SC_ZERO_TIME);
-  while (!stop_) {
+  while (stops_ < 2) {
     if (console_) {
       console_->exchange();
-      if (console_->backend().quit()) break;
-      if (console_->congested()) {
+      if (console_->backend().quit() && !stops_) stop();
+      if (console_->congested() && !stops_) {
         console_->wait(kLook);
         continue;
       }
@@ -36,6 +44,7 @@ Simulation::End Simulation::run(const Limits& limits) {
     const bool is_busy = simulate_slice(limits.run_for);
     if (core::now() >= limits.run_for) return End::time_over;
     if (!server) {
+      if (stops_) return End::stopped;
       if (is_busy) continue;
       if (!console_ || !console_->can_receive()) return End::settled;
       console_->wait(kLook);
@@ -49,10 +58,14 @@ Simulation::End Simulation::run(const Limits& limits) {
       const bool is_farewell = request->kind() == Request::Kind::kDisconnect;
       endpoint_.submit(std::move(*request));
       if (is_farewell && limits.once) {
-        while (simulate_slice(limits.run_for) && !stop_ && core::now() - busy_since < params_.settle_limit)
+        while (simulate_slice(limits.run_for) && !stops_ && core::now() - busy_since < params_.settle_limit)
           continue;
         return End::host_left;
       }
+      continue;
+    }
+    if (stops_ && has_hung_up()) {
+      if (!server->wait(std::chrono::milliseconds{0})) return End::stopped;
       continue;
     }
     if (is_busy) continue;

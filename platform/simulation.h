@@ -43,7 +43,7 @@ class Simulation {
       : endpoint_(endpoint), params_(params), console_(console) {}
 
   enum class End {
-    stopped,    ///< stop() was called, or the console's user wants to
+    stopped,    ///< stop() was called or the console's user wants to, and the device has settled
     host_left,  ///< `once`: the first host has gone
     no_host,    ///< none came within `host_timeout`
     time_over,  ///< `run_for` is over
@@ -58,16 +58,20 @@ class Simulation {
   /// Runs until one of these. Elaborates at the first call. Throws what models throw.
   End run(const Limits& limits);
 
-  /// From a signal handler or another thread.
-  void stop() { stop_ = true; }
+  /// From a signal handler or another thread. The host is cut off; what it had asked for still happens, until
+  /// the device has settled (or for settle_limit), so that the end does not depend on the moment of this call
+  /// if the host had finished. A second call ends at once.
+  void stop() { ++stops_; }
 
  private:
   bool simulate_slice(core::Time until);
+  bool has_hung_up();
 
   pcie::Endpoint& endpoint_;
   CouplingParams params_;
   serial::Port* console_;
-  std::atomic<bool> stop_{false};
+  std::atomic<unsigned> stops_{0};
+  bool hung_up_ = false;
 };
 
 }  // namespace rdu::platform

@@ -72,6 +72,16 @@ void Engine::start(UniqueFd connection) {
   thread_ = std::thread([this] { run(); });
 }
 
+void Engine::hang_up() {
+  auto turn = take_over();
+  listener_.close();
+  if (connection_) {
+    hung_up_ = true;
+    ::shutdown(connection_->fd(), SHUT_RD);
+  }
+  hand_back(std::move(turn));
+}
+
 void Engine::stop() {
   if (!thread_.joinable()) return;
   stopping_.store(true);
@@ -325,10 +335,10 @@ void Engine::read_messages(bool to_the_end, bool one_request) {
         handle(message);
         break;
       case Connection::Read::kNothing:
-        if (to_the_end) drop(kClosed);
+        if (to_the_end) drop(hung_up_ ? kHungUp : kClosed);
         return;
       case Connection::Read::kClosed:
-        drop(kClosed);
+        drop(hung_up_ ? kHungUp : kClosed);
         return;
       case Connection::Read::kUnframed: {
         const auto slot = connection_->open(message.header);

@@ -23,6 +23,7 @@
 namespace rdu::pcie::vfio_user::detail {
 
 inline constexpr char kClosed[] = "it closed the connection";
+inline constexpr char kHungUp[] = "the simulator ends";
 
 class Engine {
  public:
@@ -30,6 +31,7 @@ class Engine {
   ~Engine();
 
   void start(UniqueFd connection);  // invalid: listen on the path
+  void hang_up();
   void stop();
 
   std::optional<Request> next();
@@ -132,6 +134,7 @@ class Engine {
   std::string peer_;  // "client (process 1234)"
   Clock::time_point session_deadline_ = Clock::time_point::max();
   bool negotiated_ = false;
+  bool hung_up_ = false;  // by hang_up()
   bool closing_ = false;  // nothing is read any more; the client goes when its replies have left
   std::string closing_why_;
   Capabilities client_;

@@ -15,6 +15,10 @@ void Server::start() {
 void Server::start(UniqueFd connection) {
   engine_->start(std::move(connection));
 }
+void Server::hang_up() {
+  engine_->hang_up();
+}
+
 void Server::stop() {
   engine_->stop();
 }

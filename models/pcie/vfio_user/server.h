@@ -181,6 +181,9 @@ class Server {
   void start();
   // Serves a connection that exists already, and no socket: for tests.
   void start(UniqueFd connection);
+  // Lets nobody in any more, and ends the connection as if the client had closed it: what it had sent is
+  // still queued, then a kDisconnect request.
+  void hang_up();
   // Closes the connection and removes the socket. Idempotent.
   void stop();
 

@@ -688,6 +688,16 @@ TEST_CASE("vfio-user server: the owner may answer late, in any order, or not at 
     server.execute(*gone);
     CHECK(device.disconnects == 1);
   }
+  SECTION("hang_up() lets through what was sent before, and nothing after") {
+    REQUIRE(client.send(client.message(Command::kRegionRead, access(0, 0, 4))));
+    server.hang_up();
+    REQUIRE(server.wait(std::chrono::milliseconds(5000)));
+    CHECK(server.next()->kind() == Request::Kind::kRegionRead);
+    CHECK_FALSE(client.send(client.message(Command::kRegionRead, access(0, 0, 4))));
+    REQUIRE(server.wait(std::chrono::milliseconds(5000)));
+    CHECK(server.next()->kind() == Request::Kind::kDisconnect);
+    CHECK_FALSE(server.connected());
+  }
   SECTION("wake() ends a wait") {
     server.wake();
     CHECK_FALSE(server.wait(std::chrono::milliseconds(-1)));
