@@ -34,8 +34,10 @@ static rdu_memory* allocate(rdu_tier tier, uint64_t bytes) {
   return allocated[allocations++];
 }
 
-/* Gives NULL and shows why when the container is refused. */
-static rdu_program* create(const char* path) {
+static rdu_program* program;
+
+/* False, and shows why, when the container is refused. */
+static int create(const char* path) {
   FILE* file = fopen(path, "rb");
   if (!file) {
     perror(path);
@@ -44,15 +46,14 @@ static rdu_program* create(const char* path) {
   static char container[1 << 20];
   const size_t bytes = fread(container, 1, sizeof container, file);
   fclose(file);
-  rdu_program* program = NULL;
   const rdu_result result = rdu_program_create(queue, container, bytes, kTimeout, &program);
-  if (result == RDU_OK) return program;
+  if (result == RDU_OK) return 1;
   show(result);
-  return NULL;
+  return 0;
 }
 
 /* Every argument is the address `value`, in no memory of ours. */
-static rdu_result launch_at(rdu_program* program, uint64_t value) {
+static rdu_result launch_at(uint64_t value) {
   rdu_program_info info;
   must(rdu_program_get_info(program, &info), "rdu_program_get_info");
   rdu_argument arguments[16];
@@ -78,19 +79,18 @@ static void make_mistake(const char* mistake, const char* path) {
     show(rdu_mem_alloc(context, RDU_TIER_HBM, (uint64_t)1 << 40, &memory));
     return;
   }
-  rdu_program* program = create(path);
-  if (!program) return;
+  if (!create(path)) return;
   if (strcmp(mistake, "launch-without-load") == 0) {
-    show(launch_at(program, hbm));
+    show(launch_at(hbm));
     return;
   }
   must(rdu_program_load(queue, program, kTimeout), "rdu_program_load");
   if (strcmp(mistake, "load") == 0) {
     show(RDU_OK);
   } else if (strcmp(mistake, "null-address") == 0) {
-    show(launch_at(program, 0));
+    show(launch_at(0));
   } else if (strcmp(mistake, "address-out-of-range") == 0) {
-    show(launch_at(program, hbm + ((uint64_t)1 << 40)));
+    show(launch_at(hbm + ((uint64_t)1 << 40)));
   } else if (strcmp(mistake, "missing-argument") == 0) {
     show(rdu_launch(queue, program, NULL, 0, kTimeout));
   } else {
@@ -120,6 +120,9 @@ int main(int argc, char** argv) {
     return 1;
   }
   while (allocations > 0) must(rdu_mem_free(allocated[--allocations]), "rdu_mem_free");
+  must(rdu_program_destroy(program), "rdu_program_destroy");
+  must(rdu_queue_destroy(queue), "rdu_queue_destroy");
+  must(rdu_context_destroy(context), "rdu_context_destroy");
   must(rdu_close(device), "rdu_close");
   return 0;
 }
