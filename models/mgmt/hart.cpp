@@ -75,7 +75,8 @@ void Hart::run() {
   for (;;) {
     if (reset_requested_) restart();
     if (parked_) {
-      sc_core::wait(wake_);
+      time_.sync();
+      if (!reset_requested_) sc_core::wait(wake_);
       continue;
     }
     unsigned interrupt = 0;
@@ -137,12 +138,13 @@ void Hart::sleep() {
 
 void Hart::restart() {
   reset_requested_ = false;
+  const core::Time begin = std::max(core::now(), time_.now());
   if (parked_) {
-    idle_ += core::now() - idle_since_;
+    idle_ += begin - idle_since_;
     parked_ = false;
-    trace_.wake(core::now());
+    trace_.wake(begin);
   }
-  time_.restart(std::max(core::now(), time_.now()));
+  time_.restart(begin);
   std::fill(std::begin(state_.x), std::end(state_.x), 0);
   state_.pc = reset_address_;
   state_.reservation = {};
@@ -211,9 +213,9 @@ bool Hart::is_trap_loop(const Trap& trap) {
 void Hart::park(const std::string& why) {
   core::report_guest_fault(name(), why);
   trace_.sleep(time_.now());
-  time_.sync();
-  parked_ = true;
-  idle_since_ = core::now();
+  parked_ =
+      true;  // run() waits: here the caller's strings would never be freed if the simulation ends meanwhile
+  idle_since_ = time_.now();
 }
 
 /// The same fault again and again is reported the first, second, fourth, eighth ... time.
