@@ -52,7 +52,7 @@ Management::Management(const sc_core::sc_module_name& name, const MgmtParams& pa
       params_(checked(params)),
       bus_("bus"),
       clint_(child("clint"), static_cast<unsigned>(params.harts)),
-      plic_(child("plic")),
+      plic_(child("plic"), static_cast<unsigned>(params.harts)),
       uart_(child("uart"), std::move(transmit)),
       sysctl_(child("sysctl"), sysctl_values(params, socket)),
       rom_(child("rom"), Memory::Kind::read_only, map::ROM.size),
@@ -84,9 +84,10 @@ Management::Management(const sc_core::sc_module_name& name, const MgmtParams& pa
     Hart& hart = *harts_.back();
     bus_.connect(hart.socket);
     clint_.connect(i, hart, CsrFile::kSoftware, hart);
+    plic_.connect(Plic::machine_context(i), hart, CsrFile::kExternal);
+    plic_.connect(Plic::supervisor_context(i), hart, CsrFile::kSupervisorExternal);
     hart.set_symbols(&symbols_);
   }
-  plic_.connect(0, *harts_[0], CsrFile::kExternal);
 
   sysctl_.on_trace_tag([this](core::CommandTag tag) { harts_[0]->set_trace_tag(tag); });
   sysctl_.on_hart_reset([this] {

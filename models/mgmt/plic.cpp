@@ -8,14 +8,22 @@ namespace rdu::mgmt {
 
 using regs::plic::CONTEXT_THRESHOLD::LEVEL;
 
-Plic::Plic(const std::string& name) : name_(name), port_(name, regs_) {
+Plic::Plic(const std::string& name, unsigned harts) : name_(name), port_(name, regs_), out_(2 * harts) {
   for (unsigned i = 0; i < kSources; ++i) regs_.PRIORITY[i].on_write([this](uint64_t) { update(); });
   regs_.PENDING.on_read([this] { regs_.PENDING.set_value(pending_); });
-  for (unsigned c = 0; c < kContexts; ++c) {
-    regs_.ENABLE[c].on_write([this](uint64_t) { update(); });
-    regs_.CONTEXT[c].THRESHOLD.on_write([this](uint64_t) { update(); });
-    regs_.CONTEXT[c].CLAIM.on_read([this, c] { regs_.CONTEXT[c].CLAIM.set_value(claim(c)); });
-    regs_.CONTEXT[c].CLAIM.on_write([this, c](uint64_t) { complete(c, regs_.CONTEXT[c].CLAIM.value()); });
+  for (unsigned c = 0; c < regs_.CONTEXT.size(); ++c) {
+    auto& enable = regs_.ENABLE[c];
+    auto& context = regs_.CONTEXT[c];
+    if (c < out_.size()) {
+      enable.on_write([this](uint64_t) { update(); });
+      context.THRESHOLD.on_write([this](uint64_t) { update(); });
+      context.CLAIM.on_read([this, c, &context] { context.CLAIM.set_value(claim(c)); });
+      context.CLAIM.on_write([this, c, &context](uint64_t) { complete(c, context.CLAIM.value()); });
+    } else {
+      enable.on_write([&enable](uint64_t before) { enable.set_value(before); });
+      context.THRESHOLD.on_write([&context](uint64_t before) { context.THRESHOLD.set_value(before); });
+      context.CLAIM.on_write([&context](uint64_t before) { context.CLAIM.set_value(before); });
+    }
   }
 }
 
@@ -70,7 +78,7 @@ void Plic::complete(unsigned context, uint64_t source) {
 void Plic::update() {
   regs_.PRIORITY[0].set_value(0);
   pending_ |= level_ & ~in_service_;
-  for (unsigned c = 0; c < kContexts; ++c) {
+  for (unsigned c = 0; c < out_.size(); ++c) {
     regs_.ENABLE[c].set_value(regs_.ENABLE[c].value() & ~uint64_t{1});
     const unsigned source = best(c);
     out_[c].set(source != 0 && regs_.PRIORITY[source].value() > regs_.CONTEXT[c].THRESHOLD.get(LEVEL));

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <array>
 #include <string>
+#include <vector>
 
 #include "core/register_port.h"
 #include "core/transfer.h"
@@ -9,18 +9,20 @@
 
 namespace rdu::mgmt {
 
-/// The interrupt controller: 31 level-sensitive sources, two contexts (0: machine mode, 1: supervisor mode of
-/// hart 0).
+/// The interrupt controller: 31 level-sensitive sources, two contexts for each of up to eight harts (2n:
+/// machine mode of hart n, 2n + 1: its supervisor mode), as on the `virt` machine.
 ///
 /// A source's gateway raises the pending bit when its line is high, and again only after the completion of
 /// the interrupt that it raised before. A pending bit stays until it is claimed, even if the line drops.
 class Plic : public core::InterruptSink {
  public:
   static constexpr unsigned kSources = 32;  ///< source 0 does not exist
-  static constexpr unsigned kContexts = 2;
+  static unsigned machine_context(unsigned hart) { return 2 * hart; }
+  static unsigned supervisor_context(unsigned hart) { return 2 * hart + 1; }
 
-  /// Construct inside a module's constructor (it has a TLM socket).
-  explicit Plic(const std::string& name);
+  /// Construct inside a module's constructor (it has a TLM socket). `harts` exist; the registers of others
+  /// keep their reset values.
+  Plic(const std::string& name, unsigned harts);
 
   /// Where a context's interrupt goes.
   void connect(unsigned context, core::InterruptSink& sink, unsigned number);
@@ -48,7 +50,7 @@ class Plic : public core::InterruptSink {
   uint32_t level_ = 0;
   uint32_t pending_ = 0;
   uint32_t in_service_ = 0;
-  std::array<core::InterruptLine, kContexts> out_;
+  std::vector<core::InterruptLine> out_;  ///< by context
 };
 
 }  // namespace rdu::mgmt

@@ -35,7 +35,7 @@ struct Bench : sc_core::sc_module {
   Wires wires;
   std::string sent;
   Clint clint{"bench.clint", 2};
-  Plic plic{"bench.plic"};
+  Plic plic{"bench.plic", 1};
   Uart uart{"bench.uart", [this](char c) { sent += c; }};
   Ram ram{"bench.ram", 2 * kPage, 40 * core::kNanosecond};
   Bus bus{"bus"};
@@ -176,6 +176,13 @@ TEST_CASE("PLIC: priorities, threshold, enables, claim and completion", "[mgmt]"
   put(regs, enable + 0x80, 1u << 5);
   CHECK(b.wires.level[9]);
   CHECK(get(regs, claim + 0x1000) == 5);
+  // Contexts of harts that do not exist.
+  put(regs, enable + 2 * 0x80, 1u << 5);
+  CHECK(get(regs, enable + 2 * 0x80) == 0);
+  put(regs, threshold + 2 * 0x1000, 3);
+  CHECK(get(regs, threshold + 2 * 0x1000) == 0);
+  put(regs, claim + 2 * 0x1000, 5);
+  CHECK(get(regs, claim + 2 * 0x1000) == 0);
   for (unsigned n : {3u, 5u, 6u}) b.plic.set_interrupt(n, false);
   b.plic.reset();
   CHECK_FALSE(b.wires.level[9]);
