@@ -11,6 +11,7 @@
 #include "mgmt/uart_console.h"
 #include "platform/configuration.h"
 #include "platform/debugger.h"
+#include "platform/flash_image.h"
 #include "platform/instruments.h"
 #include "platform/platform_params.h"
 #include "platform/report.h"
@@ -63,6 +64,17 @@ int run_card(const Options& o) {
     return 0;
   }
 
+  const Firmware firmware = o.firmware.empty()
+                                ? Firmware{default_image("mgmt.img"), default_image("mgmt.elf")}
+                                : Firmware(o.firmware);
+  if (!firmware.is_signed && !o.secure && params.socket.mgmt.fuses.secure_boot) {
+    params.socket.mgmt.fuses.secure_boot = false;
+    if (!o.quiet)
+      fmt::print(
+          "rduvp: {} is not signed: secure boot is off (--secure leaves it on; scripts/sign-firmware "
+          "signs)\n",
+          firmware.file);
+  }
   const core::Time until = run_for(o);
   Report report(o.configurations.empty() ? kDefaultConfiguration : o.configurations.back());
   if (!o.trace.empty()) core::Tracer::get().open(o.trace);
@@ -80,7 +92,12 @@ int run_card(const Options& o) {
     }
   });
   socket.load_rom(o.rom.empty() ? default_image("rom.elf") : o.rom);
-  socket.load_firmware(o.firmware.empty() ? default_image("mgmt.elf") : o.firmware);
+  if (!o.flash.empty()) {
+    socket.load_flash(o.flash, mgmt::read_file(o.flash, params.socket.mgmt.flash.size));
+  } else {
+    socket.load_flash(firmware.file, flash_with(firmware, params.socket.mgmt.flash.size));
+    if (!firmware.symbols.empty()) socket.load_symbols(firmware.symbols);
+  }
   const auto debugger = Debugger::create(o.gdb, o.halted, socket.management());
   report.elaborated();
   if (o.check) {
@@ -100,6 +117,7 @@ int run_card(const Options& o) {
   lines.flush();
   port.reset();  // a terminal is itself again before the last words
   core::Tracer::get().close();
+  if (!o.flash_save.empty()) save_flash(o.flash_save, socket.management().flash());
   if (!o.statistics.empty()) report.write(o.statistics, socket);
   instruments.write();
   if (!o.quiet) {

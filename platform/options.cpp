@@ -69,8 +69,17 @@ class Group {
 void declare_card(CLI::App& app, Options& o) {
   Group card(app, kCard);
   card.option("--firmware", o.firmware,
-              "Management firmware: a RISC-V ELF file, placed in the flash (default: the one that was built)")
-      ->type_name("ELF");
+              "Management firmware for the flash: a RISC-V ELF file, which is not signed, so secure boot\n"
+              "is off; or a signed image (default: the one that was built, signed)")
+      ->type_name("ELF|IMAGE");
+  card.flag("--secure", o.secure, "With --firmware ELF: leave secure boot as configured")
+      ->needs("--firmware");
+  card.option("--flash", o.flash,
+              "Contents of the whole flash (scripts/sign-firmware flash makes them, --flash-save too)")
+      ->type_name("FILE")
+      ->excludes("--firmware");
+  card.option("--flash-save", o.flash_save, "Write the flash at the end; may be the file of --flash")
+      ->type_name("FILE");
   card.option("--rom", o.rom, "Boot ROM: a RISC-V ELF file (default: the one that was built)")
       ->type_name("ELF");
   card.option("--socket", o.socket,

@@ -32,6 +32,9 @@ struct Options {
 
   // card
   std::string firmware;
+  bool secure = false;
+  std::string flash;
+  std::string flash_save;
   std::string rom;
   std::string socket;
   double host_timeout = 0;

@@ -49,11 +49,13 @@ Socket::Socket(const sc_core::sc_module_name& module_name, const SocketParams& p
       ddr_("ddr", params.ddr.controller()),
       slb_(std::string(name()) + ".slb"),
       copy_engine_("copy_engine", params.copy_engine, tln_, slb_, kCopyEngine),
-      endpoint_("pcie", params.pcie, host_socket,
-                [this] {
-                  const auto& sysctl = management_.sysctl();
-                  return sysctl.boot_stage() | sysctl.boot_error() << 16;
-                }),
+      endpoint_(
+          "pcie", params.pcie, host_socket,
+          [this] {
+            const auto& sysctl = management_.sysctl();
+            return sysctl.boot_stage() | sysctl.boot_error() << 16;
+          },
+          [this] { management_.restart(mgmt::ResetReason::host); }),
       hbm_bridge_("hbm_bridge", tln_, map::HBM.base, kHbmBridge),
       ddr_bridge_("ddr_bridge", tln_, map::DDR.base, kDdrBridge),
       host_bridge_("host_bridge", tln_, map::HOST.base, kHostBridge) {
@@ -105,9 +107,11 @@ void Socket::load_rom(const std::string& file) {
   management_.load_rom(file);
 }
 
-void Socket::load_firmware(const std::string& file) {
-  const mgmt::ElfImage check(file);  // the ROM checks again, as on silicon; here a user gets the file's name
-  management_.load_flash(file, mgmt::read_file(file, map::FLASH.size));
+void Socket::load_flash(const std::string& what, const std::vector<uint8_t>& contents) {
+  management_.load_flash(what, contents);
+}
+
+void Socket::load_symbols(const std::string& file) {
   management_.load_symbols(file);
 }
 

@@ -29,9 +29,12 @@ class Socket : public sc_core::sc_module {
          const std::string& host_socket, std::function<void(char)> transmit);
   ~Socket() override;
 
-  /// Both check that the file is a RISC-V ELF for this core; throw bad_input.
+  /// A RISC-V ELF for this core. Throws bad_input.
   void load_rom(const std::string& file);
-  void load_firmware(const std::string& file);
+  /// The flash from its first byte on; `what` names it in errors. Throws bad_input if it is too large.
+  void load_flash(const std::string& what, const std::vector<uint8_t>& contents);
+  /// The ELF whose symbols name addresses in messages. Throws bad_input.
+  void load_symbols(const std::string& file);
 
   const SocketParams& params() const { return params_; }
   mgmt::Management& management() { return management_; }

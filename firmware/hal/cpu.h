@@ -27,6 +27,10 @@ void cpu_wake_on(uint64_t mie);
 static inline void cpu_fence(void) {}
 #endif
 
+/* Sleeps until an interrupt and hands it to whoever it belongs to. What a driver of the HAL calls while it
+ * waits; each image has its own. */
+void hal_idle(void);
+
 /* Sleeps for good. */
 _Noreturn static inline void cpu_halt(void) {
   cpu_wake_on(0);

@@ -120,11 +120,25 @@ struct rdu_log_activity {
 
 /* Boot errors (SYSCTL.BOOT_STAGE.ERROR). */
 #define RDU_BOOT_OK 0u
-#define RDU_BOOT_NO_IMAGE 1u    /* flash is empty */
+#define RDU_BOOT_NO_IMAGE 1u    /* flash (or slot) is erased */
 #define RDU_BOOT_BAD_IMAGE 2u   /* no RISC-V ELF64 executable */
 #define RDU_BOOT_BAD_SEGMENT 3u /* a segment lies outside RAM */
 #define RDU_BOOT_HBM_TRAINING 4u
 #define RDU_BOOT_DDR_TRAINING 5u
 #define RDU_BOOT_PANIC 6u
+/* Why the ROM refused an image (rdu_image.h); of a slot in HOSTIF.SLOT, of recovery in
+ * HOSTIF.RECOVERY_STATUS. */
+#define RDU_BOOT_BAD_HEADER 0x20u /* damaged, or none */
+#define RDU_BOOT_BAD_LENGTH 0x21u
+#define RDU_BOOT_BAD_TYPE 0x22u
+#define RDU_BOOT_ROLLED_BACK 0x23u
+#define RDU_BOOT_UNSIGNED 0x24u
+#define RDU_BOOT_OTHER_KEY 0x25u
+#define RDU_BOOT_BAD_DIGEST 0x26u
+#define RDU_BOOT_BAD_SIGNATURE 0x27u
+#define RDU_BOOT_ATTEMPTS 0x28u /* was not marked good in RDU_SLOT_ATTEMPTS boots */
+#define RDU_BOOT_CRYPTO 0x29u   /* the cryptography block reported an error */
+#define RDU_BOOT_COPY 0x2au     /* recovery: host memory cannot be read */
+#define RDU_BOOT_TIMEOUT 0x2bu  /* recovery: the copy did not end */
 
 #endif

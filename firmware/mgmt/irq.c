@@ -44,6 +44,11 @@ static void dispatch(uint32_t source) {
   }
 }
 
+void hal_idle(void) {
+  cpu_wait();
+  irq_service();
+}
+
 bool irq_service(void) {
   bool any = false;
   for (uint32_t source; (source = plic_claim()) != 0; any = true) {

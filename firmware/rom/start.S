@@ -5,8 +5,27 @@ _start:
   csrw mie, zero
   la t0, trap
   csrw mtvec, t0
+  csrr t0, mhartid
+  bnez t0, other_hart
   call stack
   call rom_main
+
+/* The firmware starts the other harts: entry in SYSCTL.SCRATCH[2] and [3], then CLINT.MSIP. */
+other_hart:
+  li t0, 8
+  csrw mie, t0
+1:
+  wfi
+  csrr t1, mip
+  and t1, t1, t0
+  beqz t1, 1b
+  csrw mie, zero
+  ld t0, rom_entry_register
+  lwu a0, 0(t0)
+  lwu t1, 4(t0)
+  slli t1, t1, 32
+  or a0, a0, t1
+  j rom_enter
 
 /* sp = top of RAM */
 stack:

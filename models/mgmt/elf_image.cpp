@@ -145,8 +145,11 @@ class Parser {
                          ph.p_filesz, ph.p_memsz, ph.p_paddr));
       }
       const auto first = bytes_.begin() + static_cast<std::ptrdiff_t>(ph.p_offset);
-      out.push_back(
-          {ph.p_paddr, ph.p_vaddr, {first, first + static_cast<std::ptrdiff_t>(ph.p_filesz)}, ph.p_memsz});
+      out.push_back({ph.p_paddr,
+                     ph.p_vaddr,
+                     {first, first + static_cast<std::ptrdiff_t>(ph.p_filesz)},
+                     ph.p_memsz,
+                     ph.p_flags});
     }
     if (out.empty()) fail("has nothing to load");
     return out;

@@ -37,6 +37,7 @@ class ElfImage {
     uint64_t virtual_address;
     std::vector<uint8_t> bytes;  ///< as in the file
     uint64_t memory_size;        ///< >= bytes.size(); the rest is zero
+    uint32_t flags;              ///< PF_* of elf.h
   };
 
   explicit ElfImage(const std::string& path);

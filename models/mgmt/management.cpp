@@ -90,11 +90,7 @@ Management::Management(const sc_core::sc_module_name& name, const MgmtParams& pa
   }
 
   sysctl_.on_trace_tag([this](core::CommandTag tag) { harts_[0]->set_trace_tag(tag); });
-  sysctl_.on_hart_reset([this] {
-    sysctl_.hart_restarted(ResetReason::software);
-    reset_boot_blocks();
-    for (auto& hart : harts_) hart->reset();
-  });
+  sysctl_.on_hart_reset([this] { restart(ResetReason::software); });
 }
 
 Management::~Management() = default;
@@ -148,6 +144,12 @@ void Management::load_flash(const std::string& what, const std::vector<uint8_t>&
 
 void Management::load_symbols(const std::string& path) {
   symbols_.merge(ElfImage(path).symbols());
+}
+
+void Management::restart(ResetReason reason) {
+  sysctl_.hart_restarted(reason);
+  reset_boot_blocks();
+  for (auto& hart : harts_) hart->reset();
 }
 
 /// Locks open, and what the ROM drives is idle, whenever it begins.

@@ -69,6 +69,10 @@ class Management : public sc_core::sc_module {
   /// Resets every block and restarts the harts at the ROM; the contents of RAM stay. Takes effect at once; a
   /// hart that runs ahead of the kernel drops the access that it waits to make.
   void reset(ResetReason reason);
+  /// Restarts the harts at the ROM; of the other blocks only what the ROM drives (cryptography, flash
+  /// controller, the fuses' lock) is reset, and SYSCTL keeps all but BOOT_STAGE and RESET_REASON. As
+  /// SYSCTL.RESET.HART does.
+  void restart(ResetReason reason);
 
   /// All register files on the bus, with their bases, for tools and for tests that walk every register.
   struct Block {

@@ -25,7 +25,8 @@ uint64_t fold(const uint8_t* data, size_t size) {
 }  // namespace
 
 Endpoint::Endpoint(const sc_core::sc_module_name& module_name, const PcieParams& params,
-                   const std::string& socket_path, std::function<uint32_t()> boot_stage)
+                   const std::string& socket_path, std::function<uint32_t()> boot_stage,
+                   std::function<void()> restart_core)
     : sc_module(module_name),
       params_(params),
       interface_(std::string(name()) + ".hostctl",
@@ -34,7 +35,7 @@ Endpoint::Endpoint(const sc_core::sc_module_name& module_name, const PcieParams&
                     const bool connected = server_ && server_->connected();
                     return (connected ? 1u : 0u) | (config_.bus_master() ? 2u : 0u);
                   },
-                  [this](unsigned vector) { send_msix(vector); },
+                  std::move(restart_core), [this](unsigned vector) { send_msix(vector); },
                   [this](unsigned queue, core::CommandTag first, unsigned count) {
                     auto& tracer = core::Tracer::get();
                     if (!tracer.enabled()) return;

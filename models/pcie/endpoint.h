@@ -34,9 +34,10 @@ struct PcieParams {
 /// platform/README.md on coupling).
 class Endpoint : public sc_core::sc_module, public vfio_user::Device, public core::TransferTarget {
  public:
-  /// `name` as all modules; `socket_path` where the host connects, empty for none (tests, --check).
+  /// `name` as all modules; `socket_path` where the host connects, empty for none (tests, --check). The last
+  /// two: SYSCTL.BOOT_STAGE, and what HOSTIF.RESTART does.
   Endpoint(const sc_core::sc_module_name& name, const PcieParams& params, const std::string& socket_path,
-           std::function<uint32_t()> boot_stage);
+           std::function<uint32_t()> boot_stage, std::function<void()> restart_core);
   ~Endpoint() override;
 
   /// The vfio-user server; null without a socket path.

@@ -9,6 +9,15 @@ namespace rdu::pcie {
 namespace hostif = regs::hostif;
 namespace hostctl = regs::hostctl;
 
+namespace {
+
+/// One side reads what the other has written.
+void mirror(core::Register& reg, const core::Register& of) {
+  reg.on_read([&reg, &of] { reg.set_value(of.value()); });
+}
+
+}  // namespace
+
 HostInterface::HostInterface(const std::string& name, Connections connections)
     : name_(name), connections_(std::move(connections)), port_(name, fw_) {
   bind_host();
@@ -38,6 +47,21 @@ void HostInterface::bind_host() {
     host_.MBOX_STATUS.set(hostif::MBOX_STATUS::BUSY, 1);
     raise(hostctl::IRQ_STATUS::MAILBOX);
   });
+  mirror(host_.RECOVERY_STATUS, fw_.RECOVERY_STATUS);
+  mirror(host_.RECOVERY_PROGRESS, fw_.RECOVERY_PROGRESS);
+  mirror(host_.BOOT, fw_.BOOT);
+  for (unsigned n = 0; n < hostif::kSLOT_COUNT; ++n) mirror(host_.SLOT[n], fw_.SLOT[n]);
+  host_.RECOVERY_COMMAND.on_write([this](uint64_t) {
+    if (host_.RECOVERY_COMMAND.get(hostif::RECOVERY_COMMAND::START)) raise(hostctl::IRQ_STATUS::RECOVERY);
+  });
+  host_.RESTART.on_write([this](uint64_t) {
+    if (host_.RESTART.get(hostif::RESTART::KEY) != hostif::RESTART::KEY_RESTART) {
+      core::report_guest_fault(name_, "the host wrote RESTART with another value than its key; ignored");
+      return;
+    }
+    firmware_reset();
+    connections_.restart_core();
+  });
   for (unsigned q = 0; q < hostif::kDOORBELL_COUNT; ++q) {
     host_.DOORBELL[q].SQ_TAIL.on_write([this, q](uint64_t) { ring_submission(q); });
     host_.DOORBELL[q].CQ_HEAD.on_write([this, q](uint64_t) { ring_completion(q); });
@@ -47,14 +71,13 @@ void HostInterface::bind_host() {
 void HostInterface::bind_firmware() {
   fw_.IRQ_STATUS.on_write([this](uint64_t) { update_interrupt(); });
   fw_.IRQ_ENABLE.on_write([this](uint64_t) { update_interrupt(); });
-  const auto mirror = [](core::Register& reg, const core::Register& of) {
-    reg.on_read([&reg, &of] { reg.set_value(of.value()); });
-  };
   mirror(fw_.CC, host_.CC);
   mirror(fw_.AQA, host_.AQA);
   mirror(fw_.ASQ, host_.ASQ);
   mirror(fw_.ACQ, host_.ACQ);
   mirror(fw_.MBOX_REQUEST, host_.MBOX_REQUEST);
+  mirror(fw_.RECOVERY_ADDRESS, host_.RECOVERY_ADDRESS);
+  mirror(fw_.RECOVERY_LENGTH, host_.RECOVERY_LENGTH);
   fw_.MBOX_RESPONSE.on_write([this](uint64_t) {
     host_.MBOX_RESPONSE.set_value(fw_.MBOX_RESPONSE.value());
     host_.MBOX_STATUS.set(hostif::MBOX_STATUS::BUSY, 0);

@@ -21,6 +21,7 @@ class HostInterface {
   struct Connections {
     std::function<uint32_t()> boot_stage;            ///< SYSCTL.BOOT_STAGE, shown in CSTS
     std::function<uint32_t()> pci_status;            ///< bits as hostctl.PCI_STATUS
+    std::function<void()> restart_core;              ///< the host wrote RESTART
     std::function<void(unsigned vector)> send_msix;  ///< towards the host
     /// `count` submissions were rung in on a queue pair; the first has this tag.
     std::function<void(unsigned queue, core::CommandTag first, unsigned count)> rung;

@@ -31,12 +31,13 @@ struct Module : sc_core::sc_module {
 struct Fixture {
   uint32_t boot_stage = 0x00000003;
   std::vector<unsigned> vectors;
+  unsigned restarts = 0;
   std::vector<std::pair<core::CommandTag, unsigned>> rung;
   std::vector<std::string> faults;
-  Module module{
-      sc_core::sc_gen_unique_name("module"),
-      {[this] { return boot_stage; }, [] { return 3u; }, [this](unsigned v) { vectors.push_back(v); },
-       [this](unsigned, core::CommandTag first, unsigned n) { rung.emplace_back(first, n); }}};
+  Module module{sc_core::sc_gen_unique_name("module"),
+                {[this] { return boot_stage; }, [] { return 3u; }, [this] { ++restarts; },
+                 [this](unsigned v) { vectors.push_back(v); },
+                 [this](unsigned, core::CommandTag first, unsigned n) { rung.emplace_back(first, n); }}};
   HostInterface& interface = module.interface;
 
   Fixture() {
@@ -152,6 +153,37 @@ TEST_CASE_METHOD(Fixture, "a host reset hides readiness until the firmware has d
   CHECK(faults.size() == 1);
   fw(true, hostctl::kHOST_RESET_DONE_OFFSET, 1);
   CHECK((host_read(hostif::kCSTS_OFFSET) & 7) == hostif::CSTS::FW.mask());
+}
+
+TEST_CASE_METHOD(Fixture, "the recovery mailbox passes on what either side writes") {
+  host_write(hostif::kRECOVERY_ADDRESS_OFFSET, 0x123456789abc, 8);
+  host_write(hostif::kRECOVERY_LENGTH_OFFSET, 0x4321);
+  CHECK(fw(false, hostctl::kRECOVERY_ADDRESS_OFFSET, 0, 8) == 0x123456789abc);
+  CHECK(fw(false, hostctl::kRECOVERY_LENGTH_OFFSET) == 0x4321);
+  host_write(hostif::kRECOVERY_COMMAND_OFFSET, 0);
+  CHECK(fw(false, hostctl::kIRQ_STATUS_OFFSET) == 0);
+  host_write(hostif::kRECOVERY_COMMAND_OFFSET, 1);
+  CHECK(fw(false, hostctl::kIRQ_STATUS_OFFSET) == hostctl::IRQ_STATUS::RECOVERY.mask());
+  fw(true, hostctl::kRECOVERY_STATUS_OFFSET, 0x00240005);
+  fw(true, hostctl::kRECOVERY_PROGRESS_OFFSET, 77);
+  fw(true, hostctl::kBOOT_OFFSET, 0x102);
+  fw(true, hostctl::kSLOT_OFFSET + 4, 0x00260001);
+  CHECK(host_read(hostif::kRECOVERY_STATUS_OFFSET) == 0x00240005);
+  CHECK(host_read(hostif::kRECOVERY_PROGRESS_OFFSET) == 77);
+  CHECK(host_read(hostif::kBOOT_OFFSET) == 0x102);
+  CHECK(host_read(hostif::kSLOT_OFFSET) == 0);
+  CHECK(host_read(hostif::kSLOT_OFFSET + 4) == 0x00260001);
+}
+
+TEST_CASE_METHOD(Fixture, "the host restarts the core, by a key") {
+  fw(true, hostctl::kCSTS_OFFSET, hostctl::CSTS::FW.mask());
+  host_write(hostif::kRESTART_OFFSET, 1);
+  CHECK(restarts == 0);
+  CHECK(faults.size() == 1);
+  CHECK((host_read(hostif::kCSTS_OFFSET) & 7) == hostif::CSTS::FW.mask());
+  host_write(hostif::kRESTART_OFFSET, hostif::RESTART::KEY_RESTART);
+  CHECK(restarts == 1);
+  CHECK((host_read(hostif::kCSTS_OFFSET) & 7) == 0);
 }
 
 TEST_CASE_METHOD(Fixture, "the firmware sends vectors") {

@@ -199,6 +199,11 @@ void Device::wait_for_firmware() {
     const uint32_t error = field(csts, RDU_HOSTIF_CSTS_ERROR_MASK, RDU_HOSTIF_CSTS_ERROR_SHIFT);
     if (stage == RDU_SYSCTL_BOOT_STAGE_STAGE_FAILED)
       throw DeviceError(DeviceError::Kind::kFirmware, "the device failed to boot: " + boot_error_text(error));
+    if (stage == RDU_SYSCTL_BOOT_STAGE_STAGE_RECOVERY)
+      throw DeviceError(DeviceError::Kind::kFirmware,
+                        "the device has no firmware that it can boot, and waits for an "
+                        "image (rdu-fw recover): " +
+                            boot_error_text(error));
     if ((csts & RDU_HOSTIF_CSTS_CFS_MASK) != 0)
       throw DeviceError(DeviceError::Kind::kFirmware,
                         "the device reports a fatal error (boot stage: " + boot_stage_text(stage) + ")");

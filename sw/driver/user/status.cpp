@@ -4,6 +4,7 @@
 
 #include "fabric/program.h"
 #include "rdu_abi.h"
+#include "rdu_boot_text.h"
 #include "regs/sequencer.h"
 #include "regs/sysctl.h"
 
@@ -164,6 +165,8 @@ std::string boot_stage_text(uint32_t stage) {
       return "TRAINING";
     case RDU_SYSCTL_BOOT_STAGE_STAGE_READY:
       return "READY";
+    case RDU_SYSCTL_BOOT_STAGE_STAGE_RECOVERY:
+      return "RECOVERY";
     case RDU_SYSCTL_BOOT_STAGE_STAGE_FAILED:
       return "FAILED";
     default:
@@ -172,24 +175,7 @@ std::string boot_stage_text(uint32_t stage) {
 }
 
 std::string boot_error_text(uint32_t error) {
-  switch (error) {
-    case RDU_BOOT_OK:
-      return "no reason given";
-    case RDU_BOOT_NO_IMAGE:
-      return "the flash holds no firmware";
-    case RDU_BOOT_BAD_IMAGE:
-      return "the firmware in flash is no RISC-V ELF64 executable";
-    case RDU_BOOT_BAD_SEGMENT:
-      return "a segment of the firmware lies outside the management RAM";
-    case RDU_BOOT_HBM_TRAINING:
-      return "HBM training failed";
-    case RDU_BOOT_DDR_TRAINING:
-      return "DDR training failed";
-    case RDU_BOOT_PANIC:
-      return "the firmware panicked; see its console";
-    default:
-      return fmt::format("unknown boot error {}", error);
-  }
+  return rdu_boot_text(error);
 }
 
 }  // namespace rdu::user

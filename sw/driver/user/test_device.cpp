@@ -142,7 +142,7 @@ TEST_CASE("bring-up says what is wrong") {
   SECTION("a firmware that failed") {
     fake.csts = stage(RDU_SYSCTL_BOOT_STAGE_STAGE_FAILED, RDU_BOOT_BAD_IMAGE);
     CHECK(open_error(fake) ==
-          "the device failed to boot: the firmware in flash is no RISC-V ELF64 executable");
+          "the device failed to boot: the firmware is no complete RISC-V ELF64 executable");
   }
   SECTION("a fatal error") {
     fake.csts |= RDU_HOSTIF_CSTS_CFS_MASK;

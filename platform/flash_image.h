@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "mgmt/memory.h"
+
+/// Contents of the boot flash, for users who have firmware and no flash (firmware/include/rdu_image.h).
+namespace rdu::platform {
+
+/// Firmware as a file: an image (scripts/sign-firmware), or a RISC-V ELF, of which an image without a
+/// signature is made. Throws bad_input if it is neither.
+struct Firmware {
+  explicit Firmware(const std::string& file, const std::string& symbols = "");
+
+  std::string file;
+  std::string symbols;  ///< an ELF with the names of its addresses; empty: none
+  std::vector<uint8_t> image;
+  bool is_signed = false;
+};
+
+/// A flash of `bytes` whose slot 0 holds the firmware, known to be good, so that the boot ROM never gives it
+/// up. Throws bad_input if the slot is too small.
+std::vector<uint8_t> flash_with(const Firmware& firmware, uint64_t bytes);
+
+/// Throws bad_input if the file cannot be written.
+void save_flash(const std::string& file, const mgmt::Memory& flash);
+
+}  // namespace rdu::platform
