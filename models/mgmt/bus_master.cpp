@@ -1,5 +1,7 @@
 #include "mgmt/bus_master.h"
 
+#include "mgmt/float/host.h"
+
 namespace rdu::mgmt {
 
 const BusMaster::Region& BusMaster::region(uint64_t address) {
@@ -24,6 +26,8 @@ uint8_t* BusMaster::direct(uint64_t page, bool write) {
 }
 
 BusMaster::Status BusMaster::access(bool write, uint64_t address, unsigned size, uint8_t* data) {
+  // Whoever runs now expects the usual floating-point mode, not the hart's.
+  const fp::HostDefault as_usual;
   cancelled_ = false;
   time_.sync();
   if (cancelled_) return Status::aborted;

@@ -6,6 +6,9 @@ namespace {
 
 // Numbers, as in the privileged specification.
 enum : unsigned {
+  kFflags = 0x001,
+  kFrm = 0x002,
+  kFcsr = 0x003,
   kSstatus = 0x100,
   kSie = 0x104,
   kStvec = 0x105,
@@ -61,7 +64,8 @@ constexpr uint64_t extension(char letter) {
   return uint64_t{1} << (letter - 'A');
 }
 constexpr uint64_t kMisaValue = uint64_t{2} << 62 | extension('I') | extension('M') | extension('A') |
-                                extension('C') | extension('S') | extension('U');
+                                extension('F') | extension('D') | extension('C') | extension('B') |
+                                extension('S') | extension('U');
 
 constexpr uint64_t bit(unsigned n) {
   return uint64_t{1} << n;
@@ -137,9 +141,15 @@ const char* to_string(Cause cause) {
   return "environment call";
 }
 
-CsrFile::CsrFile(unsigned hart_id, HartState& state, Pmp& pmp, const LocalTime& time,
+CsrFile::CsrFile(unsigned hart_id, HartState& state, FloatUnit& float_unit, Pmp& pmp, const LocalTime& time,
                  const TimeBase& time_base, bool update_ad)
-    : hart_id_(hart_id), state_(state), pmp_(pmp), time_(time), time_base_(time_base), update_ad_(update_ad) {
+    : hart_id_(hart_id),
+      state_(state),
+      float_(float_unit),
+      pmp_(pmp),
+      time_(time),
+      time_base_(time_base),
+      update_ad_(update_ad) {
   reset();
 }
 
@@ -148,6 +158,7 @@ CsrFile::CsrFile(unsigned hart_id, HartState& state, Pmp& pmp, const LocalTime& 
 bool CsrFile::accessible(unsigned number) const {
   const unsigned least = number >> 8 & 3;
   if (static_cast<unsigned>(state_.privilege) < least) return false;
+  if (within(number, kFflags, kFcsr)) return state_.float_enabled();
   if (state_.privilege == Privilege::machine) return true;
   if (within(number, kCycle, kHpmcounter31)) return counter_enabled(number - kCycle);
   if (number == kSatp) return (state_.mstatus & mstatus::kTvm) == 0;
@@ -186,14 +197,33 @@ uint64_t CsrFile::instret() const {
   return instret_.value(state_.retired, inhibits(kCounterInstret));
 }
 
+/// fflags and frm are parts of fcsr.
+uint64_t CsrFile::read_float(unsigned number) const {
+  const uint32_t fcsr = float_.fcsr();
+  return number == kFflags ? fcsr & 0x1f : number == kFrm ? fcsr >> 5 : fcsr;
+}
+
+void CsrFile::write_float(unsigned number, uint64_t value) {
+  const uint32_t fcsr = float_.fcsr();
+  const auto v = static_cast<uint32_t>(value);
+  float_.set_fcsr(number == kFflags ? (fcsr & ~0x1fu) | (v & 0x1f)
+                  : number == kFrm  ? (fcsr & 0x1f) | (v & 7) << 5
+                                    : v);
+}
+
 bool CsrFile::read(unsigned number, uint64_t* value) const {
   if (!accessible(number)) return false;
-  const uint64_t dirty = (state_.mstatus & mstatus::kFs) == mstatus::kFs ? kDirty : 0;
+  const uint64_t dirty = state_.float_dirty() ? kDirty : 0;
   if (within(number, kPmpaddr0, kPmpaddr15)) {
     *value = pmp_.address(number - kPmpaddr0);
     return true;
   }
   switch (number) {
+    case kFflags:
+    case kFrm:
+    case kFcsr:
+      *value = read_float(number);
+      return true;
     case kSstatus:
       *value = (state_.mstatus & kSstatusWritable) | kUxl64 | dirty;
       return true;
@@ -309,6 +339,11 @@ CsrFile::Effect CsrFile::write(unsigned number, uint64_t value) {
     return Effect::protection;
   }
   switch (number) {
+    case kFflags:
+    case kFrm:
+    case kFcsr:
+      write_float(number, value);
+      return Effect::none;
     case kSstatus:
       return set_status(value, kSstatusWritable);
     case kSie:

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "mgmt/float_unit.h"
 #include "mgmt/hart_state.h"
 #include "mgmt/local_time.h"
 #include "mgmt/pmp.h"
@@ -22,8 +23,8 @@ class CsrFile {
   static constexpr unsigned kExternal = 11;
 
   /// `update_ad`: what menvcfg.ADUE is after a reset.
-  CsrFile(unsigned hart_id, HartState& state, Pmp& pmp, const LocalTime& time, const TimeBase& time_base,
-          bool update_ad);
+  CsrFile(unsigned hart_id, HartState& state, FloatUnit& float_unit, Pmp& pmp, const LocalTime& time,
+          const TimeBase& time_base, bool update_ad);
 
   /// False for a register that does not exist or that the present mode may not read: an illegal instruction.
   bool read(unsigned number, uint64_t* value) const;
@@ -84,6 +85,8 @@ class CsrFile {
   uint64_t cycle() const;
   uint64_t instret() const;
   void set_inhibit(uint64_t value);
+  uint64_t read_float(unsigned number) const;
+  void write_float(unsigned number, uint64_t value);
   Effect set_status(uint64_t value, uint64_t writable);
   Effect set_satp(uint64_t value);
   void set_menvcfg(uint64_t value);
@@ -93,6 +96,7 @@ class CsrFile {
 
   unsigned hart_id_;
   HartState& state_;
+  FloatUnit& float_;
   Pmp& pmp_;
   const LocalTime& time_;
   const TimeBase& time_base_;

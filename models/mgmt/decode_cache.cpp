@@ -17,7 +17,7 @@ void DecodeCache::set_handlers(const void* decode, const void* page_end, const v
   decode_ = decode;
   page_end_ = page_end;
   stop_ = stop;
-  for (Decoded& entry : single_->entries) entry = {page_end_, 0, 0, 0, 0};
+  for (Decoded& entry : single_->entries) entry = {page_end_, 0, 0, 0, 0, 0};
 }
 
 // ---- fetching
@@ -47,7 +47,7 @@ DecodedPage* DecodeCache::find_slowly(uint64_t address) {
     case Pmp::Verdict::mixed: {
       DecodedPage* one = single(address);
       if (one && stops_.count(physical + (address & kPageMask)) != 0) {
-        one->entries[single_index_] = {stop_, 0, 0, 0, 0};
+        one->entries[single_index_] = {stop_, 0, 0, 0, 0, 0};
       }
       return one;
     }
@@ -79,7 +79,7 @@ void DecodeCache::take_copy(uint64_t physical, DecodedPage& page) {
   std::memcpy(page.code, page.memory, DecodedPage::kBytes);
   page.checked = fences_;
   for (unsigned i = 0; i < DecodedPage::kEntries + 2; ++i) {
-    page.entries[i] = {i < DecodedPage::kEntries ? decode_ : page_end_, 0, 0, 0, 0};
+    page.entries[i] = {i < DecodedPage::kEntries ? decode_ : page_end_, 0, 0, 0, 0, 0};
   }
   plant_stops(physical, page);
 }
@@ -102,9 +102,9 @@ DecodedPage* DecodeCache::single(uint64_t address) {
   const bool same = single_index_ == offset / 2 && handler != page_end_ && handler != stop_ &&
                     std::memcmp(single_->code + offset, halves, sizeof halves) == 0;
   if (!same) {
-    single_->entries[single_index_] = {page_end_, 0, 0, 0, 0};
+    single_->entries[single_index_] = {page_end_, 0, 0, 0, 0, 0};
     single_index_ = offset / 2;
-    single_->entries[single_index_] = {decode_, 0, 0, 0, 0};
+    single_->entries[single_index_] = {decode_, 0, 0, 0, 0, 0};
     std::memcpy(single_->code + offset, halves, sizeof halves);
   }
   return single_.get();
@@ -151,12 +151,12 @@ void DecodeCache::set_stop(uint64_t physical, bool on) {
   }
   const auto it = pages_.find(physical & ~kPageMask);
   if (it == pages_.end()) return;
-  it->second->entries[(physical & kPageMask) / 2] = {on ? stop_ : decode_, 0, 0, 0, 0};
+  it->second->entries[(physical & kPageMask) / 2] = {on ? stop_ : decode_, 0, 0, 0, 0, 0};
 }
 
 void DecodeCache::plant_stops(uint64_t physical, DecodedPage& page) {
   for (const uint64_t stop : stops_) {
-    if ((stop & ~kPageMask) == physical) page.entries[(stop & kPageMask) / 2] = {stop_, 0, 0, 0, 0};
+    if ((stop & ~kPageMask) == physical) page.entries[(stop & kPageMask) / 2] = {stop_, 0, 0, 0, 0, 0};
   }
 }
 

@@ -19,6 +19,7 @@ struct Decoded {
   uint8_t rd;  ///< HartState::kSink for x0
   uint8_t rs1;
   uint8_t rs2;
+  uint8_t rs3;
 };
 
 /// The instructions of a 4 KiB page of memory, one entry for each half word that may begin one. It is decoded

@@ -25,13 +25,14 @@ Hart::Hart(const sc_core::sc_module_name& name, unsigned id, uint64_t reset_addr
       socket("socket"),
       reset_address_(reset_address),
       params_(params),
+      float_(state_),
       time_(params.period()),
-      csr_(id, state_, pmp_, time_, time_base, params.svadu),
+      csr_(id, state_, float_, pmp_, time_, time_base, params.svadu),
       bus_(socket, time_, params.timing.bus),
       mmu_(bus_, pmp_, state_),
       data_(bus_, mmu_, state_, params.misaligned),
       code_(bus_, mmu_, state_),
-      interpreter_(state_, time_, csr_, mmu_, data_, code_, params_.timing),
+      interpreter_(state_, time_, csr_, mmu_, data_, code_, float_, params_.timing),
       trace_(trace_track),
       wake_("wake") {
   state_.pc = reset_address;
@@ -146,6 +147,8 @@ void Hart::restart() {
   }
   time_.restart(begin);
   std::fill(std::begin(state_.x), std::end(state_.x), 0);
+  std::fill(std::begin(state_.f), std::end(state_.f), 0);
+  state_.fcsr = 0;
   state_.pc = reset_address_;
   state_.reservation = {};
   csr_.reset();

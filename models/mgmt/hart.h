@@ -11,6 +11,7 @@
 #include "mgmt/decode_cache.h"
 #include "mgmt/elf_image.h"
 #include "mgmt/firmware_trace.h"
+#include "mgmt/float_unit.h"
 #include "mgmt/hart_state.h"
 #include "mgmt/interpreter.h"
 #include "mgmt/local_time.h"
@@ -76,6 +77,7 @@ class Hart : public sc_core::sc_module, public core::InterruptSink, public Timer
   const uint64_t reset_address_;
   const HartParams params_;
   HartState state_;
+  FloatUnit float_;
   LocalTime time_;
   Pmp pmp_;
   CsrFile csr_;

@@ -83,7 +83,7 @@ struct HartState {
 
   uint64_t x[33] = {};
   uint64_t pc = 0;
-  uint64_t f[32] = {};  ///< floating-point registers, a single one NaN-boxed
+  uint64_t f[32] = {};  ///< floating-point registers, a binary32 NaN-boxed
   uint32_t fcsr = 0;    ///< flags and rounding mode
 
   Privilege privilege = Privilege::machine;
@@ -95,6 +95,9 @@ struct HartState {
   bool float_enabled() const { return (mstatus & mstatus::kFs) != 0; }
   /// mstatus.FS = dirty: f or fcsr has been written.
   void float_written() { mstatus |= mstatus::kFs; }
+  bool float_dirty() const { return (mstatus & mstatus::kFs) == mstatus::kFs; }
+  /// The rm field that the host can execute now, see FloatUnit.
+  uint32_t host_rounding = 0;
 
   /// Of loads and stores: mstatus.MPRV lends machine mode another one's.
   Privilege data_privilege() const {

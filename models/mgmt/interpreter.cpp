@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "mgmt/decode.h"
+#include "mgmt/float/soft.h"
 
 // Threaded code: each decoded instruction holds the address of its handler, each handler ends by jumping to
 // the next one's. The handlers are labels of one function, run(), written with the macros below.
@@ -66,6 +67,18 @@ uint32_t remw(uint32_t a, uint32_t b) {
   return static_cast<uint32_t>(low_signed(a) % low_signed(b));
 }
 
+template <class Word>
+Word rotate_right(Word v, unsigned distance) {
+  constexpr unsigned kBits = 8 * sizeof(Word);
+  return static_cast<Word>(v >> (distance % kBits) | v << ((0 - distance) % kBits));
+}
+/// ORC.B: a byte becomes all ones unless it is zero.
+uint64_t or_combine(uint64_t v) {
+  constexpr uint64_t kLow = 0x7f7f7f7f7f7f7f7fu;
+  const uint64_t top = (((v & kLow) + kLow) | v) & ~kLow;
+  return (top << 1) - (top >> 7);
+}
+
 uint64_t sra(uint64_t a, unsigned distance) {
   return static_cast<uint64_t>(as_signed(a) >> distance);
 }
@@ -86,13 +99,33 @@ Cause ecall(Privilege privilege) {
                                               : Cause::ecall_user;
 }
 
+using Single = fp::Host<fp::Binary32>;
+using Double = fp::Host<fp::Binary64>;
+
 enum CsrFunction : unsigned { kWrite = 1, kSet = 2, kClear = 3, kImmediate = 4 };
 
 }  // namespace
 
 Interpreter::Interpreter(HartState& state, LocalTime& time, CsrFile& csr, Mmu& mmu, DataPort& data,
-                         DecodeCache& code, const HartTiming& timing)
-    : state_(state), time_(time), csr_(csr), mmu_(mmu), data_(data), code_(code), timing_(timing) {}
+                         DecodeCache& code, FloatUnit& float_unit, const HartTiming& timing)
+    : state_(state),
+      time_(time),
+      csr_(csr),
+      mmu_(mmu),
+      data_(data),
+      code_(code),
+      float_(float_unit),
+      timing_(timing) {}
+
+Interpreter::Exit Interpreter::run(int64_t budget) {
+  const FloatUnit::Running running(float_);
+  return execute(budget, false);
+}
+
+Interpreter::Exit Interpreter::step() {
+  const FloatUnit::Running running(float_);
+  return execute(1, true);
+}
 
 CsrFile::Effect Interpreter::csr_access(const Decoded& d, unsigned function) {
   const auto number = static_cast<unsigned>(d.imm);
@@ -226,13 +259,14 @@ void Interpreter::fence_translations(const Decoded& d) {
   SHORT(name, if (condition) TAKE_FAR(PC() + IMM)) \
   SHORT(near_##name, if (condition) TAKE_NEAR())
 
-#define LOAD(type)                                                                          \
+/// `to` puts a value into a register.
+#define LOAD_TO(to, type)                                                                   \
   const uint64_t address = RS1 + IMM;                                                       \
   const DataPort::Entry& entry = loads[DataPort::index(address)];                           \
   if (RDU_LIKELY(entry.page == DataPort::key(address, sizeof(type)))) {                     \
     type value;                                                                             \
     std::memcpy(&value, reinterpret_cast<const void*>(entry.bias + address), sizeof value); \
-    RD = static_cast<uint64_t>(static_cast<int64_t>(value));                                \
+    to(value);                                                                              \
     COST(cost_load);                                                                        \
     NEXT();                                                                                 \
   }                                                                                         \
@@ -246,25 +280,27 @@ void Interpreter::fence_translations(const Decoded& d) {
     case DataPort::Result::aborted:                                                         \
       goto leave_event;                                                                     \
     case DataPort::Result::bus:                                                             \
-      RD = static_cast<uint64_t>(static_cast<int64_t>(static_cast<type>(raw)));             \
+      to(static_cast<type>(raw));                                                           \
       RETIRE();                                                                             \
       goto leave_event;                                                                     \
     case DataPort::Result::ok:                                                              \
       break;                                                                                \
   }                                                                                         \
-  RD = static_cast<uint64_t>(static_cast<int64_t>(static_cast<type>(raw)));                 \
+  to(static_cast<type>(raw));                                                               \
   COST(cost_load)
+#define TO_X(value) RD = static_cast<uint64_t>(static_cast<int64_t>(value))
+#define LOAD(type) LOAD_TO(TO_X, type)
 
-#define STORE(type)                                                                   \
+#define STORE_FROM(source, type)                                                      \
   const uint64_t address = RS1 + IMM;                                                 \
   const DataPort::Entry& entry = stores[DataPort::index(address)];                    \
   if (RDU_LIKELY(entry.page == DataPort::key(address, sizeof(type)))) {               \
-    const auto value = static_cast<type>(RS2);                                        \
+    const auto value = static_cast<type>(source);                                     \
     std::memcpy(reinterpret_cast<void*>(entry.bias + address), &value, sizeof value); \
     NEXT();                                                                           \
   }                                                                                   \
   COMMIT();                                                                           \
-  switch (data_.store(address, sizeof(type), RS2)) {                                  \
+  switch (data_.store(address, sizeof(type), source)) {                               \
     case DataPort::Result::trap:                                                      \
       goto data_trap;                                                                 \
     case DataPort::Result::stopped:                                                   \
@@ -277,6 +313,7 @@ void Interpreter::fence_translations(const Decoded& d) {
     case DataPort::Result::ok:                                                        \
       break;                                                                          \
   }
+#define STORE(type) STORE_FROM(RS2, type)
 
 /// `memory` becomes the host's address of an atomic's operand.
 #define LOCATE(word, access)                                          \
@@ -369,6 +406,10 @@ Interpreter::execute(int64_t budget, bool one) {
   const uint64_t cost_divide = timing_.divide;
   const uint64_t cost_atomic = timing_.atomic;
   const uint64_t cost_csr = timing_.csr;
+  const uint64_t cost_float = timing_.float_arithmetic;
+  const uint64_t cost_float_simple = timing_.float_simple;
+  const uint64_t cost_float_divide = timing_.float_divide_single;
+  const uint64_t cost_double_divide = timing_.float_divide_double;
 
   int64_t left = budget;
   int64_t extra = 0;
@@ -430,7 +471,8 @@ decode_entry : {
   }
   const Instruction i = decode(bits);
   const bool is_short = i.length == 2;
-  Decoded fresh{nullptr, i.imm, i.rd == 0 ? uint8_t{HartState::kSink} : i.rd, i.rs1, i.rs2};
+  const bool sinks = i.rd == 0 && !writes_float(i.op);
+  Decoded fresh{nullptr, i.imm, sinks ? uint8_t{HartState::kSink} : i.rd, i.rs1, i.rs2, i.rs3};
   fresh.handler =
       is_short ? kShortHandlers[static_cast<unsigned>(i.op)] : kLongHandlers[static_cast<unsigned>(i.op)];
   // Jumps inside the page need no look-up of their target's page.
@@ -548,6 +590,9 @@ decode_entry : {
   LONG(sh, STORE(uint16_t))
   BOTH(sw, STORE(uint32_t))
   BOTH(sd, STORE(uint64_t))
+
+#include "mgmt/handlers_bits.inc"
+#include "mgmt/handlers_float.inc"
 
   // ---- atomics
   LONG(lr_w, LOAD_RESERVED(uint32_t))

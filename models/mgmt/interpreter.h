@@ -5,6 +5,7 @@
 #include "mgmt/csr.h"
 #include "mgmt/data_port.h"
 #include "mgmt/decode_cache.h"
+#include "mgmt/float_unit.h"
 #include "mgmt/hart_state.h"
 #include "mgmt/params.h"
 
@@ -23,13 +24,13 @@ class Interpreter {
   };
 
   Interpreter(HartState& state, LocalTime& time, CsrFile& csr, Mmu& mmu, DataPort& data, DecodeCache& code,
-              const HartTiming& timing);
+              FloatUnit& float_unit, const HartTiming& timing);
 
   /// Runs for `budget` cycles, more only up to the end of the straight run of instructions in which they end
   /// (at most a page). Counts time and retired instructions.
-  Exit run(int64_t budget) { return execute(budget, false); }
+  Exit run(int64_t budget);
   /// Executes exactly one instruction, also one with a stop planted on it. It costs what it does in run().
-  Exit step() { return execute(1, true); }
+  Exit step();
 
   /// Writes a CSR in the present mode with all that follows from it; false if that is illegal.
   bool write_csr(unsigned number, uint64_t value);
@@ -48,6 +49,7 @@ class Interpreter {
   Mmu& mmu_;
   DataPort& data_;
   DecodeCache& code_;
+  FloatUnit& float_;
   const HartTiming timing_;
   Trap trap_{Cause::illegal, 0};
   bool prepared_ = false;

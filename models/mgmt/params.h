@@ -14,6 +14,10 @@ struct HartTiming {
   uint64_t load = 1;
   uint64_t multiply = 2;
   uint64_t divide = 20;
+  uint64_t float_simple = 1;
+  uint64_t float_arithmetic = 3;
+  uint64_t float_divide_single = 14;
+  uint64_t float_divide_double = 26;
   uint64_t atomic = 4;
   uint64_t csr = 2;
   uint64_t trap = 4;
@@ -26,6 +30,14 @@ struct HartTiming {
     v(load, {"load", Unit::cycles, "load from ROM, RAM or flash", "ours", 0, 1000});
     v(multiply, {"multiply", Unit::cycles, "MUL*", "ours", 0, 1000});
     v(divide, {"divide", Unit::cycles, "DIV*, REM*", "ours", 0, 1000});
+    v(float_simple,
+      {"float_simple", Unit::cycles,
+       "floating-point move, sign injection, comparison, minimum, maximum, class", "ours", 0, 1000});
+    v(float_arithmetic,
+      {"float_arithmetic", Unit::cycles,
+       "floating-point addition, multiplication, fused multiply-add, conversion", "ours", 0, 1000});
+    v(float_divide_single, {"float_divide_single", Unit::cycles, "FDIV.S, FSQRT.S", "ours", 0, 1000});
+    v(float_divide_double, {"float_divide_double", Unit::cycles, "FDIV.D, FSQRT.D", "ours", 0, 1000});
     v(atomic, {"atomic", Unit::cycles, "LR, SC, AMO", "ours", 0, 1000});
     v(csr, {"csr", Unit::cycles, "CSR access, FENCE, FENCE.I, SFENCE.VMA, MRET, SRET, WFI", "ours", 0, 1000});
     v(trap, {"trap", Unit::cycles, "entry of an exception or interrupt", "ours", 1, 1000});

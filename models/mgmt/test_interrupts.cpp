@@ -65,8 +65,8 @@ TEST_CASE("timer, software and external interrupts, direct and vectored; WFI wai
 TEST_CASE("CSRs hold what they may hold, and instructions take the documented cycles", "[mgmt]") {
   auto& m = test::Machine::plain();
   m.execute("csrs.elf");
-  const uint64_t misa = 0x8000000000141105u;
-  const uint64_t lengths = 0xa00000000;  // mstatus.SXL and UXL: 64
+  const uint64_t misa = 0x800000000014112fu;  // MXL 64, ABCDFIMSU
+  const uint64_t lengths = 0xa00000000;       // mstatus.SXL and UXL: 64
   const HartTiming t;
   const uint64_t csr = 1 + t.csr;
   const uint64_t expected[] = {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <fstream>
 #include <limits>
 #include <map>
@@ -50,6 +51,33 @@ Wide remainder(Wide a, Wide b) {
   return b == 0 ? a : a % b;
 }
 
+/// A word of the bits that `bit` gives for each place.
+template <class Function>
+uint64_t each(unsigned width, Function&& bit) {
+  uint64_t out = 0;
+  for (unsigned i = 0; i < width; ++i) out |= static_cast<uint64_t>(bit(i) ? 1 : 0) << i;
+  return out;
+}
+bool bit(uint64_t v, unsigned i) {
+  return (v >> i) % 2 != 0;
+}
+uint64_t count_from(uint64_t v, int first, int step, unsigned width) {
+  uint64_t n = 0;
+  for (int i = first; n < width && !bit(v, static_cast<unsigned>(i)); i += step) ++n;
+  return n;
+}
+uint64_t ones(uint64_t v, unsigned width) {
+  uint64_t n = 0;
+  for (unsigned i = 0; i < width; ++i) n += bit(v, i);
+  return n;
+}
+/// To the left by b, which may be negative.
+uint64_t rotated(uint64_t a, int64_t b, unsigned width) {
+  return each(width, [&](unsigned i) {
+    return bit(a, static_cast<unsigned>((int64_t{i} + 64 * int64_t{width} - b % width) % width));
+  });
+}
+
 using Reference = uint64_t (*)(uint64_t a, uint64_t b);
 
 const std::map<std::string, Reference>& register_operations() {
@@ -83,6 +111,48 @@ const std::map<std::string, Reference>& register_operations() {
       {"remu", [](uint64_t a, uint64_t b) { return u(remainder(a, b)); }},
       {"remw", [](uint64_t a, uint64_t b) { return w(remainder(s32(a), s32(b))); }},
       {"remuw", [](uint64_t a, uint64_t b) { return w(remainder(a & 0xffffffff, b & 0xffffffff)); }},
+      {"add.uw", [](uint64_t a, uint64_t b) { return u(Wide{a % (uint64_t{1} << 32)} + b); }},
+      {"sh1add", [](uint64_t a, uint64_t b) { return u(Wide{a} * 2 + b); }},
+      {"sh2add", [](uint64_t a, uint64_t b) { return u(Wide{a} * 4 + b); }},
+      {"sh3add", [](uint64_t a, uint64_t b) { return u(Wide{a} * 8 + b); }},
+      {"sh1add.uw", [](uint64_t a, uint64_t b) { return u(Wide{a % (uint64_t{1} << 32)} * 2 + b); }},
+      {"sh2add.uw", [](uint64_t a, uint64_t b) { return u(Wide{a % (uint64_t{1} << 32)} * 4 + b); }},
+      {"sh3add.uw", [](uint64_t a, uint64_t b) { return u(Wide{a % (uint64_t{1} << 32)} * 8 + b); }},
+      {"sll.uw", [](uint64_t a, uint64_t b) { return u(modulo(a % (uint64_t{1} << 32)) << (b % 64)); }},
+      {"andn",
+       [](uint64_t a, uint64_t b) { return each(64, [&](unsigned i) { return bit(a, i) > bit(b, i); }); }},
+      {"orn",
+       [](uint64_t a, uint64_t b) { return each(64, [&](unsigned i) { return bit(a, i) >= bit(b, i); }); }},
+      {"xnor",
+       [](uint64_t a, uint64_t b) { return each(64, [&](unsigned i) { return bit(a, i) == bit(b, i); }); }},
+      {"clz", [](uint64_t a, uint64_t) { return count_from(a, 63, -1, 64); }},
+      {"clzw", [](uint64_t a, uint64_t) { return count_from(a, 31, -1, 32); }},
+      {"ctz", [](uint64_t a, uint64_t) { return count_from(a, 0, 1, 64); }},
+      {"ctzw", [](uint64_t a, uint64_t) { return count_from(a, 0, 1, 32); }},
+      {"cpop", [](uint64_t a, uint64_t) { return ones(a, 64); }},
+      {"cpopw", [](uint64_t a, uint64_t) { return ones(a, 32); }},
+      {"max", [](uint64_t a, uint64_t b) { return u(std::max(s(a), s(b))); }},
+      {"maxu", [](uint64_t a, uint64_t b) { return std::max(a, b); }},
+      {"min", [](uint64_t a, uint64_t b) { return u(std::min(s(a), s(b))); }},
+      {"minu", [](uint64_t a, uint64_t b) { return std::min(a, b); }},
+      {"sext.b", [](uint64_t a, uint64_t) { return a % 256 - (a % 256 > 127 ? 256 : 0); }},
+      {"sext.h", [](uint64_t a, uint64_t) { return a % 65536 - (a % 65536 > 32767 ? 65536 : 0); }},
+      {"zext.h", [](uint64_t a, uint64_t) { return a % 65536; }},
+      {"rol", [](uint64_t a, uint64_t b) { return rotated(a, static_cast<int64_t>(b % 64), 64); }},
+      {"rolw", [](uint64_t a, uint64_t b) { return w(rotated(a, static_cast<int64_t>(b % 32), 32)); }},
+      {"ror", [](uint64_t a, uint64_t b) { return rotated(a, -static_cast<int64_t>(b % 64), 64); }},
+      {"rorw", [](uint64_t a, uint64_t b) { return w(rotated(a, -static_cast<int64_t>(b % 32), 32)); }},
+      {"orc.b", [](uint64_t a,
+                   uint64_t) { return each(64, [&](unsigned i) { return (a >> (i / 8 * 8)) % 256 != 0; }); }},
+      {"rev8", [](uint64_t a,
+                  uint64_t) { return each(64, [&](unsigned i) { return bit(a, 56 - i / 8 * 8 + i % 8); }); }},
+      {"bclr",
+       [](uint64_t a, uint64_t b) { return each(64, [&](unsigned i) { return bit(a, i) && i != b % 64; }); }},
+      {"bset",
+       [](uint64_t a, uint64_t b) { return each(64, [&](unsigned i) { return bit(a, i) || i == b % 64; }); }},
+      {"binv", [](uint64_t a,
+                  uint64_t b) { return each(64, [&](unsigned i) { return bit(a, i) != (i == b % 64); }); }},
+      {"bext", [](uint64_t a, uint64_t b) -> uint64_t { return bit(a, b % 64); }},
       {"beq", [](uint64_t a, uint64_t b) -> uint64_t { return a == b; }},
       {"bne", [](uint64_t a, uint64_t b) -> uint64_t { return a != b; }},
       {"blt", [](uint64_t a, uint64_t b) -> uint64_t { return s(a) < s(b); }},
@@ -96,9 +166,10 @@ const std::map<std::string, Reference>& register_operations() {
 /// An instruction with an immediate does what its register form does with that number.
 const std::map<std::string, std::string>& immediate_operations() {
   static const std::map<std::string, std::string> all = {
-      {"addi", "add"},   {"slti", "slt"},   {"sltiu", "sltu"}, {"xori", "xor"}, {"ori", "or"},
-      {"andi", "and"},   {"slli", "sll"},   {"srli", "srl"},   {"srai", "sra"}, {"addiw", "addw"},
-      {"slliw", "sllw"}, {"srliw", "srlw"}, {"sraiw", "sraw"}};
+      {"addi", "add"},   {"slti", "slt"},   {"sltiu", "sltu"}, {"xori", "xor"},       {"ori", "or"},
+      {"andi", "and"},   {"slli", "sll"},   {"srli", "srl"},   {"srai", "sra"},       {"addiw", "addw"},
+      {"slliw", "sllw"}, {"srliw", "srlw"}, {"sraiw", "sraw"}, {"slli.uw", "sll.uw"}, {"rori", "ror"},
+      {"roriw", "rorw"}, {"bclri", "bclr"}, {"bexti", "bext"}, {"binvi", "binv"},     {"bseti", "bset"}};
   return all;
 }
 
@@ -207,7 +278,7 @@ std::vector<uint64_t> operand_values(unsigned count) {
 
 }  // namespace
 
-TEST_CASE("every instruction of RV64IMA computes what the manual says", "[mgmt]") {
+TEST_CASE("every instruction of RV64IMA, Zba, Zbb and Zbs computes what the manual says", "[mgmt]") {
   auto& m = test::Machine::plain();
   std::ifstream in(test::program_path("operations.txt"));
   std::string op;
