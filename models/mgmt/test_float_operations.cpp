@@ -308,3 +308,39 @@ TEST_CASE("every floating-point instruction computes what the C library does", "
     CHECK(flags_seen[flags] > 5);
   }
 }
+
+TEST_CASE("mstatus.FS, fcsr, rounding modes and NaN boxing; floating point takes the documented cycles",
+          "[mgmt]") {
+  auto& m = test::Machine::plain();
+  m.execute("float.elf");
+  const HartTiming t;
+  const uint64_t csr = 1 + t.csr, illegal = 2;
+  const uint64_t third_down = to_bits(0x1.5555555555555p-2), third_up = to_bits(0x1.5555555555556p-2);
+  const uint64_t nan = 0x7ff8000000000000, boxed_nan = 0xffffffff7fc00000;
+  const std::vector<uint64_t> expected = {
+      // off
+      0, illegal, illegal, illegal, illegal, illegal, illegal, illegal, illegal, illegal, illegal,
+      0x5566778811223344, 0,
+      // initial: read, written; clean: loaded, fflags written, only flags raised
+      1, 1, 7, 2, 7, 7, 7, kInvalid,
+      // fcsr
+      0xff, 7, 0x1f, kInexact | kDivideByZero, nan, kInexact | kDivideByZero | kInvalid,
+      kDivideByZero | kInvalid | kOverflow, third_down, third_up, third_down, 3,
+      // ties
+      2, ~uint64_t{1}, 2, ~uint64_t{1}, 2, ~uint64_t{2}, 3, ~uint64_t{1}, 3, ~uint64_t{2}, 3, ~uint64_t{2},
+      kInexact,
+      // reserved modes
+      0, illegal, illegal, 0, 0, 0, illegal,
+      // boxes
+      boxed_nan, boxed_nan, 0x3f800000, 0x200, 0x3f800000, 0xffffffff3f800000, 0xffffffff40000000,
+      to_bits(2.0), 0, 0, 0,
+      // cycles
+      csr + 1 + t.float_arithmetic, csr + 1 + t.float_arithmetic, csr + 1 + t.float_arithmetic,
+      csr + 1 + t.float_simple, csr + 1 + t.float_simple, csr + 1 + t.float_arithmetic,
+      csr + 1 + t.float_divide_single, csr + 1 + t.float_divide_double, csr + 1 + t.load, csr + 1, csr + 1};
+  for (unsigned i = 0; i < expected.size(); ++i) {
+    INFO("result " << i);
+    CHECK(m.result(i) == expected[i]);
+  }
+  CHECK(m.result(static_cast<unsigned>(expected.size())) == 0);
+}
