@@ -1,5 +1,8 @@
 #include "mgmt/bus_master.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "mgmt/float/host.h"
 
 namespace rdu::mgmt {
@@ -29,8 +32,12 @@ BusMaster::Status BusMaster::access(bool write, uint64_t address, unsigned size,
   // Whoever runs now expects the usual floating-point mode, not the hart's.
   const fp::HostDefault as_usual;
   cancelled_ = false;
+  busy_ = true;
   time_.sync();
-  if (cancelled_) return Status::aborted;
+  if (cancelled_) {
+    busy_ = false;
+    return Status::aborted;
+  }
   payload_.set_command(write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND);
   payload_.set_address(address);
   payload_.set_data_ptr(data);
@@ -43,7 +50,37 @@ BusMaster::Status BusMaster::access(bool write, uint64_t address, unsigned size,
   socket_->b_transport(payload_, delay);
   time_.restart(core::now() + core::from_sc(delay));
   time_.add(latency_);
+  busy_ = false;
   return payload_.is_response_ok() ? Status::ok : Status::error;
+}
+
+bool BusMaster::debug_once(bool write, uint64_t address, uint8_t* data, uint64_t size) {
+  tlm::tlm_generic_payload payload;
+  payload.set_command(write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND);
+  payload.set_address(address);
+  payload.set_data_ptr(data);
+  payload.set_data_length(static_cast<unsigned>(size));
+  payload.set_streaming_width(static_cast<unsigned>(size));
+  return socket_->transport_dbg(payload) == size;
+}
+
+bool BusMaster::debug(bool write, uint64_t address, uint8_t* data, uint64_t size) {
+  if (size == 0) return true;
+  if (debug_once(write, address, data, size)) return true;
+  if (write) return false;
+  // Registers answer in their own size only: what lies around each byte, in the largest size that works.
+  for (uint64_t done = 0; done < size;) {
+    uint8_t word[8];
+    const uint64_t at = address + done;
+    unsigned width = 8;
+    while (width != 0 && !debug_once(false, at & ~uint64_t{width - 1}, word, width)) width /= 2;
+    if (width == 0) return false;
+    const uint64_t skip = at % width;
+    const uint64_t count = std::min<uint64_t>(width - skip, size - done);
+    std::memcpy(data + done, word + skip, count);
+    done += count;
+  }
+  return true;
 }
 
 }  // namespace rdu::mgmt

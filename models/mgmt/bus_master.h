@@ -30,6 +30,12 @@ class BusMaster {
   /// it.
   Status access(bool write, uint64_t address, unsigned size, uint8_t* data);
 
+  /// An access is on its way: the hart stands in the middle of an instruction.
+  bool busy() const { return busy_; }
+  /// A debugger's access of any size, in no time and without effects; false if any byte refuses it. Registers
+  /// can be read where that has no side effect, and not written.
+  bool debug(bool write, uint64_t address, uint8_t* data, uint64_t size);
+
   /// Drops the access that waits, if one does.
   void cancel() { cancelled_ = true; }
   /// Forgets all host pointers.
@@ -43,6 +49,7 @@ class BusMaster {
     bool writable;
   };
   const Region& region(uint64_t address);
+  bool debug_once(bool write, uint64_t address, uint8_t* data, uint64_t size);
 
   InitiatorSocket& socket_;
   LocalTime& time_;
@@ -50,6 +57,7 @@ class BusMaster {
   std::vector<Region> regions_;
   tlm::tlm_generic_payload payload_;
   bool cancelled_ = false;
+  bool busy_ = false;
 };
 
 }  // namespace rdu::mgmt

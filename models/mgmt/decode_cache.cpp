@@ -46,7 +46,7 @@ DecodedPage* DecodeCache::find_slowly(uint64_t address) {
       return nullptr;
     case Pmp::Verdict::mixed: {
       DecodedPage* one = single(address);
-      if (one && stops_.count(physical + (address & kPageMask)) != 0) {
+      if (one && stops_.count(address & kPageMask) != 0) {
         one->entries[single_index_] = {stop_, 0, 0, 0, 0, 0};
       }
       return one;
@@ -65,23 +65,23 @@ DecodedPage* DecodeCache::page_of(uint64_t physical, const uint8_t* memory) {
     if (pages_.size() >= kMostPages) flush();
     it = pages_.emplace(physical, std::make_unique<DecodedPage>()).first;
     it->second->memory = memory;
-    take_copy(physical, *it->second);
+    take_copy(*it->second);
   }
   DecodedPage& page = *it->second;
   if (page.checked != fences_) {
-    if (std::memcmp(page.code, page.memory, DecodedPage::kBytes) != 0) take_copy(physical, page);
+    if (std::memcmp(page.code, page.memory, DecodedPage::kBytes) != 0) take_copy(page);
     page.checked = fences_;
   }
   return &page;
 }
 
-void DecodeCache::take_copy(uint64_t physical, DecodedPage& page) {
+void DecodeCache::take_copy(DecodedPage& page) {
   std::memcpy(page.code, page.memory, DecodedPage::kBytes);
   page.checked = fences_;
   for (unsigned i = 0; i < DecodedPage::kEntries + 2; ++i) {
     page.entries[i] = {i < DecodedPage::kEntries ? decode_ : page_end_, 0, 0, 0, 0, 0};
   }
-  plant_stops(physical, page);
+  plant_stops(page);
 }
 
 bool DecodeCache::fetch(uint64_t address, uint16_t* half) {
@@ -143,21 +143,18 @@ void DecodeCache::flush() {
 
 // ---- stops
 
-void DecodeCache::set_stop(uint64_t physical, bool on) {
+void DecodeCache::set_stop(uint64_t address, bool on) {
+  const uint64_t offset = address & kPageMask;
   if (on) {
-    stops_.insert(physical);
+    stops_.insert(offset);
   } else {
-    stops_.erase(physical);
+    stops_.erase(offset);
   }
-  const auto it = pages_.find(physical & ~kPageMask);
-  if (it == pages_.end()) return;
-  it->second->entries[(physical & kPageMask) / 2] = {on ? stop_ : decode_, 0, 0, 0, 0, 0};
+  for (auto& [physical, page] : pages_) page->entries[offset / 2] = {on ? stop_ : decode_, 0, 0, 0, 0, 0};
 }
 
-void DecodeCache::plant_stops(uint64_t physical, DecodedPage& page) {
-  for (const uint64_t stop : stops_) {
-    if ((stop & ~kPageMask) == physical) page.entries[(stop & kPageMask) / 2] = {stop_, 0, 0, 0, 0, 0};
-  }
+void DecodeCache::plant_stops(DecodedPage& page) {
+  for (const uint64_t offset : stops_) page.entries[offset / 2] = {stop_, 0, 0, 0, 0, 0};
 }
 
 }  // namespace rdu::mgmt

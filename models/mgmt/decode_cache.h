@@ -76,10 +76,11 @@ class DecodeCache {
   /// Forgets everything, host pointers too.
   void flush();
 
-  /// For breakpoints: the hart stops before the instruction at this physical address (an even one, of its
-  /// first byte), however it comes there; only Interpreter::step() gets past it. Instructions that run are
-  /// none the slower.
-  void set_stop(uint64_t physical, bool on);
+  /// For breakpoints: the hart stops before the instruction at `address`, however it comes there; only
+  /// Interpreter::step() gets past it. Instructions that run are none the slower. It stops at the same place
+  /// of all other pages, too, so that a breakpoint holds whatever is mapped to its page, and when: the caller
+  /// looks at the pc.
+  void set_stop(uint64_t address, bool on);
 
  private:
   static constexpr unsigned kRecent = 256;
@@ -88,8 +89,8 @@ class DecodeCache {
   unsigned regime() const { return static_cast<unsigned>(state_.fetch_regime()); }
   DecodedPage* find_slowly(uint64_t address);
   DecodedPage* page_of(uint64_t physical, const uint8_t* memory);
-  void take_copy(uint64_t physical, DecodedPage& page);
-  void plant_stops(uint64_t physical, DecodedPage& page);
+  void take_copy(DecodedPage& page);
+  void plant_stops(DecodedPage& page);
   bool fetch(uint64_t address, uint16_t* half);
   bool locate(uint64_t address, unsigned size, uint64_t* physical, const uint8_t** page);
   bool fail(Cause cause, uint64_t address);
@@ -105,7 +106,7 @@ class DecodeCache {
   uint64_t fences_ = 0;
   std::array<std::array<Entry, kRecent>, kRegimes> recent_{};
   std::unordered_map<uint64_t, std::unique_ptr<DecodedPage>> pages_;  ///< by physical address
-  std::unordered_set<uint64_t> stops_;
+  std::unordered_set<uint64_t> stops_;                                ///< as offsets in a page
   std::unique_ptr<DecodedPage> single_;
   unsigned single_index_ = 0;  ///< of its only instruction
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/error.h"
 
@@ -33,8 +34,9 @@ Hart::Hart(const sc_core::sc_module_name& name, unsigned id, uint64_t reset_addr
       data_(bus_, mmu_, state_, params.misaligned),
       code_(bus_, mmu_, state_),
       interpreter_(state_, time_, csr_, mmu_, data_, code_, float_, params_.timing),
-      trace_(trace_track),
-      wake_("wake") {
+      wake_("wake"),
+      debug_(data_, code_, wake_),
+      trace_(trace_track) {
   state_.pc = reset_address;
   socket.register_invalidate_direct_mem_ptr(this, &Hart::invalidate_direct_mem_ptr);
   SC_THREAD(run);
@@ -75,9 +77,21 @@ void Hart::run() {
   trace_.wake(core::now());
   for (;;) {
     if (reset_requested_) restart();
+    if (debug_.stands()) {
+      stand();
+      continue;
+    }
+    if (debug_.is_roused()) {
+      debug_.forget_rousing();
+      unpark();
+    }
     if (parked_) {
       time_.sync();
-      if (!reset_requested_) sc_core::wait(wake_);
+      if (!reset_requested_ && !debug_.is_roused()) sc_core::wait(wake_);
+      continue;
+    }
+    if (debug_.steps()) {
+      step();
       continue;
     }
     unsigned interrupt = 0;
@@ -92,7 +106,11 @@ void Hart::run() {
       time_.sync();
       continue;
     }
-    switch (interpreter_.run(budget)) {
+    Interpreter::Exit exit = interpreter_.run(budget);
+    const bool is_stop = exit == Interpreter::Exit::stop && !debug_.met_watchpoint();
+    if (is_stop && !debug_.has_breakpoint(state_.pc))
+      exit = interpreter_.step();  // it belongs to another page
+    switch (exit) {
       case Interpreter::Exit::budget:
       case Interpreter::Exit::event:
         break;
@@ -103,9 +121,95 @@ void Hart::run() {
         sleep();
         break;
       case Interpreter::Exit::stop:
+        if (debug_.met_watchpoint()) {
+          finish_watched();
+        } else {
+          debug_.halt(DebugUnit::Why::breakpoint, state_.pc);
+        }
         break;
     }
   }
+}
+
+// ---- under a debugger
+
+void Hart::stand() {
+  state_.reservation.valid = false;
+  while (debug_.stands() && !reset_requested_) sc_core::wait(wake_);
+  // Others may have gone on alone meanwhile.
+  if (core::now() > time_.now()) time_.restart(core::now());
+}
+
+void Hart::step() {
+  if (cycles_to_stop() <= 0) {
+    state_.reservation.valid = false;
+    time_.sync();
+    return;
+  }
+  // An SC fails if anything may have happened since its LR, so their sequence is one step. The architecture
+  // promises success to sequences of at most 16 instructions only.
+  constexpr unsigned kSequence = 16;
+  for (unsigned i = 0; i < kSequence; ++i) {
+    switch (interpreter_.step()) {
+      case Interpreter::Exit::trap:
+        take_exception();
+        break;
+      case Interpreter::Exit::stop:
+        if (finish_watched()) return;
+        break;
+      default:
+        break;
+    }
+    if (!state_.reservation.valid) break;
+  }
+  debug_.halt(DebugUnit::Why::step, state_.pc);
+}
+
+/// Executes the instruction whose access meets a watchpoint and halts behind it. False if it has trapped.
+bool Hart::finish_watched() {
+  data_.ignore_watcher(true);
+  const Interpreter::Exit exit = interpreter_.step();
+  data_.ignore_watcher(false);
+  if (exit == Interpreter::Exit::trap) {
+    debug_.forget_watchpoint();
+    take_exception();
+    return false;
+  }
+  debug_.halt(DebugUnit::Why::watchpoint, state_.pc);
+  return true;
+}
+
+void Hart::set_register(unsigned number, uint64_t value) {
+  if (number != 0) state_.x[number] = value;
+}
+
+void Hart::set_pc(uint64_t pc) {
+  state_.pc = pc & ~uint64_t{1};
+  debug_.rouse();
+}
+
+bool Hart::read_csr(unsigned number, uint64_t* value) {
+  const Privilege privilege = std::exchange(state_.privilege, Privilege::machine);
+  const bool exists = csr_.read(number, value);
+  state_.privilege = privilege;
+  return exists;
+}
+
+bool Hart::write_csr(unsigned number, uint64_t value) {
+  const Privilege privilege = std::exchange(state_.privilege, Privilege::machine);
+  const bool done = interpreter_.write_csr(number, value);
+  state_.privilege = privilege;
+  return done;
+}
+
+bool Hart::write_physical(uint64_t address, const uint8_t* data, uint64_t size) {
+  return bus_.debug(true, address, const_cast<uint8_t*>(data), size);  // TLM takes no const
+}
+
+void Hart::show_reset() {
+  if (!reset_requested_ || !at_rest()) return;
+  restart();
+  debug_.rouse();  // it may have slept
 }
 
 /// To the end of the quantum or to the timer's interrupt, whichever comes first.
@@ -122,7 +226,7 @@ void Hart::sleep() {
   time_.sync();
   asleep_ = true;
   idle_since_ = core::now();
-  while (!csr_.wakes() && !reset_requested_) {
+  while (!csr_.wakes() && !reset_requested_ && !debug_.is_roused()) {
     // Nothing is scheduled unless the timer can end the sleep.
     const core::Time deadline = csr_.timer_deadline();
     if (deadline == core::kNever) {
@@ -139,13 +243,8 @@ void Hart::sleep() {
 
 void Hart::restart() {
   reset_requested_ = false;
-  const core::Time begin = std::max(core::now(), time_.now());
-  if (parked_) {
-    idle_ += begin - idle_since_;
-    parked_ = false;
-    trace_.wake(begin);
-  }
-  time_.restart(begin);
+  unpark();
+  time_.restart(std::max(core::now(), time_.now()));
   std::fill(std::begin(state_.x), std::end(state_.x), 0);
   std::fill(std::begin(state_.f), std::end(state_.f), 0);
   state_.fcsr = 0;
@@ -216,9 +315,18 @@ bool Hart::is_trap_loop(const Trap& trap) {
 void Hart::park(const std::string& why) {
   core::report_guest_fault(name(), why);
   trace_.sleep(time_.now());
-  parked_ =
-      true;  // run() waits: here the caller's strings would never be freed if the simulation ends meanwhile
+  // run() waits: here the caller's strings would never be freed if the simulation ends meanwhile.
+  parked_ = true;
   idle_since_ = time_.now();
+}
+
+void Hart::unpark() {
+  if (!parked_) return;
+  const core::Time now = std::max(core::now(), time_.now());
+  idle_ += now - idle_since_;
+  parked_ = false;
+  last_ = {};
+  trace_.wake(now);
 }
 
 /// The same fault again and again is reported the first, second, fourth, eighth ... time.

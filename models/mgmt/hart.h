@@ -8,6 +8,7 @@
 #include "mgmt/bus_master.h"
 #include "mgmt/csr.h"
 #include "mgmt/data_port.h"
+#include "mgmt/debug_unit.h"
 #include "mgmt/decode_cache.h"
 #include "mgmt/elf_image.h"
 #include "mgmt/firmware_trace.h"
@@ -58,16 +59,45 @@ class Hart : public sc_core::sc_module, public core::InterruptSink, public Timer
   bool asleep() const { return asleep_; }
   /// True after it was stopped because its trap handler cannot run; only a reset ends that.
   bool parked() const { return parked_; }
-  /// For tests and tools; up to date while the hart's thread waits.
+  /// For tests and tools; up to date while the hart's thread waits and at_rest() is true.
   const HartState& state() const { return state_; }
+
+  // ---- for debuggers, only while the hart's thread waits
+
+  DebugUnit& debug() { return debug_; }
+  /// It stands between two instructions. Not so in the middle of an access to the bus.
+  bool at_rest() const { return !bus_.busy(); }
+  void set_register(unsigned number, uint64_t value);
+  void set_pc(uint64_t pc);
+  void set_privilege(Privilege privilege) { state_.privilege = privilege; }
+  /// As machine mode would see it; false if there is no such register (or its extension is off).
+  bool read_csr(unsigned number, uint64_t* value);
+  bool write_csr(unsigned number, uint64_t value);
+  /// The physical address behind a virtual one in the present mode, without effect on page tables.
+  bool look_up(uint64_t address, uint64_t* physical) {
+    return mmu_.look_up(address, state_.privilege, physical);
+  }
+  /// Without time and effects. False if any byte cannot be accessed; registers can only be read.
+  bool read_physical(uint64_t address, uint8_t* data, uint64_t size) {
+    return bus_.debug(false, address, data, size);
+  }
+  bool write_physical(uint64_t address, const uint8_t* data, uint64_t size);
+  /// Memory has changed behind its back: code is compared before it runs again.
+  void revalidate_code() { code_.revalidate(); }
+  /// After reset(), at rest: what it will find when it runs is there to be seen and changed.
+  void show_reset();
 
  private:
   void run();
+  void stand();
+  void step();
+  bool finish_watched();
   void restart();
   int64_t cycles_to_stop() const;
   void sleep();
   void take_exception();
   void park(const std::string& why);
+  void unpark();
   bool is_trap_loop(const Trap& trap);
   void report(const Trap& trap);
   std::string place(uint64_t address) const;
@@ -86,10 +116,11 @@ class Hart : public sc_core::sc_module, public core::InterruptSink, public Timer
   DataPort data_;
   DecodeCache code_;
   Interpreter interpreter_;
+  sc_core::sc_event wake_;
+  DebugUnit debug_;
   FirmwareTrace trace_;
   const SymbolTable* symbols_ = nullptr;
 
-  sc_core::sc_event wake_;
   bool reset_requested_ = false;
   bool asleep_ = false;
   bool parked_ = false;
