@@ -44,6 +44,8 @@ const char* describe(Simulation::End end) {
       return "the host has left";
     case Simulation::End::no_host:
       return "no host came within --host-timeout";
+    case Simulation::End::killed:
+      return "the debugger has ended it";
     case Simulation::End::time_over:
       return "--run-for is over";
     case Simulation::End::settled:
@@ -98,7 +100,6 @@ int run_card(const Options& o) {
     socket.load_flash(firmware.file, flash_with(firmware, params.socket.mgmt.flash.size));
     if (!firmware.symbols.empty()) socket.load_symbols(firmware.symbols);
   }
-  const auto debugger = Debugger::create(o.gdb, o.halted, socket.management());
   report.elaborated();
   if (o.check) {
     report.print_summary(std::cout, socket);
@@ -107,7 +108,9 @@ int run_card(const Options& o) {
 
   if (!o.serial.empty()) port = serial::attach(o.serial, socket.management().uart());
   Instruments instruments(o, socket.management());
+  const auto debugger = Debugger::create(o.gdb, o.halted, socket.management());
   Simulation simulation(socket.endpoint(), params.coupling, port.get());
+  simulation.set_debugger(debugger.get());
   StopSignal stop([&simulation] { simulation.stop(); });
   if (auto* server = socket.endpoint().server()) {
     server->start();

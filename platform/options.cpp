@@ -37,10 +37,12 @@ void declare_common(CLI::App& app, Options& o) {
                  std::string("Where the console goes: ") + serial::kSyntax +
                      "\n(default: virt stdio; card lines with the simulated time)")
       ->type_name("WHERE");
-  app.add_option("--gdb", o.gdb, "Wait for gdb's connections there, e.g. tcp::1234")->type_name("tcp::PORT");
-  app.add_flag("-S", o.halted, "Do not start the harts: gdb does, by 'continue'");
   app.add_option("--run-for", o.run_for, "End after that much simulated time, e.g. '10 ms'")
       ->type_name("TIME");
+  app.add_option("--gdb", o.gdb,
+                 "Wait for gdb on this TCP port (target remote :PORT); port 0: one that is free")
+      ->type_name("tcp:[HOST]:PORT");
+  app.add_flag("-S", o.halted, "Do not execute the first instruction before gdb says so");
   app.add_option("--trace", o.trace, "Write a trace that ui.perfetto.dev opens")->type_name("FILE");
   app.add_option("--stats", o.statistics, "Write statistics at the end")->type_name("FILE.json");
   app.add_option("--register-coverage", o.register_coverage,

@@ -10,6 +10,11 @@ namespace rdu::platform {
 
 using pcie::vfio_user::Request;
 
+namespace {
+constexpr std::chrono::milliseconds kLook{100};      // a signal handler's stop() cannot wake us
+constexpr std::chrono::milliseconds kOftenLook{10};  // nor can console and debugger while we wait for a host
+}  // namespace
+
 /// One slice; true if something is still left to happen.
 bool Simulation::simulate_slice(core::Time until) {
   return platform::simulate_slice(params_.slice, until);
@@ -23,16 +28,22 @@ bool Simulation::has_hung_up() {
   return !server->connected();
 }
 
+/// Lets the debugger do what it wants to; true if time must not go on.
+bool Simulation::is_halted() {
+  if (!debugger_) return false;
+  debugger_->serve(debugger_->halted() ? kLook : std::chrono::milliseconds(0));
+  return debugger_->halted() || debugger_->killed();
+}
+
 Simulation::End Simulation::run(const Limits& limits) {
   using Clock = std::chrono::steady_clock;
-  constexpr std::chrono::milliseconds kLook{100};        // a signal handler's stop() cannot wake us
-  constexpr std::chrono::milliseconds kConsoleLook{10};  // nor can a console while we wait for a host
   const auto start = Clock::now();
   auto* server = endpoint_.server();
   bool host_has_come = false;
   core::Time busy_since = core::now();
   sc_core::sc_start(sc_core::SC_ZERO_TIME);
   while (stops_ < 2) {
+    if (debugger_ && debugger_->killed()) return End::killed;
     if (console_) {
       console_->exchange();
       if (console_->backend().quit() && !stops_) stop();
@@ -41,13 +52,23 @@ Simulation::End Simulation::run(const Limits& limits) {
         continue;
       }
     }
+    if (is_halted()) {
+      if (stops_) return End::stopped;  // it will not settle
+      continue;
+    }
     const bool is_busy = simulate_slice(limits.run_for);
+    if (is_halted()) continue;
     if (core::now() >= limits.run_for) return End::time_over;
     if (!server) {
       if (stops_) return End::stopped;
       if (is_busy) continue;
-      if (!console_ || !console_->can_receive()) return End::settled;
-      console_->wait(kLook);
+      const bool may_wake = debugger_ || (console_ && console_->can_receive());
+      if (!may_wake) return End::settled;
+      if (console_) {
+        console_->wait(debugger_ ? kOftenLook : kLook);
+      } else {
+        debugger_->serve(kLook);
+      }
       continue;
     }
     if (is_busy && core::now() - busy_since < params_.settle_limit) continue;
@@ -73,7 +94,7 @@ Simulation::End Simulation::run(const Limits& limits) {
         std::chrono::duration<double>(Clock::now() - start).count() > limits.host_timeout) {
       return End::no_host;
     }
-    server->wait(console_ ? kConsoleLook : kLook);
+    server->wait(console_ || debugger_ ? kOftenLook : kLook);
   }
   return End::stopped;
 }

@@ -6,6 +6,7 @@
 #include "core/parameter.h"
 #include "core/time.h"
 #include "pcie/endpoint.h"
+#include "platform/debugger.h"
 #include "platform/serial/port.h"
 
 namespace rdu::platform {
@@ -36,16 +37,22 @@ struct CouplingParams {
 /// So results do not depend on how fast host and simulator run, as long as the device settles between the
 /// host's accesses: the same sequence of host accesses gives the same simulated times and the same trace
 /// hash.
+///
+/// While a debugger has halted the harts, time stands still and host accesses wait.
 class Simulation {
  public:
   /// `console`: a serial line to serve meanwhile, or nullptr. Its input arrives between slices.
   Simulation(pcie::Endpoint& endpoint, const CouplingParams& params, serial::Port* console)
       : endpoint_(endpoint), params_(params), console_(console) {}
 
+  /// Optional; the caller keeps it. With it a run without a host does not end when nothing is left to happen.
+  void set_debugger(Debugger* debugger) { debugger_ = debugger; }
+
   enum class End {
     stopped,    ///< stop() was called or the console's user wants to, and the device has settled
     host_left,  ///< `once`: the first host has gone
     no_host,    ///< none came within `host_timeout`
+    killed,     ///< the debugger wants it
     time_over,  ///< `run_for` is over
     settled,    ///< without a host boundary and input: nothing is left to happen
   };
@@ -66,10 +73,12 @@ class Simulation {
  private:
   bool simulate_slice(core::Time until);
   bool has_hung_up();
+  bool is_halted();
 
   pcie::Endpoint& endpoint_;
   CouplingParams params_;
   serial::Port* console_;
+  Debugger* debugger_ = nullptr;
   std::atomic<unsigned> stops_{0};
   bool hung_up_ = false;
 };

@@ -201,10 +201,12 @@ int run_virt(const Options& o) {
   if (htif) run.set_htif(&*htif);
   machine.finisher.on_power_off([&run](unsigned status) { run.power_off(status); });
   machine.finisher.on_reset([&run] { run.request_reset(); });
-  run.on_reset([&] {
+  const auto reset = [&] {
     load();
     management.reset(mgmt::ResetReason::software);
-  });
+  };
+  run.on_reset(reset);
+  if (debugger) debugger->on_reset(reset);
   StopSignal stop([&run] { run.stop(); });
   const Run::End end = run.run(until);
 

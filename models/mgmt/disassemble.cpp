@@ -29,6 +29,26 @@ bool is_one_of(const std::string& name, const std::set<std::string>& names) {
   return names.count(name) != 0;
 }
 
+/// Of what computes with floating-point registers.
+std::string float_operands(const Instruction& i, const std::string& name) {
+  const auto x = integer_register_name;
+  const auto f = float_register_name;
+  const size_t dot = name.find('.');
+  const std::string stem = name.substr(0, dot);
+  const std::string to = name.substr(dot + 1, name.find('.', dot + 1) - dot - 1);  // the type of the result
+  const bool takes_integer =
+      ends(name, ".x") || ends(name, ".w") || ends(name, ".wu") || ends(name, ".l") || ends(name, ".lu");
+  if (stem == "feq" || stem == "flt" || stem == "fle")
+    return fmt::format("{},{},{}", x(i.rd), f(i.rs1), f(i.rs2));
+  if (stem == "fclass" || (stem == "fmv" && to == "x") || (stem == "fcvt" && (to[0] == 'w' || to[0] == 'l')))
+    return fmt::format("{},{}", x(i.rd), f(i.rs1));
+  if ((stem == "fmv" || stem == "fcvt") && takes_integer) return fmt::format("{},{}", f(i.rd), x(i.rs1));
+  if (stem == "fcvt" || stem == "fsqrt") return fmt::format("{},{}", f(i.rd), f(i.rs1));
+  if (is_one_of(stem, {"fmadd", "fmsub", "fnmsub", "fnmadd"}))
+    return fmt::format("{},{},{},{}", f(i.rd), f(i.rs1), f(i.rs2), f(i.rs3));
+  return fmt::format("{},{},{}", f(i.rd), f(i.rs1), f(i.rs2));
+}
+
 /// The operands that follow an operation's name. The names of the manual are regular enough to tell.
 std::string operands(const Instruction& i, const std::string& name, uint64_t pc) {
   const auto x = integer_register_name;
@@ -67,6 +87,7 @@ std::string operands(const Instruction& i, const std::string& name, uint64_t pc)
   if (is_one_of(name, {"clz", "clzw", "ctz", "ctzw", "cpop", "cpopw", "sext.b", "sext.h", "zext.h", "orc.b",
                        "rev8"}))
     return fmt::format("{},{}", x(i.rd), x(i.rs1));
+  if (name[0] == 'f') return float_operands(i, name);
   return fmt::format("{},{},{}", x(i.rd), x(i.rs1), x(i.rs2));
 }
 

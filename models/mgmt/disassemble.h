@@ -8,7 +8,7 @@
 namespace rdu::mgmt {
 
 /// "addi a0,sp,16", "beq a0,a1,0x80001234": an instruction at `pc` as an assembler would read it, without
-/// aliases. A compressed one is shown as what it expands to.
+/// aliases and rounding modes. A compressed one is shown as what it expands to.
 std::string disassemble(const Instruction& instruction, uint64_t pc);
 
 /// "a0", "sp": the name that the calling convention gives to x0 to x31, f0 to f31.

@@ -68,6 +68,7 @@ class Hart : public sc_core::sc_module, public core::InterruptSink, public Timer
   /// It stands between two instructions. Not so in the middle of an access to the bus.
   bool at_rest() const { return !bus_.busy(); }
   void set_register(unsigned number, uint64_t value);
+  void set_float_register(unsigned number, uint64_t value) { state_.f[number] = value; }
   void set_pc(uint64_t pc);
   void set_privilege(Privilege privilege) { state_.privilege = privilege; }
   /// As machine mode would see it; false if there is no such register (or its extension is off).

@@ -17,6 +17,7 @@ std::string normalised(std::string text) {
   std::replace(text.begin(), text.end(), '\t', ' ');
   text = std::regex_replace(text, std::regex("( <.*>| # .*)$"), "");
   text = std::regex_replace(text, std::regex("\\.(aqrl|aq|rl) "), " ");
+  text = std::regex_replace(text, std::regex(",(rne|rtz|rdn|rup|rmm|dyn|unknown)$"), "");
   text = std::regex_replace(text, std::regex("^fence .*"), "fence");
   text = std::regex_replace(text, std::regex("^fence.tso"), "fence");
   text = std::regex_replace(text, std::regex("^((beq|bne|blt|bge|bltu|bgeu) .*,|jal .*,)([0-9a-f]+)$"),

@@ -55,12 +55,13 @@ Run::End Run::run(core::Time until) {
     }
     if (debugger_) {
       debugger_->serve(debugger_->halted() ? kLook : milliseconds(0));
+      if (debugger_->killed()) break;
       if (debugger_->halted()) continue;
     }
     if (core::now() >= until) return End::time_over;
     const core::Time event = next_event();
     if (event > core::now() && all_asleep()) {
-      const bool can_wake = port_.can_receive() && parked() < management_.harts();
+      const bool can_wake = debugger_ || (port_.can_receive() && parked() < management_.harts());
       if (event == core::kNever && !can_wake) return parked() != 0 ? End::stuck : End::settled;
       if (!rest(std::min(event, until))) continue;
       if (event == core::kNever) skip_to(until);

@@ -15,6 +15,7 @@ namespace {
 
 // gdb's numbers.
 constexpr unsigned kPc = 32;
+constexpr unsigned kFirstFloat = 33;
 constexpr unsigned kFirstCsr = 65;
 constexpr unsigned kPrivilege = kFirstCsr + 4096;
 
@@ -86,9 +87,18 @@ void HartTarget::describe_registers() {
                           "general", "org.gnu.gdb.riscv.cpu"});
   }
   registers_.push_back({kPc, "pc", 64, "code_ptr", "general", "org.gnu.gdb.riscv.cpu"});
+  uint64_t misa = 0;
+  hart(1).read_csr(0x301, &misa);
+  const bool has_float = (misa >> ('F' - 'A') & 1) != 0;
+  for (unsigned i = 0; has_float && i < 32; ++i) {
+    registers_.push_back(
+        {kFirstFloat + i, float_register_name(i), 64, "ieee_double", "float", "org.gnu.gdb.riscv.fpu"});
+  }
   for (const CsrName& csr : csr_names()) {
+    // fflags, frm and fcsr have values only while mstatus.FS is not off.
+    const bool is_float = csr.number >= 1 && csr.number <= 3;
     uint64_t value = 0;
-    if (!hart(1).read_csr(csr.number, &value)) continue;
+    if (!hart(1).read_csr(csr.number, &value) && !(is_float && has_float)) continue;
     registers_.push_back({kFirstCsr + csr.number, csr.name, 64, "int", "csr", "org.gnu.gdb.riscv.csr"});
   }
   registers_.push_back({kPrivilege, "priv", 8, "int", "general", "org.gnu.gdb.riscv.virtual"});
@@ -98,6 +108,7 @@ std::optional<uint64_t> HartTarget::read_register(unsigned thread, unsigned numb
   Hart& h = hart(thread);
   if (number < kPc) return h.state().x[number];
   if (number == kPc) return h.state().pc;
+  if (number < kFirstCsr) return h.state().f[number - kFirstFloat];
   if (number == kPrivilege) return static_cast<uint64_t>(h.state().privilege);
   uint64_t value = 0;
   if (!h.read_csr(number - kFirstCsr, &value)) return std::nullopt;
@@ -112,6 +123,10 @@ bool HartTarget::write_register(unsigned thread, unsigned number, uint64_t value
   }
   if (number == kPc) {
     h.set_pc(value);
+    return true;
+  }
+  if (number < kFirstCsr) {
+    h.set_float_register(number - kFirstFloat, value);
     return true;
   }
   if (number == kPrivilege) {
