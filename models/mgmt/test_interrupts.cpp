@@ -92,6 +92,20 @@ TEST_CASE("two harts share memory and wake each other", "[mgmt]") {
   CHECK(m.management.hart(1).asleep());
 }
 
+TEST_CASE("LR, SC and AMO are exact between harts, and one hart's code reaches the other", "[mgmt]") {
+  auto& m = test::Machine::other();
+  m.execute("smp.elf");
+  unsigned i = 0;
+  CHECK(m.result(i++) == 6000);  // by LR and SC
+  CHECK(m.result(i++) == 6000);  // by AMO
+  CHECK(m.result(i++) == 1);     // SC fails: the other hart stored, although the same value
+  CHECK(m.result(i++) == 0);     // nobody did
+  CHECK(m.result(i++) == 1);     // the reservation is used up
+  CHECK(m.result(i++) == 1);
+  CHECK(m.result(i++) == 2);  // as the other hart wrote it
+  CHECK(m.faults.empty());
+}
+
 TEST_CASE("a jump to itself costs little and takes its time", "[mgmt]") {
   auto& m = test::Machine::plain();
   m.load("misc.elf");
