@@ -38,6 +38,7 @@ DataPort::Result DataPort::locate(uint64_t address, unsigned size, Access access
   uint8_t* memory = bus_.direct(frame, access == Access::store);
   if (memory && verdict == Pmp::Verdict::allowed && !watched) {
     entry = {page, reinterpret_cast<uintptr_t>(memory) - page};
+    tables.empty = false;
   }
   *place = {memory ? memory + (address & kPageMask) : nullptr, physical};
   return Result::ok;
@@ -130,7 +131,7 @@ void DataPort::invalidate() {
 
 void DataPort::invalidate_translations() {
   for (Tables& tables : tables_) {
-    if (&tables != &tables_[static_cast<unsigned>(Regime::machine)]) tables = Tables{};
+    if (&tables != &tables_[static_cast<unsigned>(Regime::machine)] && !tables.empty) tables = Tables{};
   }
 }
 

@@ -76,6 +76,7 @@ class DataPort {
   struct Tables {
     Entry loads[kEntries];
     Entry stores[kEntries];
+    bool empty = true;  ///< nothing to forget
   };
   struct Place {
     uint8_t* host;  ///< nullptr: not memory

@@ -56,6 +56,7 @@ DecodedPage* DecodeCache::find_slowly(uint64_t address) {
   }
   DecodedPage* page = page_of(physical, memory);
   recent_[regime()][(address >> 12) % kRecent] = {address & ~kPageMask, page};
+  used_[regime()] = true;
   return page;
 }
 
@@ -117,8 +118,14 @@ bool DecodeCache::fail(Cause cause, uint64_t address) {
 
 // ---- forgetting
 
+void DecodeCache::forget_recent(Regime regime) {
+  const auto r = static_cast<unsigned>(regime);
+  if (used_[r]) recent_[r].fill({});
+  used_[r] = false;
+}
+
 void DecodeCache::forget_recent() {
-  for (auto& table : recent_) table.fill({});
+  for (const Regime r : {Regime::machine, Regime::supervisor, Regime::user}) forget_recent(r);
 }
 
 void DecodeCache::revalidate() {
@@ -127,7 +134,7 @@ void DecodeCache::revalidate() {
 }
 
 void DecodeCache::invalidate_translations() {
-  for (const Regime r : {Regime::supervisor, Regime::user}) recent_[static_cast<unsigned>(r)].fill({});
+  for (const Regime r : {Regime::supervisor, Regime::user}) forget_recent(r);
 }
 
 void DecodeCache::invalidate_translation(uint64_t address) {

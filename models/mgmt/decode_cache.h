@@ -94,6 +94,7 @@ class DecodeCache {
   bool fetch(uint64_t address, uint16_t* half);
   bool locate(uint64_t address, unsigned size, uint64_t* physical, const uint8_t** page);
   bool fail(Cause cause, uint64_t address);
+  void forget_recent(Regime regime);
   void forget_recent();
 
   BusMaster& bus_;
@@ -105,6 +106,7 @@ class DecodeCache {
   const void* stop_ = nullptr;
   uint64_t fences_ = 0;
   std::array<std::array<Entry, kRecent>, kRegimes> recent_{};
+  std::array<bool, kRegimes> used_{};  ///< whether such a table has anything to forget
   std::unordered_map<uint64_t, std::unique_ptr<DecodedPage>> pages_;  ///< by physical address
   std::unordered_set<uint64_t> stops_;                                ///< as offsets in a page
   std::unique_ptr<DecodedPage> single_;
