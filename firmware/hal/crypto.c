@@ -47,3 +47,7 @@ bool crypto_verify(const uint8_t key[32], const uint8_t signature[64], const voi
   *valid = status & RDU_CRYPTO_STATUS_VALID_MASK;
   return FIELD_GET(status, RDU_CRYPTO_STATUS_ERROR) == RDU_CRYPTO_STATUS_ERROR_NONE;
 }
+
+void crypto_interrupt(void) {
+  mmio_write32(REGISTER(IRQ_ENABLE), 0);
+}

@@ -12,4 +12,7 @@ bool crypto_sha256(const void* data, uint64_t bytes, uint8_t digest[32]);
 bool crypto_verify(const uint8_t key[32], const uint8_t signature[64], const void* data, uint64_t bytes,
                    bool* valid);
 
+/* For images that serve interrupts: no more of them until the next command. */
+void crypto_interrupt(void);
+
 #endif

@@ -58,6 +58,13 @@ struct rdu_cqe {
 /* arg0: page, arg1: bus address, arg2: bytes, arg3: offset in the page; result: bytes of the whole page */
 #define RDU_ADMIN_READ_LOG 0x06u
 
+/* Firmware update (rdu_image.h). arg0: slot, arg1: offset in it (multiple of 4096; 0 first), arg2: bus
+ * address, arg3: bytes (at most 4096). Erases the sector and writes it. IN_USE: the slot runs; FLASH: result
+ * is FLASH_CTL.STATUS.ERROR */
+#define RDU_ADMIN_FW_WRITE 0x20u
+/* arg0: slot, to boot next. Verified first: BAD_IMAGE, result is an RDU_BOOT_* code */
+#define RDU_ADMIN_FW_ACTIVATE 0x21u
+
 /* Commands of other queues; addresses are virtual addresses of the context. */
 #define RDU_CMD_NOP 0x10u
 #define RDU_CMD_COPY 0x11u /* arg0: destination, arg1: source, arg2: bytes */
@@ -67,9 +74,10 @@ struct rdu_cqe {
 #define RDU_CMD_LAUNCH 0x13u
 
 /* Log pages. */
-#define RDU_LOG_TEXT 0u     /* the firmware's log as text */
-#define RDU_LOG_MEMORY 1u   /* struct rdu_log_memory */
-#define RDU_LOG_ACTIVITY 2u /* struct rdu_log_activity[], one a unit of tile 0, last execution */
+#define RDU_LOG_TEXT 0u        /* the firmware's log as text */
+#define RDU_LOG_MEMORY 1u      /* struct rdu_log_memory */
+#define RDU_LOG_ACTIVITY 2u    /* struct rdu_log_activity[], one a unit of tile 0, last execution */
+#define RDU_LOG_FIRMWARE 0x20u /* struct rdu_log_firmware */
 
 /* Status codes. 0x01..: the command itself was wrong; 0x40..: the hardware refused or failed. */
 #define RDU_STATUS_OK 0x00u
@@ -81,10 +89,12 @@ struct rdu_cqe {
 #define RDU_STATUS_NO_RESOURCE 0x06u /* all contexts or queues are in use */
 #define RDU_STATUS_IN_USE 0x07u
 #define RDU_STATUS_BAD_LOG_PAGE 0x08u
+#define RDU_STATUS_BAD_IMAGE 0x20u    /* the boot ROM would refuse it; result: why, RDU_BOOT_* */
 #define RDU_STATUS_COPY_SEGMENT 0x40u /* address outside the context's memory; result: the address */
 #define RDU_STATUS_COPY_DECODE 0x41u
 #define RDU_STATUS_COPY_DENIED 0x42u /* host memory not mapped, or bus mastering off */
 #define RDU_STATUS_ABORTED 0x43u
+#define RDU_STATUS_FLASH 0x50u /* the flash refused; result: FLASH_CTL.STATUS.ERROR */
 /* + SEQUENCER.FAULT.CODE; result: address for SEGMENT and MEMORY, else the unit id */
 #define RDU_STATUS_PROGRAM 0x80u
 
@@ -116,6 +126,31 @@ struct rdu_log_activity {
   uint32_t reserved;
   uint64_t busy, stall_in, stall_out; /* fabric cycles */
   uint64_t vectors, bytes;
+};
+
+struct rdu_log_slot {
+  uint32_t boot;    /* as HOSTIF.SLOT */
+  uint32_t error;   /* of the header as it is now: RDU_BOOT_OK, NO_IMAGE, BAD_HEADER or BAD_LENGTH; if not OK,
+                       zeroes follow */
+  uint32_t version; /* as HOSTIF.FW_VERSION */
+  uint32_t rollback;
+  uint32_t bytes;
+  uint32_t is_signed;
+  uint32_t rank;     /* of two, the higher boots first */
+  uint32_t good;     /* 1: has booted to the end */
+  uint32_t attempts; /* boots that were not known to end well */
+  uint32_t reserved;
+  char name[32];
+};
+
+struct rdu_log_firmware {
+  uint64_t serial;
+  uint32_t secure_boot; /* 1: signatures are required */
+  uint32_t rollback;    /* the lowest that boots */
+  uint32_t boot;        /* as HOSTIF.BOOT */
+  uint32_t slot_bytes;
+  uint8_t key[32]; /* Ed25519, in the fuses */
+  struct rdu_log_slot slots[2];
 };
 
 /* Boot errors (SYSCTL.BOOT_STAGE.ERROR). */

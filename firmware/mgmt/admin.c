@@ -14,6 +14,7 @@
 #include "mgmt/host.h"
 #include "mgmt/log.h"
 #include "mgmt/log_page.h"
+#include "mgmt/update.h"
 #include "mgmt/version.h"
 #include "regs/address_map.h"
 #include "regs/hostif.h"
@@ -36,16 +37,11 @@ static struct {
   } buffer;
 } now;
 
-static void finish(uint32_t status, uint64_t value) {
+void admin_finish(uint32_t status, uint64_t value) {
   const struct engine_result result = {status, value, now.start_ns, clint_now_ns()};
   if (status != RDU_STATUS_OK)
     log_debug("admin command 0x%02x ended with status 0x%" PRIx32, now.sqe.opcode, status);
   queue_complete(&queues[0], &result);
-}
-
-/* Is [bus, bus + bytes) addressable host memory? */
-static bool addressable(uint64_t bus, uint64_t bytes) {
-  return bytes <= RDU_SIZE_HOST && bus <= RDU_SIZE_HOST - bytes;
 }
 
 static void send(uint64_t bus, uint64_t bytes) {
@@ -60,8 +56,8 @@ static void send(uint64_t bus, uint64_t bytes) {
 
 static void identify(void) {
   struct rdu_identify* const id = &now.buffer.identify;
-  if (!addressable(now.sqe.arg[0], sizeof *id)) {
-    finish(RDU_STATUS_BAD_ARGUMENT, 0);
+  if (!dma_addressable(now.sqe.arg[0], sizeof *id)) {
+    admin_finish(RDU_STATUS_BAD_ARGUMENT, 0);
     return;
   }
   memset(id, 0, sizeof *id);
@@ -87,23 +83,23 @@ static void identify(void) {
 static void create_context(void) {
   uint32_t id = 0;
   const uint32_t status = context_create(now.sqe.arg[0], now.sqe.arg[1], now.sqe.arg[2], &id);
-  finish(status, id);
+  admin_finish(status, id);
 }
 
 static void delete_context(void) {
   const uint32_t id = now.sqe.context;
   if (!context_exists(id)) {
-    finish(RDU_STATUS_BAD_CONTEXT, 0);
+    admin_finish(RDU_STATUS_BAD_CONTEXT, 0);
     return;
   }
   for (uint32_t n = 1; n < QUEUE_COUNT; ++n) {
     if (queues[n].exists && queues[n].shape.context == id) {
-      finish(RDU_STATUS_IN_USE, n);
+      admin_finish(RDU_STATUS_IN_USE, n);
       return;
     }
   }
   context_delete(id);
-  finish(RDU_STATUS_OK, 0);
+  admin_finish(RDU_STATUS_OK, 0);
 }
 
 /* --- queues --- */
@@ -116,8 +112,8 @@ static uint32_t check_queue(uint32_t* id, struct queue_shape* shape) {
   if (arg[3] < 2 || arg[3] > MAX_ENTRIES || (arg[3] & (arg[3] - 1)) != 0) return RDU_STATUS_BAD_ARGUMENT;
   if (arg[4] >= VECTORS) return RDU_STATUS_BAD_ARGUMENT;
   if ((arg[1] | arg[2]) % PAGE_BYTES != 0) return RDU_STATUS_BAD_ARGUMENT;
-  if (!addressable(arg[1], arg[3] * sizeof(struct rdu_sqe)) ||
-      !addressable(arg[2], arg[3] * sizeof(struct rdu_cqe)))
+  if (!dma_addressable(arg[1], arg[3] * sizeof(struct rdu_sqe)) ||
+      !dma_addressable(arg[2], arg[3] * sizeof(struct rdu_cqe)))
     return RDU_STATUS_BAD_ARGUMENT;
   *id = (uint32_t)arg[0];
   *shape = (struct queue_shape){.sq = arg[1],
@@ -138,13 +134,13 @@ static void create_queue(void) {
     log_debug("queue %" PRIu32 ": %" PRIu32 " entries, context %" PRIu32, id, shape.sq_entries,
               shape.context);
   }
-  finish(status, 0);
+  admin_finish(status, 0);
 }
 
 static void delete_queue(void) {
   const uint64_t id = now.sqe.arg[0];
   if (id < 1 || id >= QUEUE_COUNT || !queues[id].exists) {
-    finish(RDU_STATUS_BAD_QUEUE, 0);
+    admin_finish(RDU_STATUS_BAD_QUEUE, 0);
     return;
   }
   now.closing = &queues[id];
@@ -156,7 +152,7 @@ bool admin_service(void) {
   if (!now.closing || !queue_idle(now.closing)) return false;
   queue_destroy(now.closing);
   now.closing = NULL;
-  finish(RDU_STATUS_OK, 0);
+  admin_finish(RDU_STATUS_OK, 0);
   return true;
 }
 
@@ -172,18 +168,18 @@ static void send_chunk(void) {
 static void read_log(void) {
   const uint64_t page = now.sqe.arg[0], bytes = now.sqe.arg[2], offset = now.sqe.arg[3];
   if (!log_page_open(page, &now.page_bytes)) {
-    finish(RDU_STATUS_BAD_LOG_PAGE, 0);
+    admin_finish(RDU_STATUS_BAD_LOG_PAGE, 0);
     return;
   }
-  if (!addressable(now.sqe.arg[1], bytes)) {
-    finish(RDU_STATUS_BAD_ARGUMENT, 0);
+  if (!dma_addressable(now.sqe.arg[1], bytes)) {
+    admin_finish(RDU_STATUS_BAD_ARGUMENT, 0);
     return;
   }
   const uint64_t left = offset < now.page_bytes ? now.page_bytes - offset : 0;
   now.sent = 0;
   now.to_send = bytes < left ? bytes : left;
   if (now.to_send == 0)
-    finish(RDU_STATUS_OK, now.page_bytes);
+    admin_finish(RDU_STATUS_OK, now.page_bytes);
   else
     send_chunk();
 }
@@ -192,13 +188,13 @@ static void sent(struct dma_job* job, const struct engine_result* result) {
   if (!host_serving()) return; /* the host that asked has left */
   host_trace(job->tag);
   if (result->status != RDU_STATUS_OK) {
-    finish(result->status, result->value);
+    admin_finish(result->status, result->value);
   } else if (now.sqe.opcode == RDU_ADMIN_IDENTIFY) {
-    finish(RDU_STATUS_OK, 0);
+    admin_finish(RDU_STATUS_OK, 0);
   } else {
     now.sent += job->bytes;
     if (now.sent == now.to_send)
-      finish(RDU_STATUS_OK, now.page_bytes);
+      admin_finish(RDU_STATUS_OK, now.page_bytes);
     else
       send_chunk();
   }
@@ -208,6 +204,7 @@ static void sent(struct dma_job* job, const struct engine_result* result) {
 void admin_init(void) {
   now.closing = NULL;
   now.transfer = (struct dma_job){.done = sent};
+  update_init();
 }
 
 void admin_begin(struct queue* queue, const struct rdu_sqe* sqe) {
@@ -234,8 +231,14 @@ void admin_begin(struct queue* queue, const struct rdu_sqe* sqe) {
     case RDU_ADMIN_READ_LOG:
       read_log();
       break;
+    case RDU_ADMIN_FW_WRITE:
+      update_write(&now.sqe);
+      break;
+    case RDU_ADMIN_FW_ACTIVATE:
+      update_activate(&now.sqe);
+      break;
     default:
-      finish(RDU_STATUS_BAD_OPCODE, 0);
+      admin_finish(RDU_STATUS_BAD_OPCODE, 0);
       break;
   }
   host_trace(0);

@@ -11,6 +11,8 @@ void admin_init(void);
 /* Begins the admin queue's next command. It completes at once, or after its transfers to host memory, or
  * (DELETE_QUEUE) when the queue's running command has ended. */
 void admin_begin(struct queue* queue, const struct rdu_sqe* sqe);
+/* For the services that serve a command: it has ended. */
+void admin_finish(uint32_t status, uint64_t value);
 /* Goes on with a command that waits for something else than a transfer; false when there is nothing to do. */
 bool admin_service(void);
 

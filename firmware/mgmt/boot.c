@@ -11,6 +11,7 @@
 #include "mgmt/log.h"
 #include "mgmt/sequencer.h"
 #include "mgmt/training.h"
+#include "mgmt/update.h"
 #include "mgmt/version.h"
 #include "rdu_abi.h"
 #include "regs/address_map.h"
@@ -54,5 +55,6 @@ void boot(void) {
 
   boot_stage(RDU_SYSCTL_BOOT_STAGE_STAGE_READY);
   host_start();
+  update_confirm();
   log_info("ready");
 }

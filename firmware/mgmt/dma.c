@@ -15,6 +15,10 @@ uint64_t dma_ram(const void* p) {
   return (uint64_t)(uintptr_t)p;
 }
 
+bool dma_addressable(uint64_t bus_address, uint64_t bytes) {
+  return bytes <= RDU_SIZE_HOST && bus_address <= RDU_SIZE_HOST - bytes;
+}
+
 void dma_init(void) {
   first = NULL;
   last = NULL;

@@ -21,6 +21,8 @@ struct dma_job {
 /* Device physical address of a bus address, and of something in RAM. */
 uint64_t dma_host(uint64_t bus_address);
 uint64_t dma_ram(const void* p);
+/* Is [bus_address, bus_address + bytes) host memory that can be addressed? */
+bool dma_addressable(uint64_t bus_address, uint64_t bytes);
 
 void dma_init(void);
 void dma_submit(struct dma_job* job);

@@ -2,17 +2,19 @@
 
 #include "hal/clint.h"
 #include "hal/cpu.h"
+#include "hal/crypto.h"
 #include "hal/plic.h"
 #include "mgmt/chip.h"
 #include "mgmt/copy_engine.h"
 #include "mgmt/host.h"
 #include "mgmt/sequencer.h"
 #include "mgmt/training.h"
+#include "mgmt/update.h"
 #include "regs/address_map.h"
 
 void irq_init(void) {
-  uint32_t sources =
-      1u << RDU_IRQ_HOSTCTL | 1u << RDU_IRQ_COPY_ENGINE | 1u << RDU_IRQ_HBM_CTL | 1u << RDU_IRQ_DDR_CTL;
+  uint32_t sources = 1u << RDU_IRQ_HOSTCTL | 1u << RDU_IRQ_COPY_ENGINE | 1u << RDU_IRQ_HBM_CTL |
+                     1u << RDU_IRQ_DDR_CTL | 1u << RDU_IRQ_CRYPTO | 1u << RDU_IRQ_FLASH_CTL;
   for (uint32_t tile = 0; tile < chip.tiles; ++tile) sources |= 1u << (RDU_IRQ_SEQUENCER0 + tile);
   plic_init(sources);
   clint_set_timer_ns(UINT64_MAX);
@@ -38,6 +40,12 @@ static void dispatch(uint32_t source) {
       break;
     case RDU_IRQ_DDR_CTL:
       training_interrupt(RDU_BASE_DDR_CTL);
+      break;
+    case RDU_IRQ_CRYPTO:
+      crypto_interrupt();
+      break;
+    case RDU_IRQ_FLASH_CTL:
+      update_interrupt();
       break;
     default:
       break; /* not enabled */

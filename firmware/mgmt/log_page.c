@@ -7,6 +7,7 @@
 #include "mgmt/chip.h"
 #include "mgmt/copy_engine.h"
 #include "mgmt/log.h"
+#include "mgmt/update.h"
 #include "rdu_abi.h"
 #include "regs/address_map.h"
 #include "regs/memctl.h"
@@ -65,6 +66,9 @@ bool log_page_open(uint64_t page, uint64_t* bytes) {
     case RDU_LOG_ACTIVITY:
       *bytes = (uint64_t)unit_count() * sizeof(struct rdu_log_activity);
       return true;
+    case RDU_LOG_FIRMWARE:
+      *bytes = sizeof(struct rdu_log_firmware);
+      return true;
     default:
       return false;
   }
@@ -77,6 +81,10 @@ void log_page_read(uint32_t page, uint64_t offset, uint8_t* to, uint32_t length)
     struct rdu_log_memory memory;
     read_memory(&memory);
     memcpy(to, (const uint8_t*)&memory + offset, length);
+  } else if (page == RDU_LOG_FIRMWARE) {
+    struct rdu_log_firmware firmware;
+    update_read(&firmware);
+    memcpy(to, (const uint8_t*)&firmware + offset, length);
   } else {
     while (length > 0) {
       struct rdu_log_activity entry;

@@ -24,6 +24,9 @@ static void set_state(uint32_t state, uint32_t error) {
 
 static void wait_for_start(void) {
   while (!(host_read(RDU_HOSTCTL_IRQ_STATUS) & RDU_HOSTCTL_IRQ_STATUS_RECOVERY_MASK)) hal_idle();
+  set_state(RDU_HOSTCTL_RECOVERY_STATUS_STATE_RECEIVING, RDU_BOOT_OK);
+  host_write(RDU_HOSTCTL_RECOVERY_PROGRESS, 0);
+  /* From here on the host believes the state. */
   host_write(RDU_HOSTCTL_IRQ_STATUS, RDU_HOSTCTL_IRQ_STATUS_RECOVERY_MASK);
 }
 
@@ -76,7 +79,6 @@ static uint32_t copy_image(uint8_t* to, uint64_t from, uint32_t bytes) {
 static uint32_t receive(const struct image_policy* chip, struct image* image) {
   const uint64_t address = mmio_read64(RDU_BASE_HOSTCTL + RDU_HOSTCTL_RECOVERY_ADDRESS);
   const uint32_t bytes = host_read(RDU_HOSTCTL_RECOVERY_LENGTH);
-  host_write(RDU_HOSTCTL_RECOVERY_PROGRESS, 0);
   if (bytes < sizeof(struct rdu_image_header) || bytes > chip->ram_bytes / 2) return RDU_BOOT_BAD_LENGTH;
   if (address > RDU_SIZE_HOST - bytes) return RDU_BOOT_COPY;
   struct image_policy policy = *chip;
@@ -86,7 +88,6 @@ static uint32_t receive(const struct image_policy* chip, struct image* image) {
   uart_puts("rom: recovery: receiving ");
   put_decimal(bytes);
   uart_puts(" bytes\n");
-  set_state(RDU_HOSTCTL_RECOVERY_STATUS_STATE_RECEIVING, RDU_BOOT_OK);
   const uint32_t error = copy_image(buffer, address, bytes);
   if (error != RDU_BOOT_OK) return error;
   set_state(RDU_HOSTCTL_RECOVERY_STATUS_STATE_VERIFYING, RDU_BOOT_OK);

@@ -7,7 +7,6 @@
 
 #include "hal/clint.h"
 #include "hal/cpu.h"
-#include "hal/crypto.h"
 #include "hal/flash.h"
 #include "hal/mmio.h"
 #include "hal/plic.h"
@@ -22,10 +21,10 @@
 #include "regs/sysctl.h"
 #include "rom/console.h"
 #include "rom/image.h"
+#include "rom/policy.h"
 #include "rom/recovery.h"
 #include "rom/slots.h"
 
-#define STACK_BYTES 4096u /* at the top of RAM; an image may not be loaded there */
 #define SOURCES \
   (1u << RDU_IRQ_CRYPTO | 1u << RDU_IRQ_FLASH_CTL | 1u << RDU_IRQ_COPY_ENGINE | 1u << RDU_IRQ_HOSTCTL)
 
@@ -37,14 +36,8 @@ _Noreturn void rom_main(void);
 _Noreturn void rom_trap(uint64_t cause, uint64_t pc, uint64_t value);
 _Noreturn void rom_enter(uint64_t entry);
 
-static const struct image_crypto crypto = {crypto_sha256, crypto_verify};
-
 static uint32_t sysctl(uint32_t offset) {
   return mmio_read32(RDU_BASE_SYSCTL + offset);
-}
-
-static uint32_t fuses(uint32_t offset) {
-  return mmio_read32(RDU_BASE_FUSES + offset);
 }
 
 _Noreturn void rom_trap(uint64_t cause, uint64_t pc, uint64_t value) {
@@ -83,21 +76,6 @@ void hal_idle(void) {
 static void interrupts_end(void) {
   plic_init(0);
   cpu_wake_on(0);
-}
-
-/* --- what the chip demands --- */
-
-static void read_policy(struct image_policy* policy) {
-  policy->crypto = &crypto;
-  for (uint32_t n = 0; n < RDU_FUSES_KEY_COUNT; ++n) {
-    const uint32_t word = fuses(RDU_FUSES_KEY(n));
-    memcpy(policy->key + 4 * n, &word, sizeof word);
-  }
-  policy->signature_required = fuses(RDU_FUSES_SECURITY) & RDU_FUSES_SECURITY_SECURE_BOOT_MASK;
-  policy->type = RDU_IMAGE_FIRMWARE;
-  policy->rollback = fuses(RDU_FUSES_ROLLBACK(RDU_IMAGE_FIRMWARE));
-  policy->ram = RDU_BASE_RAM;
-  policy->ram_bytes = sysctl(RDU_SYSCTL_RAM_SIZE) - STACK_BYTES;
 }
 
 /* --- starting an image --- */
@@ -227,7 +205,7 @@ _Noreturn void rom_main(void) {
   interrupts_init();
 
   struct image_policy policy;
-  read_policy(&policy);
+  policy_read(&policy);
   while (flash_busy()) hal_idle(); /* what was begun before a restart ends first */
   const uint32_t reason = try_slots(&policy);
 

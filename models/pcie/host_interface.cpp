@@ -47,7 +47,11 @@ void HostInterface::bind_host() {
     host_.MBOX_STATUS.set(hostif::MBOX_STATUS::BUSY, 1);
     raise(hostctl::IRQ_STATUS::MAILBOX);
   });
-  mirror(host_.RECOVERY_STATUS, fw_.RECOVERY_STATUS);
+  host_.RECOVERY_STATUS.on_read([this] {
+    const uint64_t pending = fw_.IRQ_STATUS.get(hostctl::IRQ_STATUS::RECOVERY);
+    host_.RECOVERY_STATUS.set_value(
+        hostif::RECOVERY_STATUS::PENDING.set(fw_.RECOVERY_STATUS.value(), pending));
+  });
   mirror(host_.RECOVERY_PROGRESS, fw_.RECOVERY_PROGRESS);
   mirror(host_.BOOT, fw_.BOOT);
   for (unsigned n = 0; n < hostif::kSLOT_COUNT; ++n) mirror(host_.SLOT[n], fw_.SLOT[n]);

@@ -165,6 +165,8 @@ TEST_CASE_METHOD(Fixture, "the recovery mailbox passes on what either side write
   host_write(hostif::kRECOVERY_COMMAND_OFFSET, 1);
   CHECK(fw(false, hostctl::kIRQ_STATUS_OFFSET) == hostctl::IRQ_STATUS::RECOVERY.mask());
   fw(true, hostctl::kRECOVERY_STATUS_OFFSET, 0x00240005);
+  CHECK(host_read(hostif::kRECOVERY_STATUS_OFFSET) == 0x00240105);
+  fw(true, hostctl::kIRQ_STATUS_OFFSET, hostctl::IRQ_STATUS::RECOVERY.mask());
   fw(true, hostctl::kRECOVERY_PROGRESS_OFFSET, 77);
   fw(true, hostctl::kBOOT_OFFSET, 0x102);
   fw(true, hostctl::kSLOT_OFFSET + 4, 0x00260001);

@@ -1,11 +1,14 @@
 #include "fake_chip.h"
 
+#include <sodium.h>
+
 #include <algorithm>
 #include <cstring>
 
 #define _Noreturn [[noreturn]]  // C's word
 extern "C" {
 #include "hal/cpu.h"
+#include "hal/flash.h"
 #include "hal/mmio.h"
 #include "mgmt/panic.h"
 #include "mgmt/service.h"
@@ -13,6 +16,8 @@ extern "C" {
 #include "regs/address_map.h"
 #include "regs/clint.h"
 #include "regs/copy_engine.h"
+#include "regs/crypto.h"
+#include "regs/flash_ctl.h"
 #include "regs/hostctl.h"
 #include "regs/memctl.h"
 #include "regs/plic.h"
@@ -44,6 +49,7 @@ FakeChip::FakeChip() : host_memory_(kHostBytes) {
   reg(RDU_BASE_SYSCTL + RDU_SYSCTL_TILES) = 2;
   reg(RDU_BASE_SYSCTL + RDU_SYSCTL_TILE_SHAPE) = 3 | 5 << 8;
   reg(RDU_BASE_SEQUENCER0 + RDU_SEQUENCER_UNITS) = 3 | 5 << 8 | 6u << 16;
+  reg(RDU_BASE_FLASH_CTL + RDU_FLASH_CTL_SIZE) = kFlashBytes;
   for (const auto& [control, bytes] :
        {std::pair{RDU_BASE_HBM_CTL, kHbmBytes}, std::pair{RDU_BASE_DDR_CTL, kDdrBytes}}) {
     reg(control + RDU_MEMCTL_SIZE) = bytes;
@@ -79,6 +85,10 @@ uint32_t FakeChip::lines() const {
     const uint64_t irq = value(base + RDU_MEMCTL_IRQ);
     line(source, irq & RDU_MEMCTL_IRQ_DONE_MASK && irq & RDU_MEMCTL_IRQ_ENABLE_MASK);
   }
+  line(RDU_IRQ_FLASH_CTL, value(RDU_BASE_FLASH_CTL + RDU_FLASH_CTL_STATUS) & RDU_FLASH_CTL_STATUS_DONE_MASK &&
+                              value(RDU_BASE_FLASH_CTL + RDU_FLASH_CTL_IRQ_ENABLE));
+  line(RDU_IRQ_CRYPTO, value(RDU_BASE_CRYPTO + RDU_CRYPTO_STATUS) & RDU_CRYPTO_STATUS_DONE_MASK &&
+                           value(RDU_BASE_CRYPTO + RDU_CRYPTO_IRQ_ENABLE));
   return lines & static_cast<uint32_t>(value(RDU_BASE_PLIC + RDU_PLIC_ENABLE(0)));
 }
 
@@ -124,6 +134,10 @@ void FakeChip::write(uint64_t address, uint64_t value) {
     write_sequencer(base, address - base, value);
   } else if (in(address, RDU_BASE_HBM_CTL, RDU_SIZE_HBM_CTL)) {
     write_memctl(RDU_BASE_HBM_CTL, address - RDU_BASE_HBM_CTL, value);
+  } else if (in(address, RDU_BASE_FLASH_CTL, RDU_SIZE_FLASH_CTL)) {
+    write_flash_ctl(address - RDU_BASE_FLASH_CTL, value);
+  } else if (in(address, RDU_BASE_CRYPTO, RDU_SIZE_CRYPTO)) {
+    write_crypto(address - RDU_BASE_CRYPTO, value);
   } else if (in(address, RDU_BASE_DDR_CTL, RDU_SIZE_DDR_CTL)) {
     write_memctl(RDU_BASE_DDR_CTL, address - RDU_BASE_DDR_CTL, value);
   } else {
@@ -178,6 +192,75 @@ void FakeChip::write_copy_engine(uint64_t offset, uint64_t value) {
     return;
   }
   reg(RDU_BASE_COPY_ENGINE + offset) = value;
+}
+
+void FakeChip::write_flash_ctl(uint64_t offset, uint64_t value) {
+  uint64_t& status = reg(RDU_BASE_FLASH_CTL + RDU_FLASH_CTL_STATUS);
+  if (offset == RDU_FLASH_CTL_STATUS) {
+    status &= ~(value & RDU_FLASH_CTL_STATUS_DONE_MASK);
+    return;
+  }
+  reg(RDU_BASE_FLASH_CTL + offset) = value;
+  if (offset != RDU_FLASH_CTL_COMMAND) return;
+  if (status & RDU_FLASH_CTL_STATUS_BUSY_MASK) throw std::logic_error("flash operation started while busy");
+  status = RDU_FLASH_CTL_STATUS_BUSY_MASK;
+  operations_.push_back({RDU_BASE_FLASH_CTL, Operation::flash});
+}
+
+void FakeChip::end_flash() {
+  const auto get = [this](uint64_t offset) { return value(RDU_BASE_FLASH_CTL + offset); };
+  const uint64_t at = get(RDU_FLASH_CTL_ADDRESS), bytes = get(RDU_FLASH_CTL_LENGTH);
+  if (flash_error == 0 && get(RDU_FLASH_CTL_COMMAND) == RDU_FLASH_CTL_COMMAND_OP_ERASE_SECTOR) {
+    if (at >= kFlashBytes) throw std::logic_error("erases outside the flash");
+    std::fill_n(flash.begin() + static_cast<long>(at / 4096 * 4096), 4096, 0xff);
+    ++erased;
+  } else if (flash_error == 0) {
+    if (bytes == 0 || at % 256 + bytes > 256 || at + bytes > kFlashBytes)
+      throw std::logic_error("programs what is no part of a page");
+    for (uint64_t n = 0; n < bytes; ++n)
+      flash[at + n] &= static_cast<uint8_t>(get(RDU_FLASH_CTL_BUFFER(n / 4)) >> 8 * (n % 4));
+    ++programmed;
+  }
+  reg(RDU_BASE_FLASH_CTL + RDU_FLASH_CTL_STATUS) =
+      RDU_FLASH_CTL_STATUS_DONE_MASK | FIELD(RDU_FLASH_CTL_STATUS_ERROR, flash_error);
+}
+
+void FakeChip::write_crypto(uint64_t offset, uint64_t value) {
+  uint64_t& status = reg(RDU_BASE_CRYPTO + RDU_CRYPTO_STATUS);
+  if (offset == RDU_CRYPTO_STATUS) {
+    status &= ~(value & RDU_CRYPTO_STATUS_DONE_MASK);
+    return;
+  }
+  reg(RDU_BASE_CRYPTO + offset) = value;
+  if (offset != RDU_CRYPTO_COMMAND) return;
+  if (status & RDU_CRYPTO_STATUS_BUSY_MASK) throw std::logic_error("cryptography started while busy");
+  status = RDU_CRYPTO_STATUS_BUSY_MASK;
+  operations_.push_back({RDU_BASE_CRYPTO, Operation::crypto});
+}
+
+void FakeChip::end_crypto() {
+  const auto bytes_at = [this](uint64_t offset, size_t count) {
+    std::vector<uint8_t> bytes(count);
+    for (size_t n = 0; n < count; ++n)
+      bytes[n] = static_cast<uint8_t>(value(RDU_BASE_CRYPTO + offset + n / 4 * 4) >> 8 * (n % 4));
+    return bytes;
+  };
+  const auto* data = reinterpret_cast<const uint8_t*>(value(RDU_BASE_CRYPTO + RDU_CRYPTO_SOURCE));
+  const uint64_t length = value(RDU_BASE_CRYPTO + RDU_CRYPTO_LENGTH);
+  uint32_t status = RDU_CRYPTO_STATUS_DONE_MASK;
+  if (value(RDU_BASE_CRYPTO + RDU_CRYPTO_COMMAND) == RDU_CRYPTO_COMMAND_OP_SHA256) {
+    uint8_t digest[32];
+    crypto_hash_sha256(digest, data, length);
+    for (unsigned n = 0; n < 8; ++n) {
+      uint32_t word;
+      std::memcpy(&word, digest + 4 * n, 4);
+      reg(RDU_BASE_CRYPTO + RDU_CRYPTO_DIGEST(n)) = word;
+    }
+  } else if (crypto_sign_verify_detached(bytes_at(RDU_CRYPTO_SIGNATURE(0), 64).data(), data, length,
+                                         bytes_at(RDU_CRYPTO_KEY(0), 32).data()) == 0) {
+    status |= RDU_CRYPTO_STATUS_VALID_MASK;
+  }
+  reg(RDU_BASE_CRYPTO + RDU_CRYPTO_STATUS) = status;
 }
 
 void FakeChip::write_sequencer(uint64_t base, uint64_t offset, uint64_t value) {
@@ -307,6 +390,12 @@ bool FakeChip::step() {
     case Operation::kernel:
       end_kernel(operation);
       break;
+    case Operation::flash:
+      end_flash();
+      break;
+    case Operation::crypto:
+      end_crypto();
+      break;
     case Operation::training:
       reg(operation.base + RDU_MEMCTL_STATUS) =
           training[operation.base] == 0 ? RDU_MEMCTL_STATUS_TRAINED_MASK : RDU_MEMCTL_STATUS_FAILED_MASK;
@@ -386,6 +475,9 @@ void mmio_write32(uint64_t address, uint32_t value) {
 }
 void mmio_write64(uint64_t address, uint64_t value) {
   chip_now->write(address, value);
+}
+const uint8_t* flash_at(uint32_t offset) {
+  return chip_now->flash.data() + offset;
 }
 void cpu_wait(void) {
   chip_now->wait();

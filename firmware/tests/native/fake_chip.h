@@ -22,6 +22,7 @@ struct Halted : std::runtime_error {
 class FakeChip {
  public:
   static constexpr uint64_t kHostBytes = 1 << 20;  ///< host memory at bus address 0
+  static constexpr uint32_t kFlashBytes = 128u << 10;
   static constexpr uint64_t kHbmBytes = 64 << 20;
   static constexpr uint64_t kDdrBytes = 128 << 20;
 
@@ -60,13 +61,16 @@ class FakeChip {
   bool bus_master = true;
   unsigned kernel_fault = 0;  ///< FAULT.CODE of sequencers' next operations
   unsigned aborts = 0;
+  std::vector<uint8_t> flash = std::vector<uint8_t>(kFlashBytes, 0xff);
+  unsigned flash_error = 0;  ///< STATUS.ERROR of the flash's next operations
+  unsigned erased = 0, programmed = 0;
   std::vector<std::pair<uint64_t, uint64_t>>
       copies;  ///< destination and bytes of copies with virtual addresses
 
  private:
   struct Operation {
     uint64_t base;  ///< channel's or sequencer's or controller's registers
-    enum { copy, kernel, training } kind;
+    enum { copy, kernel, training, flash, crypto } kind;
     bool aborted = false;
   };
 
@@ -75,6 +79,10 @@ class FakeChip {
   void write_copy_engine(uint64_t offset, uint64_t value);
   void write_sequencer(uint64_t base, uint64_t offset, uint64_t value);
   void write_memctl(uint64_t base, uint64_t offset, uint64_t value);
+  void write_flash_ctl(uint64_t offset, uint64_t value);
+  void write_crypto(uint64_t offset, uint64_t value);
+  void end_flash();
+  void end_crypto();
   void end(const Operation& operation);
   void end_copy(const Operation& operation);
   void end_kernel(const Operation& operation);

@@ -57,6 +57,10 @@ std::string opcode_text(uint8_t opcode) {
       return "DELETE_QUEUE";
     case RDU_ADMIN_READ_LOG:
       return "READ_LOG";
+    case RDU_ADMIN_FW_WRITE:
+      return "FW_WRITE";
+    case RDU_ADMIN_FW_ACTIVATE:
+      return "FW_ACTIVATE";
     case RDU_CMD_NOP:
       return "NOP";
     case RDU_CMD_COPY:
@@ -143,6 +147,10 @@ std::string status_text(uint8_t opcode, uint16_t status, uint64_t result) {
     case RDU_STATUS_COPY_DENIED:
       return fmt::format("the copy was not let to host memory at {:#x} (not mapped, or bus mastering is off)",
                          result);
+    case RDU_STATUS_BAD_IMAGE:
+      return boot_error_text(static_cast<uint32_t>(result));
+    case RDU_STATUS_FLASH:
+      return fmt::format("the flash refused (error {})", result);
     case RDU_STATUS_ABORTED:
       return "it was aborted";
     default:
