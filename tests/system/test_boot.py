@@ -264,6 +264,43 @@ def test_a_slot_that_does_not_come_up_is_given_up(tmp_path, images):
     assert in_recovery(boot(only))
 
 
+OTHER_HART = """
+  .globl _start
+_start:
+  bnez a0, other
+  la t0, _start
+  li t1, 0x11000048          # SYSCTL.SCRATCH[2] and [3]: where the other hart goes
+  srli t2, t0, 32
+  sw t0, 0(t1)
+  sw t2, 4(t1)
+  li t1, 0x02000004          # CLINT.MSIP[1]
+  li t2, 1
+  sw t2, 0(t1)
+1:
+  wfi
+  j 1b
+other:
+  li t1, 0x10000000          # says its number
+  addi a0, a0, '0'
+  sb a0, 0(t1)
+  li a0, 10
+  sb a0, 0(t1)
+2:
+  wfi
+  j 2b
+"""
+
+
+def test_firmware_starts_the_other_harts(tmp_path):
+    source, program = tmp_path / "harts.S", tmp_path / "harts.elf"
+    source.write_text(OTHER_HART)
+    subprocess.run(["riscv64-unknown-elf-gcc", "-march=rv64imac", "-mabi=lp64", "-nostdlib", "-T",
+                    rdu.ROOT / "firmware/link/ram.ld", source, "-o", program], check=True)
+    result = rdu.run("rduvp", "--firmware", program, "--set", "socket.mgmt.harts=2", "--run-for", "5 ms")
+    assert [line for line in result.stdout.splitlines() if line.endswith("] 1")], result
+    assert result.stdout.count("boot ROM") == 1, "one hart boots"
+
+
 def test_boot_does_not_write_to_a_good_slot(tmp_path, images):
     file = flash(tmp_path, images("good"), good=(0,))
     boot(file, "--flash-save", tmp_path / "after.bin")
