@@ -325,7 +325,7 @@ TEST_CASE("mstatus.FS, fcsr, rounding modes and NaN boxing; floating point takes
       1, 1, 7, 2, 7, 7, 7, kInvalid,
       // fcsr
       0xff, 7, 0x1f, kInexact | kDivideByZero, nan, kInexact | kDivideByZero | kInvalid,
-      kDivideByZero | kInvalid | kOverflow, third_down, third_up, third_down, 3,
+      kDivideByZero | kInvalid | kOverflow, third_down, third_up, kInexact, third_up, third_down, 3,
       // ties
       2, ~uint64_t{1}, 2, ~uint64_t{1}, 2, ~uint64_t{2}, 3, ~uint64_t{1}, 3, ~uint64_t{2}, 3, ~uint64_t{2},
       kInexact,
@@ -343,4 +343,9 @@ TEST_CASE("mstatus.FS, fcsr, rounding modes and NaN boxing; floating point takes
     CHECK(m.result(i) == expected[i]);
   }
   CHECK(m.result(static_cast<unsigned>(expected.size())) == 0);
+  // Neither the console's code nor this here computes in the hart's mode.
+  CHECK(m.sent == "x");
+  CHECK(m.float_control == fp::HostEnvironment::kDefault);
+  constexpr uint32_t kHostFlags = 0x3f;  // of arithmetic in this program
+  CHECK((fp::HostEnvironment::save() & ~kHostFlags) == fp::HostEnvironment::kDefault);
 }

@@ -32,6 +32,7 @@ Machine::Machine(const char* name, const MgmtParams& params)
     : management(name, params, SocketInfo{3, 4, 8, 9}, [this](char c) {
         sent += c;
         sent_at.push_back(core::now());
+        float_control = fp::HostEnvironment::save();
       }) {
   management.load_rom(program_path("rom.elf"));
   management.load_flash("traps.elf", read_file(program_path("traps.elf"), regs::map::FLASH.size));

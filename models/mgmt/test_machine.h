@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "mgmt/elf_image.h"
+#include "mgmt/float/host.h"
 #include "mgmt/management.h"
 #include "regs/address_map.hpp"
 
@@ -56,7 +57,8 @@ class Machine {
 
   std::string sent;  ///< by the UART
   std::vector<core::Time> sent_at;
-  core::Time reset_at = 0;  ///< when load() was called: MTIME counts from there
+  uint32_t float_control = 0;  ///< the host's floating-point mode when the last byte was sent
+  core::Time reset_at = 0;     ///< when load() was called: MTIME counts from there
   Management management;
   std::vector<core::GuestFault> faults;
 

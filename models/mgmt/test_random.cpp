@@ -9,19 +9,20 @@ namespace {
 
 /// What can be seen of a run: registers, counts and memory.
 struct Outcome {
-  std::vector<uint64_t> x;
+  std::vector<uint64_t> x, f;
+  uint32_t fcsr;
   uint64_t pc, instructions, exceptions, memory;
   bool operator==(const Outcome& o) const {
-    return x == o.x && pc == o.pc && instructions == o.instructions && exceptions == o.exceptions &&
-           memory == o.memory;
+    return x == o.x && f == o.f && fcsr == o.fcsr && pc == o.pc && instructions == o.instructions &&
+           exceptions == o.exceptions && memory == o.memory;
   }
 };
 
 /// Mostly encodings that exist, some noise; registers that often point into memory.
 Outcome run(test::Machine& m, unsigned seed) {
   std::mt19937_64 random(seed);
-  static constexpr uint8_t kOpcodes[] = {0x37, 0x17, 0x6f, 0x67, 0x63, 0x03, 0x23,
-                                         0x13, 0x1b, 0x33, 0x3b, 0x2f, 0x73, 0x0f};
+  static constexpr uint8_t kOpcodes[] = {0x37, 0x17, 0x6f, 0x67, 0x63, 0x03, 0x23, 0x13, 0x1b, 0x33, 0x3b,
+                                         0x2f, 0x73, 0x0f, 0x07, 0x27, 0x43, 0x47, 0x4b, 0x4f, 0x53};
   m.load("random.elf");
   for (uint64_t offset = 0x1000; offset < 0x9000; offset += 4) {
     auto word = static_cast<uint32_t>(random());
@@ -39,6 +40,8 @@ Outcome run(test::Machine& m, unsigned seed) {
   Outcome o;
   const HartState& state = m.management.hart().state();
   o.x.assign(state.x, state.x + 32);
+  o.f.assign(state.f, state.f + 32);
+  o.fcsr = state.fcsr;
   o.pc = state.pc;
   o.instructions = after.instructions - before.instructions;
   o.exceptions = after.exceptions - before.exceptions;

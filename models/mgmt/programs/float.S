@@ -114,6 +114,14 @@ _start:
   fsrmi 3
   fdiv.d fa3, fa0, fa1
   recordf fa3
+  # An access to the bus, where others compute in their own mode, changes nothing.
+  li t0, UART
+  li t1, 'x'
+  sb t1, 0(t0)
+  csrr t1, fflags
+  record t1
+  fdiv.d fa3, fa0, fa1
+  recordf fa3
   fdiv.d fa3, fa0, fa1, rtz
   recordf fa3
   frrm t1
