@@ -28,6 +28,7 @@ Uart::Uart(const std::string& name, std::function<void(char)> transmit)
       regs_.RBR_THR.set_value(divisor_ & 0xff);
       return;
     }
+    attended_ = true;
     regs_.RBR_THR.set_value(received_.empty() ? 0 : received_.front());
     if (!received_.empty()) received_.pop_front();
     update();
@@ -49,6 +50,7 @@ Uart::Uart(const std::string& name, std::function<void(char)> transmit)
     }
     const bool was_enabled = IER::TX.get(ier_) != 0;
     ier_ = value & 0x0f;
+    if (IER::RX.get(ier_)) attended_ = true;
     // Enabling it while the transmitter is empty raises it, which is how drivers start sending.
     if (IER::TX.get(ier_) && !was_enabled) transmit_interrupt_ = true;
     update();
@@ -62,6 +64,7 @@ Uart::Uart(const std::string& name, std::function<void(char)> transmit)
   regs_.IIR_FCR.on_write([this](uint64_t) { write_fcr(static_cast<uint8_t>(regs_.IIR_FCR.value())); });
   regs_.MCR.on_write([this](uint64_t) { update(); });
   regs_.LSR.on_read([this] {
+    attended_ = true;
     regs_.LSR.set(LSR::OE, overrun_);
     overrun_ = false;
     const uint64_t seen = regs_.LSR.value();
@@ -85,7 +88,7 @@ unsigned Uart::receive_trigger() const {
 
 unsigned Uart::room() const {
   const auto used = static_cast<unsigned>(received_.size());
-  return loopback() || used >= fifo_depth() ? 0 : fifo_depth() - used;
+  return loopback() || !attended_ || used >= fifo_depth() ? 0 : fifo_depth() - used;
 }
 
 void Uart::push(char byte) {
@@ -152,6 +155,7 @@ void Uart::reset() {
   ier_ = 0;
   divisor_ = 0;
   overrun_ = false;
+  attended_ = false;
   transmit_interrupt_ = false;
   update();
 }

@@ -24,7 +24,9 @@ class Uart {
 
   /// A byte arrives at the receiver.
   void push(char byte);
-  /// How many bytes can arrive now without one being lost: none in loop-back mode.
+  /// How many bytes can arrive now without one being lost: none in loop-back mode, and none after a reset
+  /// until software has looked for input (LSR, RBR) or enabled its interrupt, because drivers empty the FIFO
+  /// when they set the device up.
   unsigned room() const;
 
   tlm_utils::simple_target_socket<core::RegisterPort>& socket() { return port_.socket; }
@@ -53,6 +55,7 @@ class Uart {
   uint8_t ier_ = 0;
   uint16_t divisor_ = 0;
   bool overrun_ = false;
+  bool attended_ = false;  ///< software has shown interest in input
   bool transmit_interrupt_ = false;  ///< "transmitter empty" has not been acknowledged
 };
 

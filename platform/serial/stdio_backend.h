@@ -32,11 +32,11 @@ class StdioBackend : public Backend {
   size_t filter(char* data, size_t size);
   void help() const;
 
+  termios before_{};  ///< the terminal's settings
   bool terminal_ = false;
   bool ended_ = false;    ///< of the input
   bool escaped_ = false;  ///< Ctrl-A came last
   bool quit_ = false;
-  termios before_{};
 };
 
 }  // namespace rdu::platform::serial
