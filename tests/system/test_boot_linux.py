@@ -1,0 +1,55 @@
+"""A stock Debian kernel for riscv64 boots to a shell that answers commands, through Debian's OpenSBI."""
+
+import json
+import subprocess
+
+import pytest
+
+import rdu
+from console import Console
+
+FILES = rdu.ROOT / "build/riscv"
+PROMPT = r"# $"
+
+
+@pytest.fixture(scope="module")
+def linux():
+    """Options for the kernel and its initial RAM disk, fetched at most once (about 120 MB)."""
+    result = subprocess.run([rdu.ROOT / "scripts/fetch-riscv", "--out", FILES], text=True, timeout=900,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert result.returncode == 0, result.stdout
+    return ["--machine", "virt", "-m", "256M", "--kernel", FILES / "Image", "--initrd", FILES / "initramfs.cpio.gz"]
+
+
+def to_shell(console):
+    console.expect(r"OpenSBI v\d+\.\d+")
+    console.expect(r"Linux version \d+\.\d+", timeout=60)
+    console.expect("initramfs: ready", timeout=240)
+    console.expect(PROMPT)
+
+
+@pytest.mark.parametrize("harts", [1, 2])
+def test_shell(linux, tmp_path, harts):
+    stats = tmp_path / "stats.json"
+    with Console(*linux, "--append", "console=ttyS0 earlycon=sbi", "--smp", harts, "--stats", stats) as console:
+        to_shell(console)
+        assert console.command("uname -a", PROMPT).startswith("Linux (none) ")
+        processors = console.command("cat /proc/cpuinfo", PROMPT)
+        assert processors.count("isa\t\t: rv64imafdc") == harts and processors.count("mmu\t\t: sv48") == harts
+        # Processes, pipes, floating point, files.
+        assert console.command("seq 1 100 | awk '{ s += sqrt($1) } END { printf \"%.9f\\n\", s }'",
+                               PROMPT).startswith("671.462947103\n")
+        digest = console.command("dd if=/dev/zero bs=1k count=64 2>/dev/null | sha256sum", PROMPT)
+        assert digest.startswith("de2f256064a0af797747c2b97505dc0b9f3df0de4f489eac731c23ae9ca9cc31")
+        if harts == 2:
+            console.command("taskset 2 sh -c 'cat /proc/self/stat > /tmp/where'", PROMPT)
+            assert console.command("cut -d' ' -f39 /tmp/where", PROMPT).startswith("1\n")
+        # Ctrl-C belongs to the guest's terminal.
+        console.send_line("sleep 1000")
+        console.expect("sleep 1000")
+        console.send("\x03")
+        console.expect(PROMPT)
+        console.send_line("poweroff -f")
+        assert console.wait(60) == 0
+        assert "powered off" in console.transcript
+    assert [hart["instructions"] > 1e6 for hart in json.loads(stats.read_text())["harts"]] == [True] * harts
