@@ -308,9 +308,11 @@ bool CsrFile::read(unsigned number, uint64_t* value) const {
       return true;
     case kMcycle:
     case kCycle:
+      ++clock_reads_;
       *value = cycle();
       return true;
     case kTime:
+      ++clock_reads_;
       *value = time_base_.ticks(time_.now());
       return true;
     case kMinstret:

@@ -59,6 +59,8 @@ class CsrFile {
   bool wakes() const { return (mip() & mie_) != 0; }
   /// When a timer will interrupt if nothing changes; kNever if none can or if it already does.
   core::Time timer_deadline() const;
+  /// How often software has read the time or the cycles so far.
+  uint64_t clock_reads() const { return clock_reads_; }
 
   /// The wire that drives bit `number` of mip.
   void set_line(unsigned number, bool level);
@@ -123,6 +125,7 @@ class CsrFile {
   uint64_t menvcfg_ = 0;  ///< without ADUE, which is in HartState
   uint64_t senvcfg_ = 0;
   uint64_t stimecmp_ = 0;
+  mutable uint64_t clock_reads_ = 0;
   Counter cycle_;
   Counter instret_;
   uint64_t returns_ = 0;

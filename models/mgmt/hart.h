@@ -59,6 +59,10 @@ class Hart : public sc_core::sc_module, public core::InterruptSink, public Timer
   bool asleep() const { return asleep_; }
   /// True after it was stopped because its trap handler cannot run; only a reset ends that.
   bool parked() const { return parked_; }
+  /// How often software has read the time or the cycles so far; and when the timer will interrupt it, kNever
+  /// if not. A program that does neither cannot tell how time passes.
+  uint64_t clock_reads() const { return csr_.clock_reads(); }
+  core::Time timer_deadline() const { return csr_.timer_deadline(); }
   /// For tests and tools; up to date while the hart's thread waits and at_rest() is true.
   const HartState& state() const { return state_; }
 

@@ -46,7 +46,10 @@ Isa isa() {
   for (const Probe& p : kProbes) {
     if (known(p.encoding)) found.extensions.emplace_back(p.name);
   }
-  if (known(kSfenceVma)) found.mmu = "riscv,sv48";
+  if (known(kSfenceVma)) {
+    found.extensions.emplace_back("sstc");  // supervisor mode has its own timer compare register (CsrFile)
+    found.mmu = "riscv,sv48";
+  }
   return found;
 }
 

@@ -29,6 +29,7 @@ Uart::Uart(const std::string& name, std::function<void(char)> transmit)
       return;
     }
     attended_ = true;
+    vain_looks_ = 0;
     regs_.RBR_THR.set_value(received_.empty() ? 0 : received_.front());
     if (!received_.empty()) received_.pop_front();
     update();
@@ -65,6 +66,7 @@ Uart::Uart(const std::string& name, std::function<void(char)> transmit)
   regs_.MCR.on_write([this](uint64_t) { update(); });
   regs_.LSR.on_read([this] {
     attended_ = true;
+    vain_looks_ = received_.empty() ? vain_looks_ + 1 : 0;
     regs_.LSR.set(LSR::OE, overrun_);
     overrun_ = false;
     const uint64_t seen = regs_.LSR.value();
@@ -105,6 +107,7 @@ void Uart::receive(uint8_t byte) {
 }
 
 void Uart::send(uint8_t byte) {
+  vain_looks_ = 0;
   transmit_interrupt_ = true;  // empty again at once
   if (loopback()) {
     receive(byte);
@@ -156,6 +159,7 @@ void Uart::reset() {
   divisor_ = 0;
   overrun_ = false;
   attended_ = false;
+  vain_looks_ = 0;
   transmit_interrupt_ = false;
   update();
 }

@@ -29,6 +29,10 @@ class Uart {
   /// when they set the device up.
   unsigned room() const;
 
+  /// How often in a row software has looked for a received byte in vain (LSR), sending and receiving nothing
+  /// in between: it does nothing but wait for input, by polling.
+  uint64_t vain_looks() const { return vain_looks_; }
+
   tlm_utils::simple_target_socket<core::RegisterPort>& socket() { return port_.socket; }
   core::RegisterFile& registers() { return regs_; }
   void reset();
@@ -55,7 +59,8 @@ class Uart {
   uint8_t ier_ = 0;
   uint16_t divisor_ = 0;
   bool overrun_ = false;
-  bool attended_ = false;  ///< software has shown interest in input
+  uint64_t vain_looks_ = 0;
+  bool attended_ = false;            ///< software has shown interest in input
   bool transmit_interrupt_ = false;  ///< "transmitter empty" has not been acknowledged
 };
 

@@ -1,6 +1,7 @@
 #include "platform/virt/run.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/systemc.h"
 #include "platform/slice.h"
@@ -36,6 +37,20 @@ unsigned Run::parked() const {
   return count;
 }
 
+bool Run::only_polled() {
+  uint64_t reads = 0;
+  unsigned awake = 0;
+  bool timer = false;
+  for (unsigned i = 0; i < management_.harts(); ++i) {
+    const mgmt::Hart& hart = management_.hart(i);
+    reads += hart.clock_reads();
+    timer |= hart.timer_deadline() != core::kNever;
+    awake += hart.asleep() || hart.parked() ? 0 : 1;
+  }
+  const bool looked = std::exchange(clock_reads_, reads) != reads;
+  return awake == 1 && !looked && !timer && management_.uart().vain_looks() >= kVainLooks;
+}
+
 Run::End Run::run(core::Time until) {
   constexpr milliseconds kLook{100};  // stop() comes from a signal handler, which cannot wake us for sure
   const core::Time slice = htif_ ? Htif::kPeriod : kSlice;
@@ -67,6 +82,7 @@ Run::End Run::run(core::Time until) {
       if (event == core::kNever) skip_to(until);
     } else {
       resting_ = false;
+      if (until == core::kNever && port_.can_receive() && only_polled()) port_.wait(kLook);
     }
     simulate_slice(slice, until);
   }

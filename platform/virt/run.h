@@ -26,10 +26,12 @@ enum class Pace {
 /// and nothing but input can wake them, the process sleeps and simulated time stands still (realtime: follows
 /// the host's clock). Free pace turns into realtime while the console may get input and nothing has gone over
 /// it for kMostSkipped of skipped time: somebody is thinking, and timers that tick meanwhile would keep the
-/// host busy for nothing.
+/// host busy for nothing. Likewise a program that does nothing but look for input at the UART, reads no clock
+/// and has no timer runs only now and then until input comes (never with --run-for).
 class Run {
  public:
   static constexpr core::Time kMostSkipped = 10'000 * core::kMillisecond;  ///< ours
+  static constexpr uint64_t kVainLooks = 10'000;                  ///< ours: so many in a row are waiting
   static constexpr core::Time kSlice = 100 * core::kMicrosecond;  ///< ours: between looks at the host
 
   enum class End {
@@ -62,6 +64,9 @@ class Run {
  private:
   bool all_asleep() const;
   unsigned parked() const;  ///< harts
+  /// True if, since the last call, the harts did nothing but look for input in vain, and cannot tell how time
+  /// passes meanwhile.
+  bool only_polled();
   /// Sleeps if it is not yet time for what comes next, at `next`. True if it is.
   bool rest(core::Time next);
 
@@ -76,6 +81,7 @@ class Run {
   bool reset_requested_ = false;
   std::atomic<bool> stop_{false};
   bool resting_ = false;
+  uint64_t clock_reads_ = 0;
   core::Time skipped_ = 0;  ///< idle time since the console's last byte
   uint64_t traffic_ = 0;    ///< at that byte
 };
