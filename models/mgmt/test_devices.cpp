@@ -2,6 +2,8 @@
 
 #include "mgmt/bus.h"
 #include "mgmt/clint.h"
+#include "mgmt/finisher.h"
+#include "mgmt/isa.h"
 #include "mgmt/plic.h"
 #include "mgmt/uart.h"
 #include "test/catch.h"
@@ -37,6 +39,7 @@ struct Bench : sc_core::sc_module {
   Clint clint{"bench.clint", 2};
   Plic plic{"bench.plic", 1};
   Uart uart{"bench.uart", [this](char c) { sent += c; }};
+  Finisher finisher{"bench.finisher"};
   Ram ram{"bench.ram", 2 * kPage, 40 * core::kNanosecond};
   Bus bus{"bus"};
   tlm_utils::simple_initiator_socket<Bench> initiator{"initiator"};
@@ -50,6 +53,7 @@ struct Bench : sc_core::sc_module {
     bus.attach("clint", 0x1000, 0x10000, clint.socket());
     bus.attach("plic", 0x1000000, 0x600000, plic.socket());
     bus.attach("uart", 0x20000, 0x100, uart.socket());
+    bus.attach("finisher", 0x21000, 0x1000, finisher.socket());
     bus.attach("ram", 0x30000, 2 * kPage, ram.memory().socket);
   }
 
@@ -186,6 +190,70 @@ TEST_CASE("PLIC: priorities, threshold, enables, claim and completion", "[mgmt]"
   for (unsigned n : {3u, 5u, 6u}) b.plic.set_interrupt(n, false);
   b.plic.reset();
   CHECK_FALSE(b.wires.level[9]);
+}
+
+TEST_CASE("UART: what it can receive without loss, and who waits for it in vain", "[mgmt]") {
+  Bench& b = Bench::get();
+  auto& regs = b.uart.registers();
+  enum { kData, kIer, kFcr, kLcr, kMcr, kLsr };
+  b.uart.reset();
+  CHECK(b.uart.room() == 0);  // nobody has set it up
+  put(regs, kFcr, 7, 1);
+  CHECK(b.uart.room() == 0);
+  put(regs, kIer, 1, 1);
+  CHECK(b.uart.room() == 16);
+  b.uart.reset();
+  get(regs, kLsr, 1);
+  CHECK(b.uart.room() == 1);  // no FIFO
+  put(regs, kFcr, 1, 1);
+  for (unsigned i = 0; i < 16; ++i) {
+    CHECK(b.uart.room() == 16 - i);
+    b.uart.push('x');
+  }
+  CHECK(b.uart.room() == 0);
+  CHECK(get(regs, kLsr, 1) == 0x61);
+  get(regs, kData, 1);
+  CHECK(b.uart.room() == 1);
+  put(regs, kMcr, 0x10, 1);
+  CHECK(b.uart.room() == 0);  // loop-back
+  put(regs, kMcr, 0, 1);
+
+  put(regs, kFcr, 3, 1);
+  const uint64_t before = b.uart.vain_looks();
+  for (unsigned i = 0; i < 5; ++i) get(regs, kLsr, 1);
+  CHECK(b.uart.vain_looks() == before + 5);
+  put(regs, kData, 'o', 1);
+  CHECK(b.uart.vain_looks() == 0);
+  get(regs, kLsr, 1);
+  CHECK(b.uart.vain_looks() == 1);
+  b.uart.push('x');
+  get(regs, kLsr, 1);
+  CHECK(b.uart.vain_looks() == 0);
+  b.uart.reset();
+}
+
+TEST_CASE("finisher: passes, fails and resets", "[mgmt]") {
+  Bench& b = Bench::get();
+  std::vector<unsigned> ends;
+  unsigned resets = 0;
+  b.finisher.on_power_off([&ends](unsigned status) { ends.push_back(status); });
+  b.finisher.on_reset([&resets] { ++resets; });
+  auto& regs = b.finisher.registers();
+  put(regs, 0, 0x5555);
+  put(regs, 0, 0x3333);
+  put(regs, 0, 0x00073333);
+  put(regs, 0, 0x12340000);  // no command: reported, nothing happens
+  put(regs, 0, 0x7777);
+  CHECK(ends == std::vector<unsigned>{0, 0, 7});
+  CHECK(resets == 1);
+  b.finisher.on_power_off({});
+  b.finisher.on_reset({});
+}
+
+TEST_CASE("what a hart has is what its decoder knows", "[mgmt]") {
+  const Isa isa = mgmt::isa();
+  CHECK(isa.string().rfind("rv64imafdc_zicntr_zicsr_zifencei_zba_zbb_zbs", 0) == 0);
+  CHECK(isa.mmu == "riscv,sv48");
 }
 
 TEST_CASE("UART: receiver, FIFO, interrupts, divisor and loop-back", "[mgmt]") {

@@ -215,9 +215,9 @@ std::vector<uint8_t> make_device_tree(const Machine& m) {
 
 std::vector<uint8_t> with_chosen(const std::vector<uint8_t>& tree, const std::string& name,
                                  const Chosen& chosen) {
-  const bool whole = tree.size() >= sizeof(fdt_header) && fdt_check_header(tree.data()) == 0 &&
-                     fdt_totalsize(tree.data()) <= tree.size();
-  if (!whole) core::bad_input(fmt::format("{}: no flattened device tree, or not all of it", name));
+  // Everything in it is looked at once: libfdt's other functions trust what they get.
+  if (tree.size() < sizeof(fdt_header) || fdt_check_full(tree.data(), tree.size()) != 0)
+    core::bad_input(fmt::format("{}: no flattened device tree, or not all of it", name));
   std::vector<uint8_t> out(fdt_totalsize(tree.data()) + chosen.bootargs.size() + 4096);
   void* fdt = out.data();
   const auto edit = [&name](int result) {
