@@ -46,7 +46,7 @@ def test_shell(linux, tmp_path, harts):
             assert console.command("cut -d' ' -f39 /tmp/where", PROMPT).startswith("1\n")
         # Ctrl-C belongs to the guest's terminal.
         console.send_line("echo begin; sleep 1000")
-        console.expect(r"\nbegin\r\n")
+        console.expect(r"\nbegin\r+\n")
         console.send("\x03")
         console.expect(PROMPT)
         console.send_line("poweroff -f")
