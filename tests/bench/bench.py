@@ -5,7 +5,6 @@ import argparse
 import json
 import os
 import pathlib
-import platform
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "system"))
 sys.dont_write_bytecode = True
 
+import hart  # noqa: E402
 import rdu  # noqa: E402
+from host import processor  # noqa: E402
 
 TESTS = rdu.BUILD / "tests"
 ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", DNNL_VERBOSE="0")
@@ -30,13 +31,6 @@ def command(*arguments, **options):
     return result
 
 
-def processor():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor() or "unknown"
-
-
 def native_products():
     """Name -> seconds of one product, or why there is none."""
     text = command(TESTS / "bench_gemm", "--benchmark_format=json", "--benchmark_min_time=1").stdout
@@ -49,20 +43,12 @@ def native_products():
     return found
 
 
-def hart():
-    """Instructions a second: the difference of a long and a short run, so that the start does not count."""
-
-    def run(span):
-        with tempfile.TemporaryDirectory() as folder:
-            stats = pathlib.Path(folder) / "stats.json"
-            command(rdu.BIN / "rduvp", "--config", "mini", "--firmware", TESTS / "hart_load.elf", "--run-for", span,
-                    "--stats", stats, "--quiet")
-            values = json.loads(stats.read_text())
-            return values["instructions"], values["on_this_machine"]["host_seconds"]
-
-    short, long = run("10 ms"), run("500 ms")
-    instructions, seconds = long[0] - short[0], long[1] - short[1]
-    return {"instructions": instructions, "seconds": seconds, "per_second": instructions / seconds}
+def core():
+    """Instructions a second of the management core, computing, with its default quantum."""
+    with tempfile.TemporaryDirectory() as folder:
+        workload = hart.Workload("compute", pathlib.Path(folder), 5e8)
+        seconds = workload.seconds(hart.Simulator("rduvp", 0, hart.rduvp()))
+    return {"instructions": workload.instructions, "seconds": seconds, "per_second": workload.instructions / seconds}
 
 
 def chip_product():
@@ -112,7 +98,7 @@ def main():
     rows = []
     report = {"processor": processor(), "native": native_products()}
     report["chip_product"] = chip = chip_product()
-    report["hart"] = hart()
+    report["hart"] = core()
     report["register_read"] = register_read()
     report["elaboration"] = {config: elaboration(config) for config in ("mini", "sn40l")}
 
