@@ -44,8 +44,8 @@ def test_shell(linux, tmp_path, harts):
         if harts == 2:
             console.command("taskset 2 sh -c 'cat /proc/self/stat > /tmp/where'", PROMPT)
             assert console.command("cut -d' ' -f39 /tmp/where", PROMPT).startswith("1\n")
-        # Ctrl-C belongs to the guest's terminal.
-        console.send_line("echo begin; sleep 1000")
+        # Ctrl-C belongs to the guest's terminal. (What prints is already in the foreground when it gets it.)
+        console.send_line("sh -c 'echo begin; exec sleep 1000'")
         console.expect(r"\nbegin\r+\n")
         console.send("\x03")
         console.expect(PROMPT)
