@@ -1,5 +1,5 @@
-/* Integers: a sieve, a sort, a checksum and a matrix product, so that loads, stores, multiplications and branches that
- * are hard to predict all have their share, as in ordinary code. */
+/* Integers: a sieve, a sort, a checksum and a matrix product, so that loads, stores, multiplications and
+ * branches that are hard to predict all have their share, as in ordinary code. */
 #include "workload.h"
 
 enum { kSieve = 8192, kPrimes = 1028, kSort = 1024, kMatrix = 24 };

@@ -1,5 +1,5 @@
-/* Copies: bytes, half words, words and double words, one at a time and eight in a row, forwards and backwards, over
- * 64 KiB. */
+/* Copies: bytes, half words, words and double words, one at a time and eight in a row, forwards and
+ * backwards, over 64 KiB. */
 #include "workload.h"
 
 enum { kBytes = 65536, kDoubles = kBytes / 8 };
@@ -14,10 +14,10 @@ static union Buffer {
 /* Keeps the compiler from joining passes, or from leaving them out. */
 #define BARRIER() __asm__ volatile("" ::: "memory")
 
-#define COPY(member)                                                                                  \
-  do {                                                                                                \
+#define COPY(member)                                                                                         \
+  do {                                                                                                       \
     for (uint32_t i = 0; i < sizeof to->member / sizeof to->member[0]; ++i) to->member[i] = from->member[i]; \
-    BARRIER();                                                                                        \
+    BARRIER();                                                                                               \
   } while (0)
 
 static void copy_upwards(union Buffer* restrict to, const union Buffer* restrict from) {

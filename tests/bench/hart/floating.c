@@ -1,5 +1,6 @@
-/* Floating point in double and single precision: a planet on its orbit (additions, products, a division and a square
- * root a step), a linear system (fused multiply-adds), a series in single precision, conversions and comparisons. */
+/* Floating point in double and single precision: a planet on its orbit (additions, products, a division and a
+ * square root a step), a linear system (fused multiply-adds), a series in single precision, conversions and
+ * comparisons. */
 #include "workload.h"
 
 enum { kSteps = 6000, kSize = 24, kTerms = 20000, kConversions = 20000 };

@@ -1,6 +1,6 @@
-/* Ordinary program logic, of the kind that Dhrystone stands for: a shop that takes orders. Records that point at each
- * other, names that are compared and copied, small functions that are called, an enumeration that is switched on, a
- * division here and there. */
+/* Ordinary program logic, of the kind that Dhrystone stands for: a shop that takes orders. Records that point
+ * at each other, names that are compared and copied, small functions that are called, an enumeration that is
+ * switched on, a division here and there. */
 #include <stddef.h>
 
 #include "workload.h"
@@ -10,7 +10,7 @@ enum { kArticles = 48, kBuckets = 16, kName = 24, kOrders = 2600 };
 enum Kind { kOrder, kReturn, kDelivery, kInquiry, kDiscount };
 
 struct Article {
-  struct Article* next;  /* in its bucket */
+  struct Article* next; /* in its bucket */
   char name[kName];
   int32_t stock;
   int32_t price;
