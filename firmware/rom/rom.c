@@ -20,6 +20,7 @@
 #include "regs/plic.h"
 #include "regs/sysctl.h"
 #include "rom/console.h"
+#include "rom/copy_engine.h"
 #include "rom/image.h"
 #include "rom/policy.h"
 #include "rom/recovery.h"
@@ -204,6 +205,7 @@ _Noreturn void rom_main(void) {
   for (uint32_t n = 0; n < RDU_FLASH_SLOTS; ++n) host_write(RDU_HOSTCTL_SLOT(n), 0);
   interrupts_init();
 
+  copy_stop_all();
   struct image_policy policy;
   policy_read(&policy);
   while (flash_busy()) hal_idle(); /* what was begun before a restart ends first */

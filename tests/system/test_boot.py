@@ -301,6 +301,56 @@ def test_firmware_starts_the_other_harts(tmp_path):
     assert result.stdout.count("boot ROM") == 1, "one hart boots"
 
 
+BURGLAR = """
+  .globl _start
+_start:
+  li s0, 0x11080000          # FLASH_CTL: erase the slot that runs
+  li t0, 0x10000
+  sw t0, 0x0c(s0)
+  li t0, 1
+  sw t0, 0x14(s0)
+1:
+  lw t0, 0x18(s0)
+  andi t1, t0, 1
+  bnez t1, 1b
+  srli t0, t0, 8
+  andi a0, t0, 15
+  call digit
+  sw zero, 0x44(s0)          # PROTECT[0]: open it
+  sw zero, 0x48(s0)
+  lw a0, 0x48(s0)
+  call digit
+  li s0, 0x11070000          # FUSES: shut out all other firmware
+  li t0, 9
+  sw t0, 0x40(s0)
+  lw a0, 0x40(s0)
+  call digit
+  li a0, 10 - '0'
+  call digit
+2:
+  wfi
+  j 2b
+digit:
+  li t1, 0x10000000
+  addi a0, a0, '0'
+  sb a0, 0(t1)
+  ret
+"""
+
+
+def test_what_runs_cannot_undo_its_protection(tmp_path, images):
+    """Erasing its own slot is PROTECTED, the range stays locked, and so does the rollback counter."""
+    source, program = tmp_path / "burglar.S", tmp_path / "burglar.elf"
+    source.write_text(BURGLAR)
+    subprocess.run(["riscv64-unknown-elf-gcc", "-march=rv64imac", "-mabi=lp64", "-nostdlib", "-T",
+                    rdu.ROOT / "firmware/link/ram.ld", source, "-o", program], check=True)
+    file = flash(tmp_path, images("burglar", source=program), good=(0,))
+    result = rdu.run("rduvp", *SMALL, "--flash", file, "--run-for", "60 ms", "--flash-save", tmp_path / "after.bin")
+    assert [line for line in result.stdout.splitlines() if line.endswith("] 430")], result
+    assert result.stderr.count("guest fault") == 3, result.stderr
+    assert (tmp_path / "after.bin").read_bytes() == file.read_bytes()
+
+
 def test_boot_does_not_write_to_a_good_slot(tmp_path, images):
     file = flash(tmp_path, images("good"), good=(0,))
     boot(file, "--flash-save", tmp_path / "after.bin")

@@ -101,6 +101,15 @@ def test_recovery_refuses_what_a_slot_would(tmp_path, images, firmware):  # noqa
         simulator.stop()
 
 
+def test_recovery_gives_up_a_copy_that_takes_too_long(tmp_path, firmware):
+    """Round trips of 160 ms to the host, where the ROM allows 100 ms; on a chip with less patience nothing would help."""
+    with rdu.Simulator(*SMALL, "--flash", flash(tmp_path), "--set", "socket.pcie.latency=80 ms") as simulator:
+        simulator.ready().wait_for("rom: recovery: waiting")
+        for _ in range(2):
+            assert "took too long" in refused("recover", simulator, firmware("slow"))
+        simulator.stop()
+
+
 RECOVERY_ADDRESS, RECOVERY_LENGTH, RECOVERY_COMMAND, RECOVERY_STATUS = 0x50, 0x58, 0x5C, 0x60
 
 
