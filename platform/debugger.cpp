@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "mgmt/debug/hart_target.h"
+#include "mgmt/debug/instruction_trace.h"
 #include "mgmt/debug/monitor.h"
 #include "mgmt/debug/server.h"
 
@@ -23,6 +24,7 @@ struct Debugger::Parts {
   mgmt::debug::Monitor monitor;
   mgmt::debug::Server server;
   std::function<void()> reset;
+  std::unique_ptr<mgmt::debug::InstructionTrace> trace;
 };
 
 std::unique_ptr<Debugger> Debugger::create(const std::string& where, bool halted,
@@ -44,6 +46,23 @@ Debugger::Debugger(const std::string& where, bool halted, mgmt::Management& mana
                         p->target.show_reset();
                         return "reset; `maintenance flush register-cache` shows gdb the new values\n";
                       });
+  parts_->monitor.add(
+      "trace", "on FILE[,from=...][,count=N] | off",
+      "writes the instructions that the harts execute to a file",
+      [p = parts_.get(), &management](const mgmt::debug::Monitor::Words& words) -> std::string {
+        using mgmt::debug::InstructionTrace;
+        if (words.size() == 2 && words[0] == "on") {
+          p->trace.reset();
+          p->trace = std::make_unique<InstructionTrace>(
+              InstructionTrace::parse("trace", words[1], management.symbols()), management);
+          return fmt::format("tracing to {}\n", words[1]);
+        }
+        if (words.size() != 1 || words[0] != "off") return "trace: expected on FILE or off\n";
+        if (!p->trace) return "there is no trace\n";
+        const uint64_t written = p->trace->written();
+        p->trace.reset();
+        return fmt::format("{} instructions written\n", written);
+      });
   fmt::print(stderr, "rduvp: gdb: waiting on {}{}\n", parts_->server.address(),
              halted ? ", before the first instruction" : "");
 }

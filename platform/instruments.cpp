@@ -9,6 +9,9 @@
 
 #include "core/error.h"
 #include "core/register_coverage.h"
+#include "mgmt/debug/instruction_trace.h"
+#include "mgmt/debug/profile.h"
+#include "mgmt/elf_image.h"
 #include "mgmt/management.h"
 #include "platform/options.h"
 
@@ -54,9 +57,34 @@ class Instruments::Coverage {
   std::ofstream text_;
 };
 
+/// FILE, and stacks for flame graphs in FILE.folded.
+class Instruments::FunctionProfile {
+ public:
+  FunctionProfile(const std::string& file, mgmt::Management& management)
+      : text_(open_for_writing(file)), folded_(open_for_writing(file + ".folded")), counts_(management) {}
+
+  void write() {
+    counts_.write_text(text_);
+    counts_.write_folded(folded_);
+  }
+
+ private:
+  std::ofstream text_;
+  std::ofstream folded_;
+  mgmt::debug::Profile counts_;
+};
+
 Instruments::Instruments(const Options& options, mgmt::Management& management) {
+  for (const std::string& file : options.symbols) management.add_symbols(mgmt::ElfImage(file).symbols());
   if (!options.register_coverage.empty()) {
     coverage_ = std::make_unique<Coverage>(options.register_coverage, management);
+  }
+  if (!options.profile.empty()) profile_ = std::make_unique<FunctionProfile>(options.profile, management);
+  if (!options.instruction_trace.empty()) {
+    using mgmt::debug::InstructionTrace;
+    trace_ = std::make_unique<InstructionTrace>(
+        InstructionTrace::parse("--trace-instructions", options.instruction_trace, management.symbols()),
+        management);
   }
 }
 
@@ -64,6 +92,8 @@ Instruments::~Instruments() = default;
 
 void Instruments::write() {
   if (coverage_) coverage_->write();
+  if (profile_) profile_->write();
+  trace_.reset();
 }
 
 }  // namespace rdu::platform

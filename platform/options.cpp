@@ -48,6 +48,16 @@ void declare_common(CLI::App& app, Options& o) {
   app.add_option("--register-coverage", o.register_coverage,
                  "Write which registers and fields the firmware used: JSON, and a table beside it (.txt)")
       ->type_name("FILE.json");
+  app.add_option(
+         "--trace-instructions", o.instruction_trace,
+         "Write the instructions that the harts execute; from=TIME|FUNCTION|0xADDRESS, count=N limit it")
+      ->type_name("FILE[,from=...][,count=N]");
+  app.add_option(
+         "--profile", o.profile,
+         "Write instructions, cycles and calls of each function, and stacks for flame graphs (.folded)")
+      ->type_name("FILE");
+  app.add_option("--symbols", o.symbols, "Take further names of functions from this program; may be repeated")
+      ->type_name("ELF");
   app.add_flag("-q,--quiet", o.quiet, "Print errors and the firmware's console only");
 }
 

@@ -26,6 +26,9 @@ struct Options {
   std::string trace;
   std::string statistics;
   std::string register_coverage;
+  std::string instruction_trace;
+  std::string profile;
+  std::vector<std::string> symbols;
   std::string run_for;
   bool list_params = false;
   bool quiet = false;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <set>
 
 #include "mgmt/csr_names.h"
@@ -29,66 +30,156 @@ bool is_one_of(const std::string& name, const std::set<std::string>& names) {
   return names.count(name) != 0;
 }
 
+/// How operands are written.
+enum class Format : uint8_t {
+  none,
+  encoding,  ///< of an illegal one
+  upper,     ///< rd,imm >> 12
+  jump,      ///< rd,target
+  branch,    ///< rs1,rs2,target
+  load,      ///< rd,imm(rs1)
+  store,     ///< rs2,imm(rs1)
+  float_load,
+  float_store,
+  reserved_load,  ///< rd,(rs1)
+  atomic,         ///< rd,rs2,(rs1)
+  csr,            ///< rd,csr,rs1
+  csr_immediate,  ///< rd,csr,5 bits
+  shift,          ///< rd,rs1,0xdistance
+  immediate,      ///< rd,rs1,imm
+  one,            ///< rd,rs1
+  two,            ///< rd,rs1,rs2
+  fence,          ///< rs1,rs2
+  float_one,      ///< fd,fs1
+  float_two,      ///< fd,fs1,fs2
+  float_three,    ///< fd,fs1,fs2,fs3
+  float_compare,  ///< rd,fs1,fs2
+  from_float,     ///< rd,fs1
+  to_float,       ///< fd,rs1
+};
+
 /// Of what computes with floating-point registers.
-std::string float_operands(const Instruction& i, const std::string& name) {
-  const auto x = integer_register_name;
-  const auto f = float_register_name;
+Format float_format(const std::string& name) {
   const size_t dot = name.find('.');
   const std::string stem = name.substr(0, dot);
   const std::string to = name.substr(dot + 1, name.find('.', dot + 1) - dot - 1);  // the type of the result
   const bool takes_integer =
       ends(name, ".x") || ends(name, ".w") || ends(name, ".wu") || ends(name, ".l") || ends(name, ".lu");
-  if (stem == "feq" || stem == "flt" || stem == "fle")
-    return fmt::format("{},{},{}", x(i.rd), f(i.rs1), f(i.rs2));
+  if (is_one_of(stem, {"feq", "flt", "fle"})) return Format::float_compare;
   if (stem == "fclass" || (stem == "fmv" && to == "x") || (stem == "fcvt" && (to[0] == 'w' || to[0] == 'l')))
-    return fmt::format("{},{}", x(i.rd), f(i.rs1));
-  if ((stem == "fmv" || stem == "fcvt") && takes_integer) return fmt::format("{},{}", f(i.rd), x(i.rs1));
-  if (stem == "fcvt" || stem == "fsqrt") return fmt::format("{},{}", f(i.rd), f(i.rs1));
-  if (is_one_of(stem, {"fmadd", "fmsub", "fnmsub", "fnmadd"}))
-    return fmt::format("{},{},{},{}", f(i.rd), f(i.rs1), f(i.rs2), f(i.rs3));
-  return fmt::format("{},{},{}", f(i.rd), f(i.rs1), f(i.rs2));
+    return Format::from_float;
+  if ((stem == "fmv" || stem == "fcvt") && takes_integer) return Format::to_float;
+  if (stem == "fcvt" || stem == "fsqrt") return Format::float_one;
+  return is_one_of(stem, {"fmadd", "fmsub", "fnmsub", "fnmadd"}) ? Format::float_three : Format::float_two;
 }
 
-/// The operands that follow an operation's name. The names of the manual are regular enough to tell.
-std::string operands(const Instruction& i, const std::string& name, uint64_t pc) {
-  const auto x = integer_register_name;
-  const uint64_t target = pc + static_cast<uint64_t>(static_cast<int64_t>(i.imm));
-
-  if (is_one_of(name, {"ecall", "ebreak", "mret", "sret", "wfi", "fence", "fence.i"})) return {};
-  if (name == "illegal") {
-    return i.length == 2 ? fmt::format("{:#06x}", i.imm & 0xffff)
-                         : fmt::format("{:#010x}", static_cast<uint32_t>(i.imm));
-  }
-  if (name == "sfence.vma") return fmt::format("{},{}", x(i.rs1), x(i.rs2));
-  if (name == "lui" || name == "auipc")
-    return fmt::format("{},{:#x}", x(i.rd), static_cast<uint32_t>(i.imm) >> 12);
-  if (name == "jal") return fmt::format("{},{:#x}", x(i.rd), target);
-  if (is_one_of(name, {"beq", "bne", "blt", "bge", "bltu", "bgeu"}))
-    return fmt::format("{},{},{:#x}", x(i.rs1), x(i.rs2), target);
-  if (is_one_of(name, {"jalr", "lb", "lh", "lw", "ld", "lbu", "lhu", "lwu"}))
-    return fmt::format("{},{}({})", x(i.rd), i.imm, x(i.rs1));
-  if (is_one_of(name, {"sb", "sh", "sw", "sd"})) return fmt::format("{},{}({})", x(i.rs2), i.imm, x(i.rs1));
-  if (name == "flw" || name == "fld")
-    return fmt::format("{},{}({})", float_register_name(i.rd), i.imm, x(i.rs1));
-  if (name == "fsw" || name == "fsd")
-    return fmt::format("{},{}({})", float_register_name(i.rs2), i.imm, x(i.rs1));
-  if (starts(name, "lr.")) return fmt::format("{},({})", x(i.rd), x(i.rs1));
-  if (starts(name, "sc.") || starts(name, "amo"))
-    return fmt::format("{},{},({})", x(i.rd), x(i.rs2), x(i.rs1));
-  if (starts(name, "csrr")) {
-    const std::string source = ends(name, "i") ? std::to_string(i.rs1) : x(i.rs1);
-    return fmt::format("{},{},{}", x(i.rd), csr_name(static_cast<unsigned>(i.imm)), source);
-  }
+/// The names of the manual are regular enough to tell.
+Format format_of(const std::string& name) {
+  if (is_one_of(name, {"ecall", "ebreak", "mret", "sret", "wfi", "fence", "fence.i"})) return Format::none;
+  if (name == "illegal") return Format::encoding;
+  if (name == "sfence.vma") return Format::fence;
+  if (name == "lui" || name == "auipc") return Format::upper;
+  if (name == "jal") return Format::jump;
+  if (is_one_of(name, {"beq", "bne", "blt", "bge", "bltu", "bgeu"})) return Format::branch;
+  if (is_one_of(name, {"jalr", "lb", "lh", "lw", "ld", "lbu", "lhu", "lwu"})) return Format::load;
+  if (is_one_of(name, {"sb", "sh", "sw", "sd"})) return Format::store;
+  if (name == "flw" || name == "fld") return Format::float_load;
+  if (name == "fsw" || name == "fsd") return Format::float_store;
+  if (starts(name, "lr.")) return Format::reserved_load;
+  if (starts(name, "sc.") || starts(name, "amo")) return Format::atomic;
+  if (starts(name, "csrr")) return ends(name, "i") ? Format::csr_immediate : Format::csr;
   if (is_one_of(name, {"slli", "srli", "srai", "slliw", "srliw", "sraiw", "slli.uw", "rori", "roriw", "bclri",
                        "bexti", "binvi", "bseti"}))
-    return fmt::format("{},{},{:#x}", x(i.rd), x(i.rs1), i.imm);
-  if (is_one_of(name, {"addi", "addiw", "slti", "sltiu", "xori", "ori", "andi"}))
-    return fmt::format("{},{},{}", x(i.rd), x(i.rs1), i.imm);
+    return Format::shift;
+  if (is_one_of(name, {"addi", "addiw", "slti", "sltiu", "xori", "ori", "andi"})) return Format::immediate;
   if (is_one_of(name, {"clz", "clzw", "ctz", "ctzw", "cpop", "cpopw", "sext.b", "sext.h", "zext.h", "orc.b",
                        "rev8"}))
-    return fmt::format("{},{}", x(i.rd), x(i.rs1));
-  if (name[0] == 'f') return float_operands(i, name);
-  return fmt::format("{},{},{}", x(i.rd), x(i.rs1), x(i.rs2));
+    return Format::one;
+  return name[0] == 'f' ? float_format(name) : Format::two;
+}
+
+/// What is known of an operation, looked up once.
+struct Known {
+  std::string name;
+  Format format;
+  MemoryOperand memory;
+};
+
+const Known& known(Op op) {
+  static const auto kTable = [] {
+    std::array<Known, kOperations> table;
+    for (unsigned i = 0; i < kOperations; ++i) {
+      Known& k = table[i];
+      k.name = to_string(static_cast<Op>(i));
+      k.format = format_of(k.name);
+      const bool is_atomic = k.format == Format::atomic || k.format == Format::reserved_load;
+      const bool is_plain = k.format == Format::store || k.format == Format::float_store ||
+                            k.format == Format::float_load || (k.format == Format::load && k.name != "jalr");
+      k.memory = is_atomic  ? MemoryOperand::at_register
+                 : is_plain ? MemoryOperand::at_offset
+                            : MemoryOperand::none;
+    }
+    return table;
+  }();
+  return kTable[static_cast<unsigned>(op)];
+}
+
+std::string operands(const Instruction& i, Format format, uint64_t pc) {
+  const auto x = integer_register_name;
+  const auto f = float_register_name;
+  const uint64_t target = pc + static_cast<uint64_t>(int64_t{i.imm});
+  switch (format) {
+    case Format::none:
+      break;
+    case Format::encoding:
+      return i.length == 2 ? fmt::format("{:#06x}", i.imm & 0xffff)
+                           : fmt::format("{:#010x}", static_cast<uint32_t>(i.imm));
+    case Format::upper:
+      return fmt::format("{},{:#x}", x(i.rd), static_cast<uint32_t>(i.imm) >> 12);
+    case Format::jump:
+      return fmt::format("{},{:#x}", x(i.rd), target);
+    case Format::branch:
+      return fmt::format("{},{},{:#x}", x(i.rs1), x(i.rs2), target);
+    case Format::load:
+      return fmt::format("{},{}({})", x(i.rd), i.imm, x(i.rs1));
+    case Format::store:
+      return fmt::format("{},{}({})", x(i.rs2), i.imm, x(i.rs1));
+    case Format::float_load:
+      return fmt::format("{},{}({})", f(i.rd), i.imm, x(i.rs1));
+    case Format::float_store:
+      return fmt::format("{},{}({})", f(i.rs2), i.imm, x(i.rs1));
+    case Format::reserved_load:
+      return fmt::format("{},({})", x(i.rd), x(i.rs1));
+    case Format::atomic:
+      return fmt::format("{},{},({})", x(i.rd), x(i.rs2), x(i.rs1));
+    case Format::csr:
+      return fmt::format("{},{},{}", x(i.rd), csr_name(static_cast<unsigned>(i.imm)), x(i.rs1));
+    case Format::csr_immediate:
+      return fmt::format("{},{},{}", x(i.rd), csr_name(static_cast<unsigned>(i.imm)), i.rs1);
+    case Format::shift:
+      return fmt::format("{},{},{:#x}", x(i.rd), x(i.rs1), i.imm);
+    case Format::immediate:
+      return fmt::format("{},{},{}", x(i.rd), x(i.rs1), i.imm);
+    case Format::one:
+      return fmt::format("{},{}", x(i.rd), x(i.rs1));
+    case Format::two:
+      return fmt::format("{},{},{}", x(i.rd), x(i.rs1), x(i.rs2));
+    case Format::fence:
+      return fmt::format("{},{}", x(i.rs1), x(i.rs2));
+    case Format::float_one:
+      return fmt::format("{},{}", f(i.rd), f(i.rs1));
+    case Format::float_two:
+      return fmt::format("{},{},{}", f(i.rd), f(i.rs1), f(i.rs2));
+    case Format::float_three:
+      return fmt::format("{},{},{},{}", f(i.rd), f(i.rs1), f(i.rs2), f(i.rs3));
+    case Format::float_compare:
+      return fmt::format("{},{},{}", x(i.rd), f(i.rs1), f(i.rs2));
+    case Format::from_float:
+      return fmt::format("{},{}", x(i.rd), f(i.rs1));
+    case Format::to_float:
+      return fmt::format("{},{}", f(i.rd), x(i.rs1));
+  }
+  return {};
 }
 
 }  // namespace
@@ -101,10 +192,14 @@ const char* float_register_name(unsigned number) {
   return kFloatNames[number % 32];
 }
 
+MemoryOperand memory_operand(Op op) {
+  return known(op).memory;
+}
+
 std::string disassemble(const Instruction& instruction, uint64_t pc) {
-  const std::string name = to_string(instruction.op);
-  const std::string text = operands(instruction, name, pc);
-  return text.empty() ? name : name + " " + text;
+  const Known& k = known(instruction.op);
+  const std::string text = operands(instruction, k.format, pc);
+  return text.empty() ? k.name : k.name + " " + text;
 }
 
 }  // namespace rdu::mgmt

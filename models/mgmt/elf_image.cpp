@@ -27,14 +27,22 @@ void SymbolTable::merge(const SymbolTable& other) {
   by_name_.insert(other.by_name_.begin(), other.by_name_.end());
 }
 
-std::string SymbolTable::describe(uint64_t address) const {
-  auto next = by_address_.upper_bound(address);
-  if (next == by_address_.begin()) return {};
+std::optional<SymbolTable::Range> SymbolTable::range(uint64_t address) const {
+  const auto next = by_address_.upper_bound(address);
+  if (next == by_address_.begin()) return std::nullopt;
   const auto& [start, symbol] = *std::prev(next);
   constexpr uint64_t kUnsizedReach = 0x10000;
-  const uint64_t offset = address - start;
-  if (offset >= (symbol.size ? symbol.size : kUnsizedReach)) return {};
-  return offset == 0 ? symbol.name : fmt::format("{}+{:#x}", symbol.name, offset);
+  uint64_t last = start + (symbol.size ? symbol.size : kUnsizedReach) - 1;
+  if (next != by_address_.end()) last = std::min(last, next->first - 1);
+  if (address > last) return std::nullopt;
+  return Range{symbol.name, start, last};
+}
+
+std::string SymbolTable::describe(uint64_t address) const {
+  const auto found = range(address);
+  if (!found) return {};
+  const uint64_t offset = address - found->first;
+  return offset == 0 ? found->name : fmt::format("{}+{:#x}", found->name, offset);
 }
 
 bool SymbolTable::find(const std::string& name, uint64_t* address) const {

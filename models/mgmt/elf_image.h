@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,13 @@ class SymbolTable {
   /// "main+0x12", or "" if no symbol covers the address. A symbol without a size covers all up to the next
   /// one (at most 64 KiB).
   std::string describe(uint64_t address) const;
+  struct Range {
+    std::string name;
+    uint64_t first;
+    uint64_t last;  ///< inclusive; as far as describe() goes
+  };
+  /// The symbol that covers an address.
+  std::optional<Range> range(uint64_t address) const;
   /// The address of a symbol; false if there is none.
   bool find(const std::string& name, uint64_t* address) const;
   bool empty() const { return by_address_.empty(); }

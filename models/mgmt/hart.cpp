@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "core/error.h"
+#include "mgmt/disassemble.h"
 
 namespace rdu::mgmt {
 
@@ -24,6 +26,7 @@ Hart::Hart(const sc_core::sc_module_name& name, unsigned id, uint64_t reset_addr
            const TimeBase& time_base, const std::string& trace_track)
     : sc_module(name),
       socket("socket"),
+      id_(id),
       reset_address_(reset_address),
       params_(params),
       float_(state_),
@@ -99,6 +102,7 @@ void Hart::run() {
       state_.pc = csr_.enter_interrupt(interrupt, state_.pc);
       time_.add(params_.timing.trap);
       ++interrupts_;
+      tell_entered(true, interrupt);
     }
     const int64_t budget = cycles_to_stop();
     if (budget <= 0) {
@@ -106,10 +110,9 @@ void Hart::run() {
       time_.sync();
       continue;
     }
-    Interpreter::Exit exit = interpreter_.run(budget);
+    Interpreter::Exit exit = observers_.empty() ? interpreter_.run(budget) : run_followed(budget);
     const bool is_stop = exit == Interpreter::Exit::stop && !debug_.met_watchpoint();
-    if (is_stop && !debug_.has_breakpoint(state_.pc))
-      exit = interpreter_.step();  // it belongs to another page
+    if (is_stop && !debug_.has_breakpoint(state_.pc)) exit = execute_one();  // it belongs to another page
     switch (exit) {
       case Interpreter::Exit::budget:
       case Interpreter::Exit::event:
@@ -150,7 +153,7 @@ void Hart::step() {
   // promises success to sequences of at most 16 instructions only.
   constexpr unsigned kSequence = 16;
   for (unsigned i = 0; i < kSequence; ++i) {
-    switch (interpreter_.step()) {
+    switch (execute_one()) {
       case Interpreter::Exit::trap:
         take_exception();
         break;
@@ -168,7 +171,7 @@ void Hart::step() {
 /// Executes the instruction whose access meets a watchpoint and halts behind it. False if it has trapped.
 bool Hart::finish_watched() {
   data_.ignore_watcher(true);
-  const Interpreter::Exit exit = interpreter_.step();
+  const Interpreter::Exit exit = execute_one();
   data_.ignore_watcher(false);
   if (exit == Interpreter::Exit::trap) {
     debug_.forget_watchpoint();
@@ -177,6 +180,78 @@ bool Hart::finish_watched() {
   }
   debug_.halt(DebugUnit::Why::watchpoint, state_.pc);
   return true;
+}
+
+// ---- followed, instruction by instruction
+
+void Hart::unfollow(InstructionObserver& observer) {
+  observers_.erase(std::remove(observers_.begin(), observers_.end(), &observer), observers_.end());
+}
+
+/// As Interpreter::run(): the same instructions, and the end of the budget is looked for at jumps and at the
+/// ends of pages only.
+Interpreter::Exit Hart::run_followed(int64_t budget) {
+  constexpr uint64_t kPageMask = 0xfff;
+  const core::Time end = time_.now() + static_cast<core::Time>(budget) * time_.period();
+  for (;;) {
+    if (debug_.has_breakpoint(state_.pc)) return Interpreter::Exit::stop;
+    const uint64_t pc = state_.pc;
+    const Interpreter::Exit exit = execute_one();
+    if (exit != Interpreter::Exit::budget) return exit;
+    const bool is_straight = state_.pc - pc <= 4 && ((state_.pc ^ pc) & ~kPageMask) == 0;
+    if (!is_straight && time_.now() >= end) return exit;
+  }
+}
+
+Interpreter::Exit Hart::execute_one() {
+  if (observers_.empty()) return interpreter_.step();
+  Executed e;
+  e.hart = id_;
+  e.at = time_.now();
+  e.privilege = state_.privilege;
+  e.pc = state_.pc;
+  e.fetched = fetch(e.pc, &e.bits);
+  if (e.fetched) e.instruction = decode(e.bits);
+  const MemoryOperand operand = memory_operand(e.instruction.op);
+  e.accesses = operand != MemoryOperand::none;
+  e.address = state_.x[e.instruction.rs1];
+  if (operand == MemoryOperand::at_offset) e.address += static_cast<uint64_t>(int64_t{e.instruction.imm});
+  const uint64_t retired = state_.retired;
+  const Interpreter::Exit exit = interpreter_.step();
+  if (exit == Interpreter::Exit::stop) return exit;  // before it: it will be executed once more
+  e.retired = state_.retired != retired;
+  if (exit == Interpreter::Exit::trap) e.trap = interpreter_.trap();
+  e.cycles = (time_.now() - e.at) / time_.period();
+  e.next_pc = state_.pc;
+  e.writes_float = writes_float(e.instruction.op);
+  e.value = e.writes_float ? state_.f[e.instruction.rd] : state_.x[e.instruction.rd];
+  const bool is_told = e.retired || exit == Interpreter::Exit::trap;  // else a reset has dropped it
+  if (is_told) {
+    observers_.erase(std::remove_if(observers_.begin(), observers_.end(),
+                                    [&e](InstructionObserver* o) { return !o->executed(e); }),
+                     observers_.end());
+  }
+  return exit;
+}
+
+/// The encoding at `pc`; false if there is nothing to fetch.
+bool Hart::fetch(uint64_t pc, uint32_t* bits) {
+  *bits = 0;
+  for (unsigned half = 0; half < 2; ++half) {
+    uint64_t physical = 0;
+    if (!look_up(pc + 2 * half, &physical)) return false;
+    const uint8_t* const page = bus_.direct(physical & ~uint64_t{0xfff}, false);
+    if (!page) return false;
+    uint16_t value = 0;
+    std::memcpy(&value, page + (physical & 0xfff), sizeof value);
+    *bits |= uint32_t{value} << (16 * half);
+    if ((*bits & 3) != 3) break;
+  }
+  return true;
+}
+
+void Hart::tell_entered(bool is_interrupt, uint64_t cause) {
+  for (InstructionObserver* o : observers_) o->entered(id_, is_interrupt, cause, state_.pc, time_.now());
 }
 
 void Hart::set_register(unsigned number, uint64_t value) {
@@ -281,6 +356,7 @@ void Hart::take_exception() {
   if (is_bus_error) report(trap);
   if (is_trap_loop(trap)) return;
   state_.pc = csr_.enter(trap, state_.pc);
+  tell_entered(false, static_cast<uint64_t>(trap.cause));
   time_.add(params_.timing.trap);
 }
 
@@ -338,6 +414,11 @@ void Hart::report(const Trap& trap) {
   if ((reported_.times & (reported_.times - 1)) != 0) return;
   std::string text =
       fmt::format("{}: address {:#x}, pc {}", to_string(trap.cause), trap.value, place(state_.pc));
+  // A wrong pc says nothing of what is there, and a wrong address all.
+  uint32_t bits = 0;
+  if (trap.cause != Cause::fetch_access && fetch(state_.pc, &bits)) {
+    text += ": " + disassemble(decode(bits), state_.pc);
+  }
   if (reported_.times > 1) text += fmt::format(" ({} times)", reported_.times);
   core::report_guest_fault(name(), text);
 }

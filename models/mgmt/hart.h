@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/systemc.h"
 #include "core/transfer.h"
@@ -14,6 +15,7 @@
 #include "mgmt/firmware_trace.h"
 #include "mgmt/float_unit.h"
 #include "mgmt/hart_state.h"
+#include "mgmt/instruction_observer.h"
 #include "mgmt/interpreter.h"
 #include "mgmt/local_time.h"
 #include "mgmt/mmu.h"
@@ -89,6 +91,9 @@ class Hart : public sc_core::sc_module, public core::InterruptSink, public Timer
   bool write_physical(uint64_t address, const uint8_t* data, uint64_t size);
   /// Memory has changed behind its back: code is compared before it runs again.
   void revalidate_code() { code_.revalidate(); }
+  /// `observer` sees each instruction until it has seen enough or is taken away; several may follow.
+  void follow(InstructionObserver& observer) { observers_.push_back(&observer); }
+  void unfollow(InstructionObserver& observer);
   /// After reset(), at rest: what it will find when it runs is there to be seen and changed.
   void show_reset();
 
@@ -97,6 +102,10 @@ class Hart : public sc_core::sc_module, public core::InterruptSink, public Timer
   void stand();
   void step();
   bool finish_watched();
+  Interpreter::Exit run_followed(int64_t budget);
+  Interpreter::Exit execute_one();
+  bool fetch(uint64_t pc, uint32_t* bits);
+  void tell_entered(bool is_interrupt, uint64_t cause);
   void restart();
   int64_t cycles_to_stop() const;
   void sleep();
@@ -109,6 +118,7 @@ class Hart : public sc_core::sc_module, public core::InterruptSink, public Timer
   void end_of_simulation() override;
   void invalidate_direct_mem_ptr(sc_dt::uint64 begin, sc_dt::uint64 end);
 
+  const unsigned id_;
   const uint64_t reset_address_;
   const HartParams params_;
   HartState state_;
@@ -123,6 +133,7 @@ class Hart : public sc_core::sc_module, public core::InterruptSink, public Timer
   Interpreter interpreter_;
   sc_core::sc_event wake_;
   DebugUnit debug_;
+  std::vector<InstructionObserver*> observers_;
   FirmwareTrace trace_;
   const SymbolTable* symbols_ = nullptr;
 

@@ -60,6 +60,8 @@ class Management : public sc_core::sc_module {
   /// Names of addresses, for messages. Throws bad_input if the file is no ELF for this core.
   void load_symbols(const std::string& path);
 
+  /// The names of addresses that are known so far.
+  const SymbolTable& symbols() const { return symbols_; }
   /// Further names of addresses for messages.
   void add_symbols(const SymbolTable& symbols) { symbols_.merge(symbols); }
 

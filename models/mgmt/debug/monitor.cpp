@@ -133,6 +133,8 @@ std::string Monitor::execute(const std::string& line) {
       return command.run(arguments);
     } catch (const Mistake& mistake) {
       return fmt::format("{}: {}\n", name, mistake.what());
+    } catch (const core::Error& error) {  // a file, say
+      return fmt::format("{}: {}\n", name, error.what());
     }
   }
   return fmt::format("there is no command {}; `monitor help` lists them\n", name);
