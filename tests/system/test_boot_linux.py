@@ -2,11 +2,13 @@
 
 import json
 import subprocess
+import time
 
 import pytest
 
 import rdu
 from console import Console
+from gdb import Gdb
 
 FILES = rdu.ROOT / "build/riscv"
 PROMPT = r"# (?:\x1b\[6n)?$"  # the shell may ask its terminal where the cursor is
@@ -53,3 +55,33 @@ def test_shell(linux, tmp_path, harts):
         assert console.wait(60) == 0
         assert "powered off" in console.transcript
     assert [hart["instructions"] > 1e6 for hart in json.loads(stats.read_text())["harts"]] == [True] * harts
+
+
+def test_gdb_follows_page_tables(linux, tmp_path):
+    log = tmp_path / "console"
+    with rdu.Process("rduvp", *linux, "--append", "console=ttyS0 earlycon=sbi", "--smp", 2, "--serial", f"file:{log}",
+                     "--gdb", "tcp::0", "-S") as process:
+        where = process.wait_for(r"gdb: waiting on (\S+),").group(1)
+        with Gdb(where) as gdb:
+            gdb("hbreak *0x80200000")  # the kernel's first instruction, before it sets up paging
+            gdb("continue", timeout=60)
+            assert gdb.value("$pc") == 0x80200000 and gdb.value("$priv") == 1 and gdb.value("$satp") == 0
+            gdb("delete")
+            gdb.send("continue")
+            deadline = time.monotonic() + 240 * rdu.SLOWER
+            while "initramfs: ready" not in log.read_text(errors="replace"):
+                assert time.monotonic() < deadline, log.read_text(errors="replace")
+                time.sleep(0.2)
+            time.sleep(0.5)
+            gdb.interrupt()
+            gdb.wait()
+            assert gdb.value("$satp") % 2**64 >> 60 == 9  # Sv48
+            assert "Cannot access" not in gdb("x/4i $pc")
+            # The kernel's trap handler by its virtual address, on whichever hart comes first.
+            handler = gdb.value("$stvec") % 2**64
+            assert handler >> 47
+            gdb(f"hbreak *{handler:#x}")
+            gdb("continue", timeout=60)
+            assert gdb.value("$pc") % 2**64 == handler, gdb.transcript
+            gdb("kill")
+        assert process.wait() == 0
