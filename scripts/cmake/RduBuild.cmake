@@ -99,7 +99,8 @@ foreach(_file ${RDU_REGISTER_FILES})
   string(REPLACE ".regs.yaml" "" _block ${_block})
   add_custom_command(
     OUTPUT ${RDU_GENERATED_DIR}/regs/${_block}.hpp ${RDU_GENERATED_DIR}/regs/${_block}.h
-           ${RDU_GENERATED_DIR}/rtl/${_block}.svh ${RDU_GENERATED_DIR}/docs/${_block}.md
+           ${RDU_GENERATED_DIR}/regs/${_block}_hal.h ${RDU_GENERATED_DIR}/rtl/${_block}.svh
+           ${RDU_GENERATED_DIR}/docs/${_block}.md
     COMMAND ${RDU_PYTHON} ${_regen} --out ${RDU_GENERATED_DIR} ${_file}
     DEPENDS ${_regen} ${_file}
     COMMENT "Generating registers of ${_block}")

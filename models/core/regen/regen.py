@@ -7,7 +7,8 @@ A description is the one home of a block's registers. models/core/regen/README.m
     regen.py --out DIR --map ADDRESS_MAP.yaml   the address map: which block and memory lives where
     regen.py --out DIR --index BLOCK.yaml ...   regs/all.hpp and rtl/all.svh: every block, for tests that want them all
 
-Outputs: DIR/regs/BLOCK.hpp (C++), DIR/regs/BLOCK.h (C), DIR/rtl/BLOCK.svh (Verilog), DIR/docs/BLOCK.md.
+Outputs: DIR/regs/BLOCK.hpp (C++), DIR/regs/BLOCK.h (C constants), DIR/regs/BLOCK_hal.h (C accessors for firmware),
+DIR/rtl/BLOCK.svh (Verilog), DIR/docs/BLOCK.md.
 """
 import argparse
 import os
@@ -304,6 +305,69 @@ def c_header(block, source):
     return "\n".join(out) + "\n"
 
 
+# --- C accessors -----------------------------------------------------------------------------------------------------
+
+def hal_header(block, source):
+    """One function a register for reads and writes, and a few a field, on top of hal/mmio.h. BLOCK is lower case in names
+    and registers and fields keep theirs: rdu_watchdog_CTRL_read(base), rdu_watchdog_CTRL_ENABLE_set(base, 1)."""
+    guard = f"RDU_REGS_{block.name.upper()}_HAL_H"
+    out = [f"/* {HEADER.format(source)} */", f"#ifndef {guard}", f"#define {guard}", "",
+           f"/* {block.title}: accessors. `base` is the block's address (regs/address_map.h), `n` the index in an array or group.",
+           " * A field's _set keeps the register's other fields and touches none that writing clears or starts; _clear is for",
+           " * fields that a one clears. */", "", '#include "hal/mmio.h"', f'#include "regs/{block.name}.h"']
+
+    def function(kind, name, parameters, body):
+        out.append(f"static inline {kind} {name}({', '.join(parameters)}) {{")
+        out.extend(f"  {line}" for line in body)
+        out.append("}")
+
+    def accessors(register, name, offset, index):
+        bits = register.width
+        kind = f"uint{bits}_t"
+        where = ["uint64_t base"] + (["uint32_t n"] if index else [])
+        given = "base, n" if index else "base"
+        function_name = f"rdu_{block.name}_{name}"
+        accesses = {f.access for f in register.fields}
+        kept = sum(f.mask for f in register.fields if f.access == "rw")
+        suffix = "u" if bits <= 32 else "ull"
+        out.append("")
+        if register.description:
+            out.append(f"/* {name}: {register.description} */")
+        if accesses != {"wo"}:
+            function(kind, f"{function_name}_read", where, [f"return mmio_read{bits}(base + {offset});"])
+        if accesses & {"rw", "wo", "w1c", "w1s"}:
+            function("void", f"{function_name}_write", where + [f"{kind} value"],
+                     [f"mmio_write{bits}(base + {offset}, value);"])
+        if register.plain:
+            return
+        for f in register.fields:
+            macro = f"RDU_{block.name.upper()}_{name}_{f.name}"
+            others = kept & ~f.mask
+            # A register that reading changes cannot be read for the sake of its other fields.
+            rest = f"({function_name}_read({given}) & {others:#x}{suffix})" if others else "0"
+            settable = not others or not (register.read_effect or "rc" in accesses)
+            if f.access != "wo":
+                function(kind, f"{function_name}_{f.name}_get", where,
+                         [f"return ({kind})(({function_name}_read({given}) & {macro}_MASK) >> {macro}_SHIFT);"])
+            if f.access in ("rw", "wo", "w1s") and settable:
+                value = f"(({kind})(value) << {macro}_SHIFT & {macro}_MASK)"
+                function("void", f"{function_name}_{f.name}_set", where + [f"{kind} value"],
+                         [f"{function_name}_write({given}, ({kind})({rest} | {value}));"])
+            if f.access == "w1c" and settable:
+                function("void", f"{function_name}_{f.name}_clear", where,
+                         [f"{function_name}_write({given}, ({kind})({rest} | {macro}_MASK));"])
+
+    for item in block.items:
+        prefix = f"RDU_{block.name.upper()}_{item.name}"
+        if isinstance(item, Group):
+            for r in item.registers:
+                accessors(r, f"{item.name}_{r.name}", f"{prefix}_{r.name}(n)", True)
+        else:
+            accessors(item, item.name, f"{prefix}(n)" if item.is_array else prefix, item.is_array)
+    out.append(f"\n#endif")
+    return "\n".join(out) + "\n"
+
+
 # --- Verilog ---------------------------------------------------------------------------------------------------------
 
 def verilog(block, source):
@@ -461,6 +525,7 @@ def main():
             source = os.path.basename(path)
             write(args.out, f"regs/{block.name}.hpp", cpp(block, source))
             write(args.out, f"regs/{block.name}.h", c_header(block, source))
+            write(args.out, f"regs/{block.name}_hal.h", hal_header(block, source))
             write(args.out, f"rtl/{block.name}.svh", verilog(block, source))
             write(args.out, f"docs/{block.name}.md", page(block, source))
     except (Bad, KeyError, ValueError, yaml.YAMLError, OSError) as error:

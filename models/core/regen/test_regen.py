@@ -54,6 +54,65 @@ def test_the_headers_compile_alone(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+HAL = """
+block: demo
+title: Demo
+size: 0x100
+registers:
+  - {name: CTRL, offset: 0x0, fields: [
+      {name: GO, bits: 0, access: wo}, {name: MODE, bits: "3:1"}, {name: DONE, bits: 4, access: w1c}, {name: LEVEL, bits: "15:8"}]}
+  - {name: WIDE, offset: 0x8, width: 64, access: ro}
+  - {name: DATA, offset: 0x10, read_effect: true, fields: [{name: A, bits: 0}, {name: B, bits: 1}]}
+  - {group: CH, offset: 0x40, count: 2, stride: 0x10, registers: [{name: COUNT, offset: 0x4}]}
+"""
+HAL_USER = r"""
+#include <assert.h>
+#include <string.h>
+#include "regs/demo_hal.h"
+static unsigned char memory[0x100];
+static unsigned writes;
+uint8_t mmio_read8(uint64_t a) { return memory[a]; }
+uint32_t mmio_read32(uint64_t a) { uint32_t v; memcpy(&v, memory + a, 4); return v; }
+uint64_t mmio_read64(uint64_t a) { uint64_t v; memcpy(&v, memory + a, 8); return v; }
+void mmio_write8(uint64_t a, uint8_t v) { memory[a] = v; ++writes; }
+void mmio_write32(uint64_t a, uint32_t v) { memcpy(memory + a, &v, 4); ++writes; }
+void mmio_write64(uint64_t a, uint64_t v) { memcpy(memory + a, &v, 8); ++writes; }
+int main(void) {
+  rdu_demo_CTRL_write(0, 0xab14); /* DONE is set, MODE 2, LEVEL 0xab */
+  rdu_demo_CTRL_MODE_set(0, 5);
+  assert(mmio_read32(0) == 0xab0a && rdu_demo_CTRL_MODE_get(0) == 5 && rdu_demo_CTRL_LEVEL_get(0) == 0xab);
+  rdu_demo_CTRL_GO_set(0, 1);
+  assert(mmio_read32(0) == 0xab0b);
+  rdu_demo_CTRL_MODE_set(0, 0xff); /* wider than the field: cut */
+  assert(mmio_read32(0) == 0xab0e);
+  rdu_demo_CTRL_DONE_clear(0);
+  assert(mmio_read32(0) == 0xab1e);
+  rdu_demo_CH_COUNT_write(0, 1, 77);
+  assert(mmio_read32(0x54) == 77 && rdu_demo_CH_COUNT_read(0, 1) == 77);
+  assert(rdu_demo_WIDE_read(0) == 0 && writes == 6);
+  return 0;
+}
+"""
+
+
+def test_accessors_do_what_they_say(tmp_path):
+    result = regen(tmp_path, HAL)
+    assert result.returncode == 0, result.stderr
+    header = (tmp_path / "out/regs/demo_hal.h").read_text()
+    assert "rdu_demo_WIDE_write" not in header, "read-only"
+    assert "rdu_demo_CTRL_GO_get" not in header, "write-only"
+    assert "rdu_demo_DATA_A_set" not in header, "reading it for the sake of B has an effect"
+    assert "rdu_demo_DATA_write" in header
+    user = tmp_path / "user.c"
+    user.write_text(HAL_USER)
+    firmware = os.path.join(HERE, "../../../firmware")
+    program = tmp_path / "user"
+    done = subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-I", str(tmp_path / "out"), "-I", firmware,
+                           str(user), "-o", str(program)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert subprocess.run([str(program)]).returncode == 0
+
+
 @pytest.mark.parametrize("old, new, message", [
     ('bits: "3:1"', 'bits: "3:0"', "overlaps another field"),
     ("reset: 2,", "reset: 9,", "wider than the field"),
