@@ -2,8 +2,10 @@
 
 #include "core/parameter.h"
 #include "fabric/params.h"
+#include "link/params.h"
 #include "memory/params.h"
 #include "mgmt/params.h"
+#include "mgmt/sensors_params.h"
 #include "noc/tln.h"
 #include "pcie/endpoint.h"
 #include "platform/simulation.h"
@@ -21,6 +23,8 @@ struct SocketParams {
   memory::CopyEngineParams copy_engine;
   mgmt::MgmtParams mgmt;
   pcie::PcieParams pcie;
+  link::LinkParams links;
+  mgmt::SensorParams sensors;
 
   template <class Visitor>
   void describe(Visitor& v) {
@@ -33,6 +37,8 @@ struct SocketParams {
     v.group("copy_engine", copy_engine);
     v.group("mgmt", mgmt);
     v.group("pcie", pcie);
+    v.group("links", links);
+    v.group("sensors", sensors);
   }
 };
 

@@ -4,6 +4,7 @@
 
 #include "core/access_log.h"
 #include "core/error.h"
+#include "fabric/program.h"
 #include "mgmt/elf_image.h"
 #include "regs/address_map.hpp"
 
@@ -49,6 +50,7 @@ Socket::Socket(const sc_core::sc_module_name& module_name, const SocketParams& p
       ddr_("ddr", params.ddr.controller()),
       slb_(std::string(name()) + ".slb"),
       copy_engine_("copy_engine", params.copy_engine, tln_, slb_, kCopyEngine),
+      links_("links", params.links),
       endpoint_(
           "pcie", params.pcie, host_socket,
           [this] {
@@ -64,12 +66,40 @@ Socket::Socket(const sc_core::sc_module_name& module_name, const SocketParams& p
     tiles_.push_back(std::make_unique<fabric::Tile>(fmt::format("tile{}", t).c_str(), params.tile, tln_, slb_,
                                                     kTile0 + t * kTileInitiators));
   }
+  sensors_ = std::make_unique<mgmt::Sensors>("sensors", params.sensors, sensed_parts());
+  management_.on_core_activity([this] { sensors_->notice(); });
+  management_.on_restart([this] { endpoint_.host_interface().firmware_reset(); });
   attach_blocks();
   attach_memory();
 }
 
 Socket::~Socket() {
   core::set_guest_fault_sink({});
+}
+
+/// What has a sensor, and which of its activity costs what energy.
+std::vector<mgmt::Sensors::Part> Socket::sensed_parts() const {
+  using Kind = mgmt::Sensors::Kind;
+  const mgmt::SensorParams& p = params_.sensors;
+  const auto moved = [](const memory::MemoryController& m) {
+    return m.counters().bytes_read + m.counters().bytes_written;
+  };
+  std::vector<mgmt::Sensors::Part> parts = {
+      {Kind::core, 0, p.core_static, p.core_voltage,
+       [this, &p] { return management_.hart_statistics().cycles * p.core_energy; }},
+      {Kind::hbm, 0, p.hbm_static, p.memory_voltage,
+       [this, moved, &p] { return moved(hbm_) * p.hbm_energy; }},
+      {Kind::ddr, 0, p.ddr_static, p.memory_voltage,
+       [this, moved, &p] { return moved(ddr_) * p.ddr_energy; }}};
+  for (unsigned t = 0; t < tiles_.size(); ++t) {
+    const uint64_t cells = params_.tile.rows * params_.tile.columns;
+    parts.push_back({Kind::tile, t, cells * p.cell_static, p.tile_voltage, [this, t, &p] {
+                       const auto busy = tiles_[t]->statistics().busy;
+                       return busy[RDU_UNIT_PCU] * p.pcu_energy + busy[RDU_UNIT_PMU] * p.pmu_energy +
+                              busy[RDU_UNIT_SWITCH] * p.switch_energy + busy[RDU_UNIT_AGCU] * p.agcu_energy;
+                     }});
+  }
+  return parts;
 }
 
 void Socket::attach_blocks() {
@@ -81,11 +111,15 @@ void Socket::attach_blocks() {
   attach(map::SLB, slb_.registers);
   attach(map::HBM_CTL, hbm_.registers);
   attach(map::DDR_CTL, ddr_.registers);
+  attach(map::SENSORS, sensors_->registers);
+  attach(map::LINK_CTL, links_.registers);
   auto& plic = management_.plic();
   endpoint_.host_interface().interrupt().connect(plic, map::IRQ_HOSTCTL);
   copy_engine_.interrupt.connect(plic, map::IRQ_COPY_ENGINE);
   hbm_.interrupt.connect(plic, map::IRQ_HBM_CTL);
   ddr_.interrupt.connect(plic, map::IRQ_DDR_CTL);
+  sensors_->interrupt.connect(plic, map::IRQ_SENSORS);
+  links_.interrupt.connect(plic, map::IRQ_LINK_CTL);
   for (unsigned t = 0; t < tiles_.size(); ++t) {
     attach(*kSequencers[t], tiles_[t]->registers());
     tiles_[t]->interrupt.connect(plic, kSequencerInterrupts[t]);

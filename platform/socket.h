@@ -8,10 +8,12 @@
 #include "core/error.h"
 #include "core/systemc.h"
 #include "fabric/tile.h"
+#include "link/link_control.h"
 #include "memory/controller.h"
 #include "memory/copy_engine.h"
 #include "memory/slb.h"
 #include "mgmt/management.h"
+#include "mgmt/sensors.h"
 #include "noc/tln.h"
 #include "noc/tln_bridge.h"
 #include "pcie/endpoint.h"
@@ -52,6 +54,7 @@ class Socket : public sc_core::sc_module {
  private:
   void attach_blocks();
   void attach_memory();
+  std::vector<mgmt::Sensors::Part> sensed_parts() const;
   void log_guest_fault(const core::GuestFault& fault);
 
   SocketParams params_;
@@ -61,11 +64,13 @@ class Socket : public sc_core::sc_module {
   memory::MemoryController ddr_;
   memory::Slb slb_;
   memory::CopyEngine copy_engine_;
+  link::LinkControl links_;
   pcie::Endpoint endpoint_;
   noc::TlnBridge hbm_bridge_;
   noc::TlnBridge ddr_bridge_;
   noc::TlnBridge host_bridge_;
   std::vector<std::unique_ptr<fabric::Tile>> tiles_;
+  std::unique_ptr<mgmt::Sensors> sensors_;
   uint64_t guest_faults_ = 0;
   uint64_t accesses_shown_ = 0;  ///< with earlier guest faults
 };

@@ -19,7 +19,20 @@ enum class TransferStatus : uint8_t {
   ok,
   decode_error,   ///< no memory at this address
   access_denied,  ///< the target refused it: host memory not mapped, bus mastering off, memory not trained
+  data_error,     ///< a read met an error that ECC could not correct: the data is not to be used
 };
+
+/// For messages: "was refused". Never of `ok`.
+inline const char* to_string(TransferStatus status) {
+  switch (status) {
+    case TransferStatus::decode_error:
+      return "reaches no memory";
+    case TransferStatus::data_error:
+      return "met an error that ECC could not correct";
+    default:
+      return "was refused";
+  }
+}
 
 class TransferClient;
 

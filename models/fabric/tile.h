@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -35,6 +36,8 @@ struct TileStatistics {
   uint64_t execution_cycles = 0;
   uint64_t bytes_loaded = 0;  ///< by AGCUs, from memory
   uint64_t bytes_stored = 0;
+  /// Cycles in which units fired, summed over the units of a kind: [RDU_UNIT_PCU] .. [RDU_UNIT_AGCU].
+  std::array<uint64_t, 5> busy{};
 };
 
 /// A tile of the dataflow core at `fast` fidelity: rows x columns of switches with a PCU and a PMU each, an

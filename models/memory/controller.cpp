@@ -11,6 +11,8 @@ namespace rdu::memory {
 namespace control = regs::memctl::CONTROL;
 namespace status = regs::memctl::STATUS;
 namespace irq = regs::memctl::IRQ;
+namespace ecc = regs::memctl::ECC_STATUS;
+namespace injection = regs::memctl::ECC_INJECT;
 
 namespace {
 
@@ -48,6 +50,9 @@ MemoryController::MemoryController(const sc_core::sc_module_name& name, const Co
   regs_.BYTES_WRITTEN.on_read([this] { regs_.BYTES_WRITTEN.set_value(counters_.bytes_written); });
   regs_.READS.on_read([this] { regs_.READS.set_value(counters_.reads); });
   regs_.WRITES.on_read([this] { regs_.WRITES.set_value(counters_.writes); });
+  regs_.STATUS.on_read([this] { regs_.STATUS.set(status::PHASE, phase()); });
+  regs_.ECC_STATUS.on_write([this](uint64_t) { update_interrupt(); });
+  regs_.ECC_INJECT.on_write([this](uint64_t) { inject(); });
   publish();
 
   SC_HAS_PROCESS(MemoryController);
@@ -66,6 +71,7 @@ void MemoryController::reset() {
   training_end_.cancel();
   trained_ = false;
   refusal_reported_ = false;
+  trainings_ = 0;
   counters_ = {};
   regs_.reset();
   publish();
@@ -76,6 +82,7 @@ void MemoryController::reset() {
 void MemoryController::power_cycle() {
   reset();
   store_.clear();
+  errors_.clear();
 }
 
 void MemoryController::control_written() {
@@ -87,12 +94,29 @@ void MemoryController::control_written() {
   }
   trained_ = false;
   refusal_reported_ = false;
+  ++trainings_;
+  training_begin_ = core::now();
+  regs_.FAILED_CHANNELS.set_value(0);
   regs_.STATUS.set_value(status::BUSY.mask());
   training_end_.notify(core::to_sc(params_.training_time));
 }
 
+/// Training has three phases of equal length. Where it fails, it does at the data eye: the last.
+uint64_t MemoryController::phase() const {
+  if (trained_) return status::PHASE_COMPLETE;
+  if (regs_.STATUS.get(status::FAILED)) return status::PHASE_DATA_EYE;
+  if (!regs_.STATUS.get(status::BUSY)) return status::PHASE_IDLE;
+  const uint64_t third = std::min<uint64_t>((core::now() - training_begin_) * 3 / params_.training_time, 2);
+  return status::PHASE_POWER_UP + third;
+}
+
 void MemoryController::training_ended() {
-  trained_ = !params_.training_fails;
+  trained_ = !params_.training_fails && trainings_ > params_.failing_trainings;
+  if (!trained_) {
+    const uint64_t existing = params_.channels >= 64 ? ~uint64_t{0} : (uint64_t{1} << params_.channels) - 1;
+    const uint64_t failing = params_.failing_channels & existing;
+    regs_.FAILED_CHANNELS.set_value(failing != 0 ? failing : 1);
+  }
   regs_.STATUS.set_value(trained_ ? status::TRAINED.mask() : status::FAILED.mask());
   regs_.IRQ.set(irq::DONE, 1);
   update_interrupt();
@@ -105,7 +129,38 @@ void MemoryController::training_ended() {
 }
 
 void MemoryController::update_interrupt() {
-  interrupt.set(regs_.IRQ.get(irq::DONE) && regs_.IRQ.get(irq::ENABLE));
+  interrupt.set((regs_.IRQ.get(irq::DONE) && regs_.IRQ.get(irq::ENABLE)) ||
+                (regs_.ECC_STATUS.value() != 0 && regs_.IRQ.get(irq::ECC_ENABLE)));
+}
+
+void MemoryController::inject() {
+  const uint64_t offset = regs_.ECC_INJECT_ADDRESS.value();
+  const uint64_t kind = regs_.ECC_INJECT.get(injection::KIND);
+  if (!store_.contains(offset, 1) ||
+      (kind != injection::KIND_CORRECTABLE && kind != injection::KIND_UNCORRECTABLE)) {
+    core::report_guest_fault(
+        name(), fmt::format("ECC_INJECT was written with kind {} for offset {:#x}, which is none "
+                            "or lies outside the memory; ignored",
+                            kind, offset));
+    return;
+  }
+  errors_.spoil(offset, kind == injection::KIND_CORRECTABLE);
+}
+
+/// False if the data is not to be used.
+bool MemoryController::read_checks(uint64_t offset, uint64_t length) {
+  const LineErrors::Found found = errors_.read(offset, length);
+  if (found.corrected + found.uncorrected == 0) return true;
+  const auto count = [](core::Register& reg, uint64_t more) {
+    reg.set_value(std::min<uint64_t>(reg.value() + more, 0xffffffff));
+  };
+  count(regs_.ECC_CORRECTED, found.corrected);
+  count(regs_.ECC_UNCORRECTED, found.uncorrected);
+  if (found.corrected != 0) regs_.ECC_STATUS.set(ecc::CORRECTED, 1);
+  if (found.uncorrected != 0) regs_.ECC_STATUS.set(ecc::UNCORRECTED, 1);
+  regs_.ECC_ADDRESS.set_value(found.last);
+  update_interrupt();
+  return found.uncorrected == 0;
 }
 
 void MemoryController::access(core::Transfer& t, uint64_t offset, core::Time arrive) {
@@ -126,12 +181,15 @@ void MemoryController::access(core::Transfer& t, uint64_t offset, core::Time arr
     t.done = arrive + params_.latency;
     return;
   }
+  bool usable = true;
   if (t.write) {
     store_.write(offset, t.data, t.length);
+    if (!errors_.none()) errors_.write(offset, t.length);
     counters_.bytes_written += t.length;
     ++counters_.writes;
   } else {
     store_.read(offset, t.data, t.length);
+    if (!errors_.none()) usable = read_checks(offset, t.length);
     counters_.bytes_read += t.length;
     ++counters_.reads;
   }
@@ -161,7 +219,7 @@ void MemoryController::access(core::Transfer& t, uint64_t offset, core::Time arr
     }
     if (++channel == channels) channel = 0;
   }
-  t.status = core::TransferStatus::ok;
+  t.status = usable ? core::TransferStatus::ok : core::TransferStatus::data_error;
   t.done = done;
 }
 

@@ -9,6 +9,7 @@
 #include "core/transfer.h"
 #include "memory/backing_store.h"
 #include "memory/channel_timing.h"
+#include "memory/line_errors.h"
 #include "memory/params.h"
 #include "regs/memctl.hpp"
 
@@ -28,7 +29,8 @@ class MemoryController : public sc_core::sc_module, public core::TransferTarget 
   core::InterruptLine interrupt;
 
   /// Before training: access_denied, and a guest fault (the first since reset or training). An access that
-  /// does not lie wholly inside the memory: decode_error.
+  /// does not lie wholly inside the memory: decode_error. A read of a line with an error that ECC cannot
+  /// correct: data_error.
   void access(core::Transfer& t, uint64_t offset, core::Time arrive) override;
   /// Works before training too: it is a debugger's and loader's back door.
   bool debug(uint64_t offset, uint8_t* data, uint64_t length, bool write) override;
@@ -59,6 +61,9 @@ class MemoryController : public sc_core::sc_module, public core::TransferTarget 
   void control_written();
   void publish();
   void training_ended();
+  uint64_t phase() const;
+  bool read_checks(uint64_t offset, uint64_t length);
+  void inject();
   void update_interrupt();
 
   ControllerParams params_;
@@ -67,6 +72,9 @@ class MemoryController : public sc_core::sc_module, public core::TransferTarget 
   std::vector<Channel> channels_;
   Counters counters_;
   sc_core::sc_event training_end_;
+  LineErrors errors_;
+  core::Time training_begin_ = 0;
+  uint64_t trainings_ = 0;  ///< since the last reset
   bool trained_ = false;
   bool refusal_reported_ = false;
 };

@@ -19,6 +19,17 @@ bool wraps(uint64_t address, uint64_t length) {
   return length != 0 && length - 1 > ~uint64_t{0} - address;
 }
 
+uint64_t code_of(core::TransferStatus failure) {
+  switch (failure) {
+    case core::TransferStatus::decode_error:
+      return status::CODE_DECODE;
+    case core::TransferStatus::data_error:
+      return status::CODE_ECC;
+    default:
+      return status::CODE_DENIED;
+  }
+}
+
 }  // namespace
 
 /// One channel. It runs ahead of the kernel: a chunk's next step is posted as soon as the network has told
@@ -197,9 +208,8 @@ void CopyEngine::Channel::completed(core::Transfer& t) {
   }
   latest_ = std::max(latest_, t.done);
   if (t.status != core::TransferStatus::ok) {
-    fail(t.status == core::TransferStatus::decode_error ? status::CODE_DECODE : status::CODE_DENIED,
-         phase == Phase::reading ? given_source_ + (t.address - source_)
-                                 : given_destination_ + (t.address - destination_));
+    fail(code_of(t.status), phase == Phase::reading ? given_source_ + (t.address - source_)
+                                                    : given_destination_ + (t.address - destination_));
   } else if (phase == Phase::reading && !stopping_) {
     post(slot, Phase::writing, destination_ + (t.address - source_), data_path_.take(t.done, t.length).end);
     return;

@@ -12,12 +12,14 @@ inline constexpr uint64_t kGiB = uint64_t{1} << 30;
 /// What a memory controller computes with, whatever the kind of memory.
 struct ControllerParams {
   unsigned channels = 1;
-  uint64_t capacity = 0;         ///< bytes
-  uint64_t bandwidth = 0;        ///< bytes per second, all channels together
-  uint64_t interleave = 256;     ///< bytes that stay in one channel
-  core::Time latency = 0;        ///< ps, from a request's arrival to its first byte, nothing queued
-  core::Time training_time = 0;  ///< ps
-  bool training_fails = false;   ///< training ends with STATUS.FAILED: lets firmware meet it
+  uint64_t capacity = 0;           ///< bytes
+  uint64_t bandwidth = 0;          ///< bytes per second, all channels together
+  uint64_t interleave = 256;       ///< bytes that stay in one channel
+  core::Time latency = 0;          ///< ps, from a request's arrival to its first byte, nothing queued
+  core::Time training_time = 0;    ///< ps
+  bool training_fails = false;     ///< training ends with STATUS.FAILED: lets firmware meet it
+  uint64_t failing_trainings = 0;  ///< so many trainings fail before one can succeed
+  uint64_t failing_channels = 1;   ///< which channels fail then, bit n: channel n
 };
 
 struct HbmParams {
@@ -28,6 +30,8 @@ struct HbmParams {
   core::Time latency = 120 * core::kNanosecond;
   core::Time training_time = 50 * core::kMicrosecond;
   bool training_fails = false;
+  uint64_t failing_trainings = 0;
+  uint64_t failing_channels = 1;
 
   template <class Visitor>
   void describe(Visitor& v) {
@@ -46,7 +50,13 @@ struct HbmParams {
     v(training_time, {"training_time", Unit::time, "from CONTROL.TRAIN to STATUS.TRAINED",
                       "ours, far shorter than a real part's", 1, 1000 * core::kMillisecond});
     v(training_fails,
-      {"training_fails", Unit::flag, "training ends with STATUS.FAILED, to test firmware", "ours"});
+      {"training_fails", Unit::flag, "every training ends with STATUS.FAILED, to test firmware", "ours"});
+    v(failing_trainings,
+      {"failing_trainings", Unit::count, "so many trainings fail before one can succeed, to test firmware",
+       "ours", 0, 1000});
+    v(failing_channels,
+      {"failing_channels", Unit::count, "bit n: channel n is one of those that fail in a training that fails",
+       "ours", 1, ~uint64_t{0}});
   }
   ControllerParams controller() const {
     return {static_cast<unsigned>(stacks),
@@ -55,7 +65,9 @@ struct HbmParams {
             interleave,
             latency,
             training_time,
-            training_fails};
+            training_fails,
+            failing_trainings,
+            failing_channels};
   }
 };
 
@@ -67,6 +79,8 @@ struct DdrParams {
   core::Time latency = 95 * core::kNanosecond;
   core::Time training_time = 100 * core::kMicrosecond;
   bool training_fails = false;
+  uint64_t failing_trainings = 0;
+  uint64_t failing_channels = 1;
 
   template <class Visitor>
   void describe(Visitor& v) {
@@ -83,7 +97,13 @@ struct DdrParams {
     v(training_time, {"training_time", Unit::time, "from CONTROL.TRAIN to STATUS.TRAINED",
                       "ours, far shorter than a real part's", 1, 1000 * core::kMillisecond});
     v(training_fails,
-      {"training_fails", Unit::flag, "training ends with STATUS.FAILED, to test firmware", "ours"});
+      {"training_fails", Unit::flag, "every training ends with STATUS.FAILED, to test firmware", "ours"});
+    v(failing_trainings,
+      {"failing_trainings", Unit::count, "so many trainings fail before one can succeed, to test firmware",
+       "ours", 0, 1000});
+    v(failing_channels,
+      {"failing_channels", Unit::count, "bit n: channel n is one of those that fail in a training that fails",
+       "ours", 1, ~uint64_t{0}});
   }
   ControllerParams controller() const {
     return {static_cast<unsigned>(channels),
@@ -92,7 +112,9 @@ struct DdrParams {
             interleave,
             latency,
             training_time,
-            training_fails};
+            training_fails,
+            failing_trainings,
+            failing_channels};
   }
 };
 

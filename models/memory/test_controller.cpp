@@ -59,6 +59,11 @@ ControllerParams hbm() {
   return p.controller();
 }
 
+/// STATUS with one of its flags.
+uint64_t status(core::Field flag, uint64_t phase) {
+  return r::STATUS::PHASE.set(flag.mask(), phase);
+}
+
 }  // namespace
 
 TEST_CASE("one access takes the latency and its time on the busiest channel") {
@@ -175,16 +180,16 @@ TEST_CASE("training, as firmware sees it") {
     test::write32(p, r::kIRQ_OFFSET, r::IRQ::ENABLE.mask());
     test::write32(p, r::kCONTROL_OFFSET, r::CONTROL::TRAIN.mask());
     REQUIRE(test::read32(p, r::kCONTROL_OFFSET) == 0);
-    REQUIRE(test::read32(p, r::kSTATUS_OFFSET) == r::STATUS::BUSY.mask());
+    REQUIRE(test::read32(p, r::kSTATUS_OFFSET) == status(r::STATUS::BUSY, r::STATUS::PHASE_POWER_UP));
     sc_core::sc_start(core::to_sc(b.memory.params().training_time - 1));
-    REQUIRE(test::read32(p, r::kSTATUS_OFFSET) == r::STATUS::BUSY.mask());
+    REQUIRE(test::read32(p, r::kSTATUS_OFFSET) == status(r::STATUS::BUSY, r::STATUS::PHASE_DATA_EYE));
     REQUIRE(b.access(false, 0, 64, 0).status == TransferStatus::access_denied);
     REQUIRE(b.faults.size() == 2);                                   // a new state, a new report
     test::write32(p, r::kCONTROL_OFFSET, r::CONTROL::TRAIN.mask());  // ignored, and reported
     REQUIRE(b.faults.size() == 3);
     REQUIRE_FALSE(b.memory.interrupt.level());
     test::run_past(1);
-    REQUIRE(test::read32(p, r::kSTATUS_OFFSET) == r::STATUS::TRAINED.mask());
+    REQUIRE(test::read32(p, r::kSTATUS_OFFSET) == status(r::STATUS::TRAINED, r::STATUS::PHASE_COMPLETE));
     REQUIRE(b.memory.interrupt.level());
     test::write32(p, r::kIRQ_OFFSET, r::IRQ::ENABLE.mask() | r::IRQ::DONE.mask());
     REQUIRE_FALSE(b.memory.interrupt.level());
@@ -222,7 +227,8 @@ TEST_CASE("training can be made to fail") {
     Bench b(params);
     test::write32(b.memory.registers, r::kCONTROL_OFFSET, r::CONTROL::TRAIN.mask());
     test::run_past(params.training_time);
-    REQUIRE(test::read32(b.memory.registers, r::kSTATUS_OFFSET) == r::STATUS::FAILED.mask());
+    REQUIRE(test::read32(b.memory.registers, r::kSTATUS_OFFSET) ==
+            status(r::STATUS::FAILED, r::STATUS::PHASE_DATA_EYE));
     REQUIRE(test::read32(b.memory.registers, r::kIRQ_OFFSET) == r::IRQ::DONE.mask());
     REQUIRE(b.access(false, 0, 64, 0).status == TransferStatus::access_denied);
   });
@@ -259,4 +265,66 @@ TEST_CASE("parameters that make no memory are refused") {
   CHECK(refused([](ControllerParams& p) { p.interleave = 0; }));
   CHECK(refused([](ControllerParams& p) { p.interleave = 3 << 18; }));
   CHECK(refused([](ControllerParams& p) { p.capacity = 0; }));
+}
+
+TEST_CASE("trainings fail as often as told, and say in which channels") {
+  test::in_child([] {
+    ControllerParams p = hbm();
+    p.failing_trainings = 2;
+    p.failing_channels = 0b1010;
+    Bench b(p);
+    const auto phase = [&b] {
+      return r::STATUS::PHASE.get(test::read32(b.memory.registers, r::kSTATUS_OFFSET));
+    };
+    REQUIRE(phase() == r::STATUS::PHASE_IDLE);
+    for (int attempt = 1; attempt <= 3; ++attempt) {
+      test::write32(b.memory.registers, r::kCONTROL_OFFSET, r::CONTROL::TRAIN.mask());
+      REQUIRE(phase() == r::STATUS::PHASE_POWER_UP);
+      test::run_past(p.training_time / 2);
+      REQUIRE(phase() == r::STATUS::PHASE_LEVELLING);
+      test::run_past(p.training_time / 2);
+      REQUIRE(b.memory.trained() == (attempt == 3));
+      REQUIRE(phase() == (attempt == 3 ? r::STATUS::PHASE_COMPLETE : r::STATUS::PHASE_DATA_EYE));
+      REQUIRE(test::read64(b.memory.registers, r::kFAILED_CHANNELS_OFFSET) == (attempt == 3 ? 0 : 0b1010));
+    }
+  });
+}
+
+TEST_CASE("ECC corrects, reports, counts; what it cannot correct fails the read until it is written") {
+  test::in_child([] {
+    Bench b(hbm());
+    b.train();
+    test::write32(b.memory.registers, r::kIRQ_OFFSET, r::IRQ::DONE.mask() | r::IRQ::ECC_ENABLE.mask());
+    const auto spoil = [&b](uint64_t offset, uint64_t kind) {
+      test::write64(b.memory.registers, r::kECC_INJECT_ADDRESS_OFFSET, offset);
+      test::write32(b.memory.registers, r::kECC_INJECT_OFFSET, static_cast<uint32_t>(kind));
+    };
+    const auto read = [&b](uint64_t offset) { return test::read32(b.memory.registers, offset); };
+    spoil(0x1010, r::ECC_INJECT::KIND_CORRECTABLE);
+    REQUIRE(b.access(false, 0, 0x1000, 1'000'000).status == TransferStatus::ok);
+    REQUIRE(read(r::kECC_STATUS_OFFSET) == 0);
+    REQUIRE_FALSE(b.memory.interrupt.level());
+    REQUIRE(b.access(false, 0x1030, 4, 2'000'000).status == TransferStatus::ok);
+    REQUIRE(read(r::kECC_STATUS_OFFSET) == r::ECC_STATUS::CORRECTED.mask());
+    REQUIRE(read(r::kECC_CORRECTED_OFFSET) == 1);
+    REQUIRE(test::read64(b.memory.registers, r::kECC_ADDRESS_OFFSET) == 0x1000);
+    REQUIRE(b.memory.interrupt.level());
+    test::write32(b.memory.registers, r::kECC_STATUS_OFFSET, 3);
+    REQUIRE_FALSE(b.memory.interrupt.level());
+    REQUIRE(b.access(false, 0x1000, 64, 3'000'000).status == TransferStatus::ok);
+    REQUIRE(read(r::kECC_CORRECTED_OFFSET) == 1);  // it was written back
+
+    spoil(0x2000, r::ECC_INJECT::KIND_UNCORRECTABLE);
+    REQUIRE(b.access(false, 0x1fff, 2, 4'000'000).status == TransferStatus::data_error);
+    REQUIRE(b.access(true, 0x2000, 63, 5'000'000).status == TransferStatus::ok);
+    REQUIRE(b.access(false, 0x2000, 1, 6'000'000).status == TransferStatus::data_error);
+    REQUIRE(read(r::kECC_UNCORRECTED_OFFSET) == 2);
+    REQUIRE(b.access(true, 0x2000, 64, 7'000'000).status == TransferStatus::ok);
+    REQUIRE(b.access(false, 0x2000, 64, 8'000'000).status == TransferStatus::ok);
+
+    REQUIRE(b.faults.empty());
+    spoil(uint64_t{1} << 20, r::ECC_INJECT::KIND_CORRECTABLE);
+    spoil(0, 3);
+    REQUIRE(b.faults.size() == 2);
+  });
 }

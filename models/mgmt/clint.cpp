@@ -54,6 +54,12 @@ core::Time Clint::when(uint64_t compare) const {
   return left < core::kNever / kTick - tick_now ? (tick_now + left) * kTick : core::kNever;
 }
 
+void Clint::restart() {
+  const uint64_t mtime = ticks(core::now());
+  reset();
+  set_mtime(mtime);
+}
+
 void Clint::reset() {
   regs_.reset();
   for (core::InterruptLine& line : software_) line.set(false);

@@ -32,6 +32,8 @@ class Clint : public TimeBase {
   core::Time when(uint64_t ticks) const override;
 
   void reset();
+  /// The harts restart: no software interrupt, no timer; MTIME goes on.
+  void restart();
 
  private:
   void set_mtime(uint64_t value);

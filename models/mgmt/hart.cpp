@@ -301,6 +301,7 @@ void Hart::sleep() {
   time_.sync();
   asleep_ = true;
   idle_since_ = core::now();
+  if (activity_) activity_(false);
   while (!csr_.wakes() && !reset_requested_ && !debug_.is_roused()) {
     // Nothing is scheduled unless the timer can end the sleep.
     const core::Time deadline = csr_.timer_deadline();
@@ -313,6 +314,7 @@ void Hart::sleep() {
   }
   idle_ += core::now() - idle_since_;
   asleep_ = false;
+  if (activity_) activity_(true);
   trace_.wake(time_.now());
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,9 @@ class Hart : public sc_core::sc_module, public core::InterruptSink, public Timer
   void reset();
   /// Names of addresses for messages. The caller keeps the table.
   void set_symbols(const SymbolTable* symbols) { symbols_ = symbols; }
+  /// Called at the kernel's time when the hart falls asleep in WFI (false) and when it executes again (true);
+  /// it executes at first. A hart that was stopped because its trap handler cannot run counts as executing.
+  void on_activity(std::function<void(bool awake)> hook) { activity_ = std::move(hook); }
   /// The firmware works for this command from now on (SYSCTL.TRACE_TAG); only the trace shows it.
   void set_trace_tag(core::CommandTag tag);
 
@@ -137,6 +141,7 @@ class Hart : public sc_core::sc_module, public core::InterruptSink, public Timer
   FirmwareTrace trace_;
   const SymbolTable* symbols_ = nullptr;
 
+  std::function<void(bool)> activity_;
   bool reset_requested_ = false;
   bool asleep_ = false;
   bool parked_ = false;

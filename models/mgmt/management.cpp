@@ -55,6 +55,7 @@ Management::Management(const sc_core::sc_module_name& name, const MgmtParams& pa
       plic_(child("plic"), static_cast<unsigned>(params.harts)),
       uart_(child("uart"), std::move(transmit)),
       sysctl_(child("sysctl"), sysctl_values(params, socket)),
+      watchdog_("watchdog"),
       rom_(child("rom"), Memory::Kind::read_only, map::ROM.size),
       flash_(child("flash"), Memory::Kind::read_only, params.flash.size, Memory::Beyond::all_ones),
       flash_ctl_("flash_ctl", params.flash, flash_),
@@ -66,12 +67,15 @@ Management::Management(const sc_core::sc_module_name& name, const MgmtParams& pa
   bus_.attach("PLIC", map::PLIC.base, map::PLIC.size, plic_.socket());
   bus_.attach("UART0", map::UART0.base, map::UART0.size, uart_.socket());
   bus_.attach("SYSCTL", map::SYSCTL.base, map::SYSCTL.size, sysctl_.socket());
+  attach("WATCHDOG", map::WATCHDOG.base, map::WATCHDOG.size, watchdog_.registers);
   bus_.attach("CRYPTO", map::CRYPTO.base, map::CRYPTO.size, crypto_.socket());
   bus_.attach("FUSES", map::FUSES.base, map::FUSES.size, fuses_.socket());
   bus_.attach("FLASH_CTL", map::FLASH_CTL.base, map::FLASH_CTL.size, flash_ctl_.socket());
   bus_.attach("FLASH", map::FLASH.base, map::FLASH.size, flash_.socket);
   bus_.attach("RAM", map::RAM.base, params_.ram_size, ram_.memory().socket);
   uart_.connect(plic_, map::IRQ_UART0);
+  watchdog_.interrupt.connect(plic_, map::IRQ_WATCHDOG);
+  watchdog_.on_expiry([this] { restart(ResetReason::watchdog); });
   crypto_.interrupt.connect(plic_, map::IRQ_CRYPTO);
   flash_ctl_.interrupt.connect(plic_, map::IRQ_FLASH_CTL);
   bus_.connect(crypto_.bus);
@@ -90,7 +94,11 @@ Management::Management(const sc_core::sc_module_name& name, const MgmtParams& pa
   }
 
   sysctl_.on_trace_tag([this](core::CommandTag tag) { harts_[0]->set_trace_tag(tag); });
-  sysctl_.on_hart_reset([this] { restart(ResetReason::software); });
+  sysctl_.on_hart_reset([this](ResetReason reason) { restart(reason); });
+  harts_[0]->on_activity([this](bool awake) {
+    watchdog_.set_core_awake(awake);
+    if (core_activity_) core_activity_();
+  });
 }
 
 Management::~Management() = default;
@@ -146,12 +154,6 @@ void Management::load_symbols(const std::string& path) {
   symbols_.merge(ElfImage(path).symbols());
 }
 
-void Management::restart(ResetReason reason) {
-  sysctl_.hart_restarted(reason);
-  reset_boot_blocks();
-  for (auto& hart : harts_) hart->reset();
-}
-
 /// Locks open, and what the ROM drives is idle, whenever it begins.
 void Management::reset_boot_blocks() {
   crypto_.reset();
@@ -163,8 +165,19 @@ void Management::reset(ResetReason reason) {
   clint_.reset();
   plic_.reset();
   uart_.reset();
+  watchdog_.reset();
   sysctl_.reset(reason);
   reset_boot_blocks();
+  for (auto& hart : harts_) hart->reset();
+}
+
+void Management::restart(ResetReason reason) {
+  plic_.reset();
+  clint_.restart();
+  watchdog_.reset();
+  sysctl_.hart_restarted(reason);
+  reset_boot_blocks();
+  if (restarted_) restarted_();
   for (auto& hart : harts_) hart->reset();
 }
 

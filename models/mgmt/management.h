@@ -20,6 +20,7 @@
 #include "mgmt/plic.h"
 #include "mgmt/sysctl.h"
 #include "mgmt/uart.h"
+#include "mgmt/watchdog.h"
 
 namespace rdu::mgmt {
 
@@ -44,6 +45,7 @@ class Management : public sc_core::sc_module {
   Ram& ram() { return ram_; }
   Uart& uart() { return uart_; }
   Sysctl& sysctl() { return sysctl_; }
+  Watchdog& watchdog() { return watchdog_; }
   Hart& hart(unsigned index = 0) { return *harts_.at(index); }
   unsigned harts() const { return static_cast<unsigned>(harts_.size()); }
 
@@ -71,10 +73,15 @@ class Management : public sc_core::sc_module {
   /// Resets every block and restarts the harts at the ROM; the contents of RAM stay. Takes effect at once; a
   /// hart that runs ahead of the kernel drops the access that it waits to make.
   void reset(ResetReason reason);
-  /// Restarts the harts at the ROM; of the other blocks only what the ROM drives (cryptography, flash
-  /// controller, the fuses' lock) is reset, and SYSCTL keeps all but BOOT_STAGE and RESET_REASON. As
-  /// SYSCTL.RESET.HART does.
+  /// Restarts the harts at the ROM while the rest of the chip goes on, as SYSCTL.RESET, the watchdog and the
+  /// host's RESTART register do. What belongs to the harts and what the ROM drives is reset (interrupt
+  /// controller, timer's comparison, watchdog, cryptography, flash controller, the fuses' lock); SYSCTL keeps
+  /// all but BOOT_STAGE, RESET_REASON, RESTARTS and TRACE_TAG.
   void restart(ResetReason reason);
+  /// Called at each restart: for blocks whose state belongs to the firmware that is gone.
+  void on_restart(std::function<void()> hook) { restarted_ = std::move(hook); }
+  /// Called when hart 0 falls asleep and when it wakes.
+  void on_core_activity(std::function<void()> hook) { core_activity_ = std::move(hook); }
 
   /// All register files on the bus, with their bases, for tools and for tests that walk every register.
   struct Block {
@@ -94,6 +101,7 @@ class Management : public sc_core::sc_module {
   Plic plic_;
   Uart uart_;
   Sysctl sysctl_;
+  Watchdog watchdog_;
   Memory rom_;
   Memory flash_;
   FlashCtl flash_ctl_;
@@ -103,6 +111,8 @@ class Management : public sc_core::sc_module {
   SymbolTable symbols_;
   std::vector<std::unique_ptr<Hart>> harts_;
   std::vector<Block> attached_;
+  std::function<void()> restarted_;
+  std::function<void()> core_activity_;
 };
 
 }  // namespace rdu::mgmt

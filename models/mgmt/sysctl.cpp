@@ -6,7 +6,8 @@ using namespace regs::sysctl;
 
 Sysctl::Sysctl(const std::string& name, const Values& values) : values_(values), port_(name, regs_) {
   regs_.RESET.on_write([this](uint64_t) {
-    if (regs_.RESET.get(RESET::HART) && hart_reset_) hart_reset_();
+    if (!regs_.RESET.get(RESET::HART) || !hart_reset_) return;
+    hart_reset_(regs_.RESET.get(RESET::FOR_HOST) ? ResetReason::host : ResetReason::software);
   });
   regs_.TRACE_TAG.on_write([this](uint64_t) {
     if (trace_tag_) trace_tag_(static_cast<core::CommandTag>(regs_.TRACE_TAG.value()));
@@ -34,10 +35,15 @@ void Sysctl::publish() {
 void Sysctl::reset(ResetReason reason) {
   regs_.reset();
   publish();
-  hart_restarted(reason);
+  started(reason);
 }
 
 void Sysctl::hart_restarted(ResetReason reason) {
+  regs_.RESTARTS.set_value(regs_.RESTARTS.value() + 1);
+  started(reason);
+}
+
+void Sysctl::started(ResetReason reason) {
   regs_.BOOT_STAGE.reset();
   regs_.RESET_REASON.set(RESET_REASON::REASON, static_cast<uint64_t>(reason));
   if (trace_tag_) trace_tag_(core::kNoCommand);

@@ -72,9 +72,8 @@ void TlnBridge::b_transport(tlm::tlm_generic_payload& payload, sc_core::sc_time&
     payload.set_response_status(tlm::TLM_OK_RESPONSE);
   } else {
     const bool nowhere = t.status == core::TransferStatus::decode_error;
-    core::report_guest_fault(
-        name(), fmt::format("a {} of {} bytes at {:#x} {}", t.write ? "write" : "read", length, t.address,
-                            nowhere ? "reaches no memory" : "was refused"));
+    core::report_guest_fault(name(), fmt::format("a {} of {} bytes at {:#x} {}", t.write ? "write" : "read",
+                                                 length, t.address, core::to_string(t.status)));
     payload.set_response_status(nowhere ? tlm::TLM_ADDRESS_ERROR_RESPONSE : tlm::TLM_GENERIC_ERROR_RESPONSE);
   }
   free_.push_back(&access);

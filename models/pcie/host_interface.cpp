@@ -63,7 +63,6 @@ void HostInterface::bind_host() {
       core::report_guest_fault(name_, "the host wrote RESTART with another value than its key; ignored");
       return;
     }
-    firmware_reset();
     connections_.restart_core();
   });
   for (unsigned q = 0; q < hostif::kDOORBELL_COUNT; ++q) {
@@ -164,6 +163,8 @@ void HostInterface::firmware_reset() {
   fw_.reset();
   submitted_.fill(0);
   reset_pending_ = false;
+  // A request that waits is still there for the firmware that comes.
+  if (host_.MBOX_STATUS.get(hostif::MBOX_STATUS::BUSY)) fw_.IRQ_STATUS.set(hostctl::IRQ_STATUS::MAILBOX, 1);
   update_interrupt();
 }
 

@@ -35,10 +35,15 @@ struct Fixture {
   std::vector<std::pair<core::CommandTag, unsigned>> rung;
   std::vector<std::string> faults;
   Module module{sc_core::sc_gen_unique_name("module"),
-                {[this] { return boot_stage; }, [] { return 3u; }, [this] { ++restarts; },
+                {[this] { return boot_stage; }, [] { return 3u; }, [this] { core_restarted(); },
                  [this](unsigned v) { vectors.push_back(v); },
                  [this](unsigned, core::CommandTag first, unsigned n) { rung.emplace_back(first, n); }}};
   HostInterface& interface = module.interface;
+
+  void core_restarted() {
+    ++restarts;
+    interface.firmware_reset();
+  }
 
   Fixture() {
     core::set_guest_fault_sink([this](const core::GuestFault& f) { faults.push_back(f.text); });

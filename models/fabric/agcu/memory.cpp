@@ -79,10 +79,8 @@ void Memory::completed(core::Transfer& t) {
     } else {
       listener_.memory_fault(
           {codes::CODE_MEMORY, r.unit, r.piece.address, t.done,
-           fmt::format("a {} of {} bytes at {:#x} (physical {:#x}) failed: {}", t.write ? "write" : "read",
-                       r.piece.bytes, r.piece.address, t.address,
-                       t.status == core::TransferStatus::decode_error ? "no memory there"
-                                                                      : "the target refused it")});
+           fmt::format("a {} of {} bytes at {:#x} (physical {:#x}) {}", t.write ? "write" : "read",
+                       r.piece.bytes, r.piece.address, t.address, core::to_string(t.status))});
     }
   }
   recycle(r);

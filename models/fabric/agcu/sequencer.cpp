@@ -336,6 +336,7 @@ void Sequencer::account_execution(core::Time end) {
     UnitStatistics& total = unit_statistics_[unit];
     ++total.executions;
     total.busy += counts.busy;
+    statistics_.busy[RDU_UNIT_KIND(unit)] += counts.busy;
     total.stall_in += counts.stalls.input;
     total.stall_out += counts.stalls.output;
     total.vectors += counts.vectors;
