@@ -1,9 +1,10 @@
 #ifndef RDU_FW_HAL_CPU_H
 #define RDU_FW_HAL_CPU_H
 
-/* The hart itself. Interrupts are never taken: mstatus.MIE stays 0, and WFI returns as soon as a source that
- * `mie` enables is pending. So nothing can slip in between the look for work and the sleep, and no code runs
- * concurrently with another. */
+/* The hart itself. Interrupts are not taken for work: WFI returns as soon as a source that `mie` enables is
+ * pending, whether mstatus.MIE is set or not. So nothing can slip in between the look for work and the sleep,
+ * and no code runs concurrently with another. mstatus.MIE is set only for the watchdog's warning, which is
+ * fatal (mgmt/watchdog.h). */
 
 #include <stdint.h>
 
@@ -17,6 +18,13 @@ static inline void cpu_wait(void) {
 static inline void cpu_wake_on(uint64_t mie) {
   __asm__ volatile("csrw mie, %0" ::"r"(mie));
 }
+/* mstatus.MIE: may what is pending and enabled interrupt? */
+static inline void cpu_take_interrupts(int take) {
+  if (take)
+    __asm__ volatile("csrsi mstatus, 8" ::: "memory");
+  else
+    __asm__ volatile("csrci mstatus, 8" ::: "memory");
+}
 /* Orders what was written in memory before a device is told of it, and the other way round. */
 static inline void cpu_fence(void) {
   __asm__ volatile("fence iorw, iorw" ::: "memory");
@@ -24,6 +32,9 @@ static inline void cpu_fence(void) {
 #else
 void cpu_wait(void);
 void cpu_wake_on(uint64_t mie);
+static inline void cpu_take_interrupts(int take) {
+  (void)take;
+}
 static inline void cpu_fence(void) {}
 #endif
 

@@ -13,6 +13,14 @@ void plic_init(uint32_t sources) {
   mmio_write32(RDU_BASE_PLIC + RDU_PLIC_CONTEXT_THRESHOLD(MACHINE_CONTEXT), 0);
 }
 
+void plic_set_threshold(uint32_t threshold) {
+  mmio_write32(RDU_BASE_PLIC + RDU_PLIC_CONTEXT_THRESHOLD(MACHINE_CONTEXT), threshold);
+}
+
+void plic_set_priority(uint32_t source, uint32_t priority) {
+  mmio_write32(RDU_BASE_PLIC + RDU_PLIC_PRIORITY(source), priority);
+}
+
 uint32_t plic_claim(void) {
   return mmio_read32(RDU_BASE_PLIC + RDU_PLIC_CONTEXT_CLAIM(MACHINE_CONTEXT));
 }

@@ -17,6 +17,14 @@
 /* Mailbox requests (HOSTIF.MBOX_REQUEST), served before any queue exists. */
 #define RDU_MBOX_ABI_VERSION 0x01u /* answer: RDU_ABI_VERSION */
 #define RDU_MBOX_ECHO 0x02u        /* request bits 31:8 come back in answer bits 31:8, bits 7:0 are zero */
+/* bits 31:8: a number of the host's own, which rdu_log_health.restart_code gives back. The firmware answers
+ * 0, aborts what runs, and restarts the management core; CSTS.FW goes and comes again. A host that wants
+ * commands to finish shuts down (CC.SHN) before. Firmware that does not answer is restarted by
+ * HOSTIF.RESTART. */
+#define RDU_MBOX_RESTART 0x03u
+/* bits 31:8: n; answer: 32-bit word n of struct rdu_log_panic, RDU_MBOX_UNKNOWN beyond its end. After a panic
+ * (CSTS.CFS, stage FAILED, error RDU_BOOT_PANIC) this is what the firmware still does. */
+#define RDU_MBOX_PANIC 0x04u
 #define RDU_MBOX_UNKNOWN 0xffffffffu
 
 /* Device virtual addresses: segment in bits 45:44, offset in 43:0 (regs/slb.h). */
@@ -57,6 +65,21 @@ struct rdu_cqe {
 #define RDU_ADMIN_DELETE_QUEUE 0x05u
 /* arg0: page, arg1: bus address, arg2: bytes, arg3: offset in the page; result: bytes of the whole page */
 #define RDU_ADMIN_READ_LOG 0x06u
+/* arg0: sensor, arg1: RDU_THRESHOLD_*, arg2: m°C, two's complement */
+#define RDU_ADMIN_SET_THRESHOLD 0x07u
+/* For tests of software, as error injection of other devices is. arg0: RDU_INJECT_*, arg1, arg2: see there */
+#define RDU_ADMIN_INJECT 0x08u
+
+#define RDU_THRESHOLD_LOW 0u
+#define RDU_THRESHOLD_HIGH 1u
+#define RDU_THRESHOLD_CRITICAL 2u
+
+#define RDU_INJECT_ECC_CORRECTABLE 0u   /* arg1: RDU_SEGMENT_HBM or _DDR, arg2: offset in that memory */
+#define RDU_INJECT_ECC_UNCORRECTABLE 1u /* the same */
+#define RDU_INJECT_TEMPERATURE 2u       /* arg1: sensor, arg2: m°C that it reads from now on */
+#define RDU_INJECT_NO_TEMPERATURE 3u    /* arg1: sensor, which measures again */
+#define RDU_INJECT_PANIC 4u             /* the firmware panics */
+#define RDU_INJECT_HANG 5u              /* the firmware loops for ever, until the watchdog ends it */
 
 /* Firmware update (rdu_image.h). arg0: slot, arg1: offset in it (multiple of 4096; 0 first), arg2: bus
  * address, arg3: bytes (at most 4096). Erases the sector and writes it. IN_USE: the slot runs; FLASH: result
@@ -73,10 +96,23 @@ struct rdu_cqe {
 /* arg0: argument tuples, arg1: how many, arg2: tile; result: fabric cycles of execution */
 #define RDU_CMD_LAUNCH 0x13u
 
+/* Completes when something happens that the host should know, or at once if that was before: each event
+ * completes one such command, the oldest first. result: the event's first 8 bytes (struct rdu_log_event),
+ * start and end: its time. A queue that is used for it runs nothing else meanwhile, so a host has one for
+ * events alone. Events that nobody waits for are kept, RDU_EVENTS_KEPT at most; of more, the oldest are
+ * dropped and counted. */
+#define RDU_CMD_EVENT 0x14u
+
 /* Log pages. */
-#define RDU_LOG_TEXT 0u        /* the firmware's log as text */
-#define RDU_LOG_MEMORY 1u      /* struct rdu_log_memory */
-#define RDU_LOG_ACTIVITY 2u    /* struct rdu_log_activity[], one a unit of tile 0, last execution */
+#define RDU_LOG_TEXT 0u     /* the firmware's log as text */
+#define RDU_LOG_MEMORY 1u   /* struct rdu_log_memory */
+#define RDU_LOG_ACTIVITY 2u /* struct rdu_log_activity[], one a unit of tile 0, last execution */
+#define RDU_LOG_HEALTH 3u   /* struct rdu_log_health */
+#define RDU_LOG_PANIC \
+  4u /* struct rdu_log_panic of the last panic since power-on; empty when there was none */
+#define RDU_LOG_SENSORS 5u /* struct rdu_log_sensor[], sensor 0 is the whole socket */
+#define RDU_LOG_EVENTS 6u  /* struct rdu_log_event[]: the latest, oldest first, whether delivered or not */
+#define RDU_LOG_LINKS 7u   /* struct rdu_log_link[], one a link */
 #define RDU_LOG_FIRMWARE 0x20u /* struct rdu_log_firmware */
 
 /* Status codes. 0x01..: the command itself was wrong; 0x40..: the hardware refused or failed. */
@@ -89,11 +125,15 @@ struct rdu_cqe {
 #define RDU_STATUS_NO_RESOURCE 0x06u /* all contexts or queues are in use */
 #define RDU_STATUS_IN_USE 0x07u
 #define RDU_STATUS_BAD_LOG_PAGE 0x08u
+#define RDU_STATUS_TOO_HOT \
+  0x09u /* LAUNCH while a sensor is above its critical threshold; result: the sensor */
 #define RDU_STATUS_BAD_IMAGE 0x20u    /* the boot ROM would refuse it; result: why, RDU_BOOT_* */
 #define RDU_STATUS_COPY_SEGMENT 0x40u /* address outside the context's memory; result: the address */
 #define RDU_STATUS_COPY_DECODE 0x41u
 #define RDU_STATUS_COPY_DENIED 0x42u /* host memory not mapped, or bus mastering off */
 #define RDU_STATUS_ABORTED 0x43u
+#define RDU_STATUS_COPY_ECC 0x44u /* the source holds an error that ECC cannot correct; result: about where \
+                                   */
 #define RDU_STATUS_FLASH 0x50u /* the flash refused; result: FLASH_CTL.STATUS.ERROR */
 /* + SEQUENCER.FAULT.CODE; result: address for SEGMENT and MEMORY, else the unit id */
 #define RDU_STATUS_PROGRAM 0x80u
@@ -126,6 +166,89 @@ struct rdu_log_activity {
   uint32_t reserved;
   uint64_t busy, stall_in, stall_out; /* fabric cycles */
   uint64_t vectors, bytes;
+};
+
+/* --- events --- */
+
+#define RDU_EVENTS_KEPT 64u
+
+struct rdu_log_event {
+  uint32_t sequence; /* running number since the firmware started, from 1 */
+  uint8_t type;      /* RDU_EVENT_* */
+  uint8_t code;      /* what happened, by type */
+  uint8_t severity;  /* RDU_SEVERITY_* */
+  uint8_t source;    /* where, by type */
+  uint64_t time_ns;
+  uint64_t value;
+};
+
+#define RDU_SEVERITY_INFO 0u
+#define RDU_SEVERITY_WARNING 1u
+#define RDU_SEVERITY_ERROR 2u
+
+/* The firmware started anew. code: SYSCTL.RESET_REASON; value: restart_code of struct rdu_log_health */
+#define RDU_EVENT_RESTARTED 1u
+/* A temperature passed a threshold. code: RDU_THRESHOLD_*; source: sensor; value: m°C, two's complement */
+#define RDU_EVENT_THERMAL 2u
+/* ECC found an error. code: 0 corrected, 1 not; source: RDU_SEGMENT_HBM or _DDR; value: offset in that memory
+ */
+#define RDU_EVENT_ECC 3u
+/* A link failed, came up narrower than it is, or went down. code: LINK_CTL's STATUS.ERROR; source: link;
+ * value: lanes in use */
+#define RDU_EVENT_LINK 4u
+/* The firmware found the report of a panic before its start (RDU_LOG_PANIC). code: RDU_PANIC_* */
+#define RDU_EVENT_PANIC 5u
+
+/* --- health --- */
+
+struct rdu_log_health {
+  uint32_t reset_reason;        /* of the last start: SYSCTL.RESET_REASON */
+  uint32_t restarts;            /* since power-on */
+  uint32_t restart_code;        /* of the last RDU_MBOX_RESTART; 0 when the last start had another reason */
+  uint32_t panics;              /* since power-on */
+  uint64_t start_ns;            /* device time at which this run of the firmware began */
+  uint64_t time_ns;             /* and now */
+  uint64_t log_lines_lost;      /* of RDU_LOG_TEXT, overwritten by later ones, since power-on */
+  uint64_t events, events_lost; /* since start_ns: that happened; that were dropped before a host took them */
+  uint64_t hbm_corrected, hbm_uncorrected, ddr_corrected, ddr_uncorrected; /* by ECC, since power-on */
+};
+
+struct rdu_log_sensor {
+  uint8_t kind;  /* as SENSORS.SENSOR.INFO.KIND */
+  uint8_t index; /* which of its kind */
+  uint8_t above; /* bit RDU_THRESHOLD_*: passed now */
+  uint8_t reserved;
+  int32_t temperature; /* m°C */
+  int32_t low, high, critical;
+  uint32_t voltage; /* mV */
+  uint32_t power;   /* mW, averaged */
+  uint32_t reserved2;
+  uint64_t energy; /* uJ since power-on */
+};
+
+struct rdu_log_link {
+  uint8_t state, error; /* as LINK_CTL's STATUS */
+  uint8_t width, max_width;
+  uint32_t speed;    /* MT/s of a lane */
+  uint32_t lanes;    /* bit n: lane n is good */
+  uint32_t attempts; /* trainings since the firmware started */
+};
+
+#define RDU_PANIC_ASSERT 1u   /* the firmware found itself wrong: text */
+#define RDU_PANIC_TRAP 2u     /* an exception: cause, value, registers */
+#define RDU_PANIC_WATCHDOG 3u /* the firmware hung; registers and calls tell where */
+#define RDU_PANIC_CALLS 16u
+
+struct rdu_log_panic {
+  uint32_t kind;     /* RDU_PANIC_* */
+  uint32_t restarts; /* before it, since power-on */
+  uint64_t time_ns;
+  uint64_t cause, value;  /* mcause, mtval; 0 for ASSERT */
+  uint64_t registers[32]; /* [0]: pc, [n]: xn; zero for ASSERT but for pc */
+  uint32_t call_count, reserved;
+  uint64_t calls[RDU_PANIC_CALLS]; /* return addresses, innermost first: addr2line -e mgmt.elf */
+  char text[64];
+  char firmware[32]; /* build text */
 };
 
 struct rdu_log_slot {
@@ -161,6 +284,8 @@ struct rdu_log_firmware {
 #define RDU_BOOT_HBM_TRAINING 4u
 #define RDU_BOOT_DDR_TRAINING 5u
 #define RDU_BOOT_PANIC 6u
+#define RDU_BOOT_HBM_TIMEOUT 7u /* training did not end in time */
+#define RDU_BOOT_DDR_TIMEOUT 8u
 /* Why the ROM refused an image (rdu_image.h); of a slot in HOSTIF.SLOT, of recovery in
  * HOSTIF.RECOVERY_STATUS. */
 #define RDU_BOOT_BAD_HEADER 0x20u /* damaged, or none */

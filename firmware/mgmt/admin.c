@@ -14,6 +14,9 @@
 #include "mgmt/host.h"
 #include "mgmt/log.h"
 #include "mgmt/log_page.h"
+#include "mgmt/memory.h"
+#include "mgmt/panic.h"
+#include "mgmt/telemetry.h"
 #include "mgmt/update.h"
 #include "mgmt/version.h"
 #include "regs/address_map.h"
@@ -156,6 +159,39 @@ bool admin_service(void) {
   return true;
 }
 
+/* --- sensors, and errors on demand --- */
+
+static void set_threshold(void) {
+  admin_finish(telemetry_set_threshold(now.sqe.arg[0], now.sqe.arg[1], (int64_t)now.sqe.arg[2]), 0);
+}
+
+_Noreturn static void hang(void) {
+  for (volatile bool for_ever = true;;)
+    if (!for_ever) panic("time has ended");
+}
+
+static void inject(void) {
+  const uint64_t kind = now.sqe.arg[0];
+  log_warning("the host injects an error, kind %" PRIu64, kind);
+  switch (kind) {
+    case RDU_INJECT_ECC_CORRECTABLE:
+    case RDU_INJECT_ECC_UNCORRECTABLE:
+      admin_finish(memory_inject(kind, now.sqe.arg[1], now.sqe.arg[2]), 0);
+      break;
+    case RDU_INJECT_TEMPERATURE:
+    case RDU_INJECT_NO_TEMPERATURE:
+      admin_finish(telemetry_inject(now.sqe.arg[1], kind == RDU_INJECT_TEMPERATURE, (int64_t)now.sqe.arg[2]), 0);
+      break;
+    case RDU_INJECT_PANIC:
+      panic("the host has asked for it");
+    case RDU_INJECT_HANG:
+      hang();
+    default:
+      admin_finish(RDU_STATUS_BAD_ARGUMENT, 0);
+      break;
+  }
+}
+
 /* --- READ_LOG: a chunk at a time through the buffer --- */
 
 static void send_chunk(void) {
@@ -230,6 +266,12 @@ void admin_begin(struct queue* queue, const struct rdu_sqe* sqe) {
       break;
     case RDU_ADMIN_READ_LOG:
       read_log();
+      break;
+    case RDU_ADMIN_SET_THRESHOLD:
+      set_threshold();
+      break;
+    case RDU_ADMIN_INJECT:
+      inject();
       break;
     case RDU_ADMIN_FW_WRITE:
       update_write(&now.sqe);

@@ -5,11 +5,11 @@
 
 void boot_stage(uint32_t stage); /* RDU_SYSCTL_BOOT_STAGE_STAGE_* */
 
-/* Tells the host that there is no hope (BOOT_STAGE FAILED with a RDU_BOOT_* code, CSTS.CFS) and stops the
- * core. */
-_Noreturn void boot_fail(uint32_t error);
+/* Tells the host that there is no hope: BOOT_STAGE FAILED with a RDU_BOOT_* code, CSTS.CFS. */
+void boot_failed(uint32_t error);
 
-/* From the image's first instruction to the state in which the host is served. */
+/* From the image's first instruction to the state in which the host is served. If that cannot be, it stops
+ * the core. */
 void boot(void);
 
 #endif

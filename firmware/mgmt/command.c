@@ -8,10 +8,12 @@
 #include "mgmt/chip.h"
 #include "mgmt/copy_engine.h"
 #include "mgmt/dma.h"
+#include "mgmt/event.h"
 #include "mgmt/host.h"
 #include "mgmt/log.h"
 #include "mgmt/panic.h"
 #include "mgmt/sequencer.h"
+#include "mgmt/telemetry.h"
 #include "rdu_abi.h"
 #include "regs/sequencer.h"
 
@@ -86,7 +88,8 @@ static void abort_engine(uint32_t engine) {
     sequencer_abort(engine - ENGINE_SEQUENCER0);
 }
 
-void command_abort(const struct queue* queue) {
+void command_abort(struct queue* queue) {
+  event_abort(queue);
   for (uint32_t n = 0; n < ENGINE_COUNT; ++n)
     if (users[n] == queue) abort_engine(n);
 }
@@ -94,6 +97,7 @@ void command_abort(const struct queue* queue) {
 void command_abort_all(void) {
   for (uint32_t n = 0; n < ENGINE_COUNT; ++n)
     if (users[n]) abort_engine(n);
+  event_abort_all();
   dma_abort();
 }
 
@@ -124,6 +128,7 @@ static uint32_t check(const struct queue* queue, const struct rdu_sqe* sqe) {
     case RDU_CMD_COPY:
     case RDU_CMD_LOAD_PROGRAM:
     case RDU_CMD_LAUNCH:
+    case RDU_CMD_EVENT:
       break;
     default:
       return RDU_STATUS_BAD_OPCODE;
@@ -154,6 +159,16 @@ static void complete_now(struct queue* queue, uint32_t status, uint64_t value) {
   queue_complete(queue, &result);
 }
 
+/* May the context's program run on the tile now? A RDU_STATUS_* code, and its result. */
+static uint32_t check_launch(uint32_t tile, uint32_t context, uint64_t* value) {
+  uint32_t sensor;
+  if (!sequencer_holds(tile, context)) /* somebody else's program, or none */
+    return RDU_STATUS_PROGRAM + RDU_SEQUENCER_FAULT_CODE_NO_PROGRAM;
+  if (telemetry_cool(&sensor)) return RDU_STATUS_OK;
+  *value = sensor;
+  return RDU_STATUS_TOO_HOT;
+}
+
 static void start(struct queue* queue, int engine, const struct rdu_sqe* sqe, uint32_t tag) {
   const uint32_t context = queue->shape.context;
   if (sqe->opcode == RDU_CMD_COPY) {
@@ -169,11 +184,15 @@ static void start(struct queue* queue, int engine, const struct rdu_sqe* sqe, ui
   const uint32_t tile = (uint32_t)engine - ENGINE_SEQUENCER0;
   if (sqe->opcode == RDU_CMD_LOAD_PROGRAM) {
     sequencer_load(tile, context, sqe->arg[0], (uint32_t)sqe->arg[1], tag);
-  } else if (sequencer_holds(tile, context)) {
+    return;
+  }
+  uint64_t value = 0;
+  const uint32_t error = check_launch(tile, context, &value);
+  if (error == RDU_STATUS_OK) {
     sequencer_launch(tile, context, sqe->arg[0], (uint32_t)sqe->arg[1], tag);
-  } else { /* somebody else's program, or none */
+  } else {
     free_user((uint32_t)engine);
-    complete_now(queue, RDU_STATUS_PROGRAM + RDU_SEQUENCER_FAULT_CODE_NO_PROGRAM, 0);
+    complete_now(queue, error, value);
   }
 }
 
@@ -190,6 +209,8 @@ static bool begin(struct queue* queue, const struct rdu_sqe* next) {
   queue_begin(queue);
   if (engine >= 0)
     start(queue, engine, &sqe, tag);
+  else if (error == RDU_STATUS_OK && sqe.opcode == RDU_CMD_EVENT)
+    event_wait(queue);
   else
     complete_now(queue, error, 0);
   host_trace(0);

@@ -24,8 +24,8 @@ void command_init(void);
 bool command_service(void);
 void command_finished(uint32_t engine, const struct engine_result* result);
 
-/* The queue's command, if it runs on an engine, ends with RDU_STATUS_ABORTED. */
-void command_abort(const struct queue* queue);
+/* The queue's command, if it runs on an engine or waits for an event, ends with RDU_STATUS_ABORTED. */
+void command_abort(struct queue* queue);
 /* Ends everything that runs, on the firmware's own channel too. */
 void command_abort_all(void);
 bool command_idle(void);

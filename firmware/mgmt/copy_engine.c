@@ -64,6 +64,8 @@ static uint32_t status_of(uint32_t code) {
       return RDU_STATUS_COPY_SEGMENT;
     case RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_DENIED:
       return RDU_STATUS_COPY_DENIED;
+    case RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_ECC:
+      return RDU_STATUS_COPY_ECC;
     case RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_ABORTED:
       return RDU_STATUS_ABORTED;
     default:

@@ -8,13 +8,16 @@
 #include "mgmt/command.h"
 #include "mgmt/context.h"
 #include "mgmt/copy_engine.h"
+#include "mgmt/event.h"
 #include "mgmt/log.h"
+#include "mgmt/panic_report.h"
 #include "mgmt/queue.h"
+#include "mgmt/restart.h"
 #include "mgmt/sequencer.h"
 #include "mgmt/version.h"
 #include "rdu_abi.h"
 #include "regs/address_map.h"
-#include "regs/hostctl.h"
+#include "regs/hostctl_hal.h"
 #include "regs/hostif.h"
 #include "regs/sysctl.h"
 
@@ -24,6 +27,8 @@
 static enum { OFF, ON, STOPPING } state;
 static bool enable_changed, host_reset; /* events that wait */
 static bool broken;                     /* ON, but a queue could not be served */
+static bool quiesced;                   /* until a restart of the core */
+static uint32_t shutdown;               /* CSTS.SHST */
 static uint32_t csts;
 
 static uint32_t read32(uint32_t offset) {
@@ -42,12 +47,18 @@ static void set_csts(uint32_t clear, uint32_t set) {
 }
 
 static bool wants_enable(void) {
-  return read32(RDU_HOSTCTL_CC) & RDU_HOSTCTL_CC_EN_MASK;
+  return rdu_hostctl_CC_EN_get(RDU_BASE_HOSTCTL);
+}
+
+static void set_shutdown(uint32_t progress) {
+  shutdown = progress;
+  set_csts(RDU_HOSTCTL_CSTS_SHST_MASK, FIELD(RDU_HOSTCTL_CSTS_SHST, progress));
 }
 
 void host_init(void) {
   state = OFF;
-  enable_changed = host_reset = broken = false;
+  enable_changed = host_reset = broken = quiesced = false;
+  shutdown = RDU_HOSTCTL_CSTS_SHST_NONE;
   csts = 0;
   set_csts(0, 0);
   write32(RDU_HOSTCTL_IRQ_ENABLE, 0);
@@ -55,7 +66,7 @@ void host_init(void) {
 }
 
 void host_start(void) {
-  if (chip.restarted && wants_enable()) {
+  if (chip_restarted() && wants_enable()) {
     log_error("restarted while the host was using the device: its queues are lost, it must disable it first");
     set_csts(0, RDU_HOSTCTL_CSTS_FW_MASK | RDU_HOSTCTL_CSTS_CFS_MASK);
   } else {
@@ -73,7 +84,11 @@ void host_trace(uint32_t tag) {
 }
 
 bool host_serving(void) {
-  return state == ON && !broken;
+  return state == ON && !broken && !quiesced;
+}
+
+void host_quiesce(void) {
+  quiesced = true;
 }
 
 void host_fatal(const char* what, uint32_t queue, const struct engine_result* result) {
@@ -94,6 +109,13 @@ static void mailbox(void) {
       break;
     case RDU_MBOX_ECHO:
       answer = request & ~0xffu;
+      break;
+    case RDU_MBOX_RESTART:
+      restart_request(request >> 8);
+      answer = 0;
+      break;
+    case RDU_MBOX_PANIC:
+      answer = panic_report_word(request >> 8);
       break;
     default:
       answer = RDU_MBOX_UNKNOWN;
@@ -152,7 +174,51 @@ static void drop_everything(void) {
   copy_engine_init();
   sequencer_init();
   broken = false;
+  set_shutdown(RDU_HOSTCTL_CSTS_SHST_NONE);
   log_info(host_reset ? "host has left, its state is dropped" : "host disabled the device");
+}
+
+/* --- orderly shutdown: the host says so by CC.SHN, while it leaves the device enabled --- */
+
+static void begin_shutdown(uint32_t how) {
+  const bool abrupt = how == RDU_HOSTCTL_CC_SHN_ABRUPT;
+  log_info("the host shuts the device down%s", abrupt ? ", abruptly" : "");
+  set_shutdown(RDU_HOSTCTL_CSTS_SHST_BUSY);
+  for (uint32_t id = 0; id < QUEUE_COUNT; ++id) {
+    if (!queues[id].exists) continue;
+    if (abrupt)
+      queue_close(&queues[id]);
+    else
+      queue_seal(&queues[id]);
+  }
+  if (abrupt)
+    for (uint32_t id = 0; id < QUEUE_COUNT; ++id) command_abort(&queues[id]);
+  else
+    event_abort_all(); /* an event may never come */
+}
+
+static bool drained(void) {
+  for (uint32_t id = 0; id < QUEUE_COUNT; ++id)
+    if (queues[id].exists && !queue_drained(&queues[id])) return false;
+  return true;
+}
+
+/* False when there was nothing to do. */
+static bool shutdown_service(void) {
+  if (shutdown == RDU_HOSTCTL_CSTS_SHST_BUSY && drained()) {
+    log_info("shutdown done");
+    set_shutdown(RDU_HOSTCTL_CSTS_SHST_DONE);
+    return true;
+  }
+  if (!enable_changed || host_reset || !wants_enable()) return false;
+  const uint32_t how = rdu_hostctl_CC_SHN_get(RDU_BASE_HOSTCTL);
+  if (how == RDU_HOSTCTL_CC_SHN_NONE) return false;
+  enable_changed = false;
+  /* A normal one that takes too long may become abrupt. */
+  if (shutdown == RDU_HOSTCTL_CSTS_SHST_NONE ||
+      (shutdown == RDU_HOSTCTL_CSTS_SHST_BUSY && how == RDU_HOSTCTL_CC_SHN_ABRUPT))
+    begin_shutdown(how);
+  return true;
 }
 
 /* Disabled (or reset, or enabled anew), in this order: what runs is aborted, what has been aborted is
@@ -163,6 +229,7 @@ bool host_service(void) {
     drop_everything();
     state = OFF;
   }
+  if (state == ON && !broken && shutdown_service()) return true;
   if (!enable_changed && !host_reset) return false;
   if (state == ON) {
     state = STOPPING;

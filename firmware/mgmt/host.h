@@ -20,6 +20,8 @@ bool host_service(void);
 
 /* Are the queues served? */
 bool host_serving(void);
+/* No more of them, until the core restarts. */
+void host_quiesce(void);
 /* A queue of the host can no longer be served, since its entries could not be read or written: CSTS.CFS,
  * until the host disables or resets the device. */
 void host_fatal(const char* what, uint32_t queue, const struct engine_result* result);

@@ -7,14 +7,19 @@
 #include "mgmt/chip.h"
 #include "mgmt/copy_engine.h"
 #include "mgmt/host.h"
+#include "mgmt/link.h"
+#include "mgmt/memory.h"
 #include "mgmt/sequencer.h"
-#include "mgmt/training.h"
+#include "mgmt/telemetry.h"
 #include "mgmt/update.h"
+#include "mgmt/watchdog.h"
+#include "rdu_abi.h"
 #include "regs/address_map.h"
 
 void irq_init(void) {
   uint32_t sources = 1u << RDU_IRQ_HOSTCTL | 1u << RDU_IRQ_COPY_ENGINE | 1u << RDU_IRQ_HBM_CTL |
-                     1u << RDU_IRQ_DDR_CTL | 1u << RDU_IRQ_CRYPTO | 1u << RDU_IRQ_FLASH_CTL;
+                     1u << RDU_IRQ_DDR_CTL | 1u << RDU_IRQ_CRYPTO | 1u << RDU_IRQ_FLASH_CTL |
+                     1u << RDU_IRQ_SENSORS | 1u << RDU_IRQ_WATCHDOG | 1u << RDU_IRQ_LINK_CTL;
   for (uint32_t tile = 0; tile < chip.tiles; ++tile) sources |= 1u << (RDU_IRQ_SEQUENCER0 + tile);
   plic_init(sources);
   clint_set_timer_ns(UINT64_MAX);
@@ -36,10 +41,19 @@ static void dispatch(uint32_t source) {
       sequencer_interrupt(source - RDU_IRQ_SEQUENCER0);
       break;
     case RDU_IRQ_HBM_CTL:
-      training_interrupt(RDU_BASE_HBM_CTL);
+      memory_interrupt(RDU_SEGMENT_HBM);
       break;
     case RDU_IRQ_DDR_CTL:
-      training_interrupt(RDU_BASE_DDR_CTL);
+      memory_interrupt(RDU_SEGMENT_DDR);
+      break;
+    case RDU_IRQ_SENSORS:
+      telemetry_interrupt();
+      break;
+    case RDU_IRQ_WATCHDOG:
+      watchdog_interrupt();
+      break;
+    case RDU_IRQ_LINK_CTL:
+      link_interrupt();
       break;
     case RDU_IRQ_CRYPTO:
       crypto_interrupt();

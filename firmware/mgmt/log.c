@@ -6,16 +6,21 @@
 
 #include "hal/clint.h"
 #include "hal/uart.h"
+#include "mgmt/chip.h"
 #include "mgmt/log_ring.h"
+#include "mgmt/persist.h"
 
-static struct log_ring ring;
+static PERSIST struct log_ring ring;
 static uint64_t opened; /* where the text begins that the host reads */
 
 static const char* const level_names[] = {"error", "warning", "info", "debug"};
 
 void log_init(void) {
-  ring.written = 0;
-  ring.first = 0;
+  if (!chip_restarted() || !log_ring_valid(&ring)) log_ring_init(&ring);
+}
+
+uint64_t log_lines_lost(void) {
+  return ring.lost;
 }
 
 static void put_on_console(enum log_level level, const char* text) {

@@ -11,7 +11,10 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
 #define LOG_LINE_BYTES 160u /* longer lines end in "..." */
 
+/* A restart of the core goes on with the text that is there. */
 void log_init(void);
+/* Overwritten by later ones, since power-on. */
+uint64_t log_lines_lost(void);
 void log_line(enum log_level level, const char* format, ...) __attribute__((format(printf, 2, 3)));
 /* The size of the text as it is now; log_text_read reads that text, whatever is logged meanwhile. */
 uint32_t log_text_open(void);

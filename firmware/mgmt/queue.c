@@ -35,7 +35,7 @@ void queue_create(uint32_t id, const struct queue_shape* shape) {
   q->collected_first = q->posting = 0;
   q->waiting_for = 0;
   q->phase = true;
-  q->running = q->closing = q->bad_head_logged = false;
+  q->running = q->closing = q->sealed = q->bad_head_logged = false;
   q->exists = true;
   mmio_write32(REGISTER(SIZE, id), shape->sq_entries);
 }
@@ -44,6 +44,15 @@ void queue_close(struct queue* queue) {
   queue->closing = true;
   queue->staged_first = queue->staged_end;
   queue->waiting_for = 0;
+}
+
+void queue_seal(struct queue* queue) {
+  queue->sealed = true;
+}
+
+bool queue_drained(const struct queue* queue) {
+  const bool all_taken = queue->closing || queue->sq_head == queue->sq_tail;
+  return all_taken && queue->staged_first == queue->staged_end && queue_idle(queue);
 }
 
 bool queue_idle(const struct queue* queue) {
@@ -78,7 +87,7 @@ void queue_doorbell(uint32_t id) {
   struct queue* const q = &queues[id];
   if (!q->exists) return;
   const uint32_t tail = mmio_read32(REGISTER(SQ_TAIL, id));
-  if (tail < q->shape.sq_entries) q->sq_tail = tail; /* the hardware has refused any other */
+  if (tail < q->shape.sq_entries && !q->sealed) q->sq_tail = tail; /* the hardware has refused any other */
   take_completion_head(q, mmio_read32(REGISTER(CQ_HEAD, id)));
   queue_attend(q);
 }

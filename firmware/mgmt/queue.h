@@ -25,7 +25,7 @@ struct queue_shape {
 
 struct queue {
   uint32_t id;
-  bool exists, closing;
+  bool exists, closing, sealed;
   struct queue_shape shape;
 
   /* submissions: [sq_head, sq_tail) are the host's and not yet fetched */
@@ -71,6 +71,10 @@ void queue_init(void);
 void queue_create(uint32_t id, const struct queue_shape* shape);
 /* No more fetches; what was fetched and not begun is dropped. */
 void queue_close(struct queue* queue);
+/* Submissions that the host rings from here on are not taken; those before are. */
+void queue_seal(struct queue* queue);
+/* Every submission that is to be taken has been completed, and the completions are the host's. */
+bool queue_drained(const struct queue* queue);
 /* Nothing runs and nothing is on the way to or from the host. */
 bool queue_idle(const struct queue* queue);
 void queue_destroy(struct queue* queue);

@@ -6,6 +6,7 @@
 #include "mgmt/command.h"
 #include "mgmt/host.h"
 #include "mgmt/irq.h"
+#include "mgmt/restart.h"
 
 /* Does everything that can be done now. Afterwards only an interrupt can bring more, so the core may sleep.
  */
@@ -15,6 +16,7 @@ static inline void service(void) {
     worked = irq_service();
     worked |= host_service();
     worked |= command_service();
+    worked |= restart_service();
   } while (worked);
 }
 

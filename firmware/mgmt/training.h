@@ -3,12 +3,13 @@
 
 #include <stdint.h>
 
-#define TRAINING_TIMEOUT_NS 500000000ull /* ours; the host waits longer (HOSTIF.CAP.TIMEOUT) */
+#define TRAINING_TIMEOUT_NS \
+  500000000ull /* of all attempts; ours. The host waits longer (HOSTIF.CAP.TIMEOUT) */
+#define TRAINING_ATTEMPTS 3u
 
-/* Trains HBM and DDR, both at once, and sleeps until both have ended. Returns RDU_BOOT_OK or the error of the
- * one that failed or did not end in time. Memory of size zero (a chip without) is left out; so is what is
- * trained already. */
+/* Trains HBM and DDR, both at once, and sleeps until both have ended; what fails is tried again. Returns
+ * RDU_BOOT_OK or the error of the one that failed for good or did not end in time. Memory of size zero (a
+ * chip without) is left out; so is what is trained already. */
 uint32_t training_run(void);
-void training_interrupt(uint64_t control);
 
 #endif

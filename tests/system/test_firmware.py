@@ -80,7 +80,7 @@ def test_dead_firmware_answers_nothing():
         ("socket.hbm.training_fails=true", "RDU_BOOT_HBM_TRAINING", "fw: error: HBM training failed"),
         ("socket.ddr.training_fails=true", "RDU_BOOT_DDR_TRAINING", "fw: error: DDR training failed"),
         # The firmware sleeps until the end of training or for half a second of device time, whichever is first.
-        ("socket.ddr.training_time=1 s", "RDU_BOOT_DDR_TRAINING", "fw: error: DDR training timed out"),
+        ("socket.ddr.training_time=1 s", "RDU_BOOT_DDR_TIMEOUT", "fw: error: DDR training timed out"),
     ],
 )
 def test_memory_that_does_not_train(setting, error, line):

@@ -19,12 +19,15 @@ extern "C" {
 #include "regs/crypto.h"
 #include "regs/flash_ctl.h"
 #include "regs/hostctl.h"
+#include "regs/linkctl.h"
 #include "regs/memctl.h"
 #include "regs/plic.h"
+#include "regs/sensors.h"
 #include "regs/sequencer.h"
 #include "regs/slb.h"
 #include "regs/sysctl.h"
 #include "regs/uart.h"
+#include "regs/watchdog.h"
 
 namespace rdu::firmware {
 
@@ -83,19 +86,108 @@ uint32_t FakeChip::lines() const {
   for (const auto& [source, base] :
        {std::pair{RDU_IRQ_HBM_CTL, RDU_BASE_HBM_CTL}, std::pair{RDU_IRQ_DDR_CTL, RDU_BASE_DDR_CTL}}) {
     const uint64_t irq = value(base + RDU_MEMCTL_IRQ);
-    line(source, irq & RDU_MEMCTL_IRQ_DONE_MASK && irq & RDU_MEMCTL_IRQ_ENABLE_MASK);
+    line(source, (irq & RDU_MEMCTL_IRQ_DONE_MASK && irq & RDU_MEMCTL_IRQ_ENABLE_MASK) ||
+                     (irq & RDU_MEMCTL_IRQ_ECC_ENABLE_MASK && value(base + RDU_MEMCTL_ECC_STATUS)));
   }
   line(RDU_IRQ_FLASH_CTL, value(RDU_BASE_FLASH_CTL + RDU_FLASH_CTL_STATUS) & RDU_FLASH_CTL_STATUS_DONE_MASK &&
                               value(RDU_BASE_FLASH_CTL + RDU_FLASH_CTL_IRQ_ENABLE));
   line(RDU_IRQ_CRYPTO, value(RDU_BASE_CRYPTO + RDU_CRYPTO_STATUS) & RDU_CRYPTO_STATUS_DONE_MASK &&
                            value(RDU_BASE_CRYPTO + RDU_CRYPTO_IRQ_ENABLE));
+  line(RDU_IRQ_SENSORS, sensors_interrupting() != 0);
+  line(RDU_IRQ_LINK_CTL, links_interrupting() != 0);
+  line(RDU_IRQ_WATCHDOG, value(RDU_BASE_WATCHDOG + RDU_WATCHDOG_STATUS));
   return lines & static_cast<uint32_t>(value(RDU_BASE_PLIC + RDU_PLIC_ENABLE(0)));
+}
+
+uint32_t FakeChip::sensors_interrupting() const {
+  uint32_t sensors = 0;
+  for (unsigned n = 0; n < RDU_SENSORS_SENSOR_ENTRIES; ++n)
+    if (value(RDU_BASE_SENSORS + RDU_SENSORS_SENSOR_STATUS(n)) &
+        value(RDU_BASE_SENSORS + RDU_SENSORS_SENSOR_IRQ_ENABLE(n)))
+      sensors |= 1u << n;
+  return sensors;
+}
+
+uint32_t FakeChip::links_interrupting() const {
+  constexpr uint64_t kBoth = RDU_LINKCTL_LINK_IRQ_DONE_MASK | RDU_LINKCTL_LINK_IRQ_ENABLE_MASK;
+  uint32_t links = 0;
+  for (unsigned n = 0; n < RDU_LINKCTL_LINK_ENTRIES; ++n)
+    if ((value(RDU_BASE_LINK_CTL + RDU_LINKCTL_LINK_IRQ(n)) & kBoth) == kBoth) links |= 1u << n;
+  return links;
+}
+
+void FakeChip::set_temperature(unsigned sensor, int32_t millicelsius) {
+  const auto threshold = [&](uint64_t offset) {
+    return static_cast<int32_t>(value(RDU_BASE_SENSORS + offset));
+  };
+  reg(RDU_BASE_SENSORS + RDU_SENSORS_SENSOR_TEMPERATURE(sensor)) = static_cast<uint32_t>(millicelsius);
+  uint64_t& status = reg(RDU_BASE_SENSORS + RDU_SENSORS_SENSOR_STATUS(sensor));
+  if (millicelsius < threshold(RDU_SENSORS_SENSOR_LOW(sensor))) status |= RDU_SENSORS_SENSOR_STATUS_LOW_MASK;
+  if (millicelsius > threshold(RDU_SENSORS_SENSOR_HIGH(sensor)))
+    status |= RDU_SENSORS_SENSOR_STATUS_HIGH_MASK;
+  if (millicelsius > threshold(RDU_SENSORS_SENSOR_CRITICAL(sensor)))
+    status |= RDU_SENSORS_SENSOR_STATUS_CRITICAL_MASK;
+}
+
+void FakeChip::find_error(uint64_t control, bool corrected, uint64_t offset) {
+  ++reg(control + (corrected ? RDU_MEMCTL_ECC_CORRECTED : RDU_MEMCTL_ECC_UNCORRECTED));
+  reg(control + RDU_MEMCTL_ECC_ADDRESS) = offset;
+  reg(control + RDU_MEMCTL_ECC_STATUS) |=
+      corrected ? RDU_MEMCTL_ECC_STATUS_CORRECTED_MASK : RDU_MEMCTL_ECC_STATUS_UNCORRECTED_MASK;
+}
+
+void FakeChip::end_link(unsigned link, uint32_t status) {
+  reg(RDU_BASE_LINK_CTL + RDU_LINKCTL_LINK_STATUS(link)) = status;
+  reg(RDU_BASE_LINK_CTL + RDU_LINKCTL_LINK_IRQ(link)) |= RDU_LINKCTL_LINK_IRQ_DONE_MASK;
+}
+
+/// Sensors, links, watchdog, system control; false for any other address.
+bool FakeChip::write_small_block(uint64_t address, uint64_t value) {
+  for (unsigned n = 0; n < RDU_SENSORS_SENSOR_ENTRIES; ++n) {
+    if (address != RDU_BASE_SENSORS + RDU_SENSORS_SENSOR_STATUS(n)) continue;
+    reg(address) &= ~value;
+    return true;
+  }
+  for (unsigned n = 0; n < RDU_LINKCTL_LINK_ENTRIES; ++n) {
+    if (address == RDU_BASE_LINK_CTL + RDU_LINKCTL_LINK_IRQ(n)) {
+      reg(address) = (reg(address) & ~value & RDU_LINKCTL_LINK_IRQ_DONE_MASK) |
+                     (value & RDU_LINKCTL_LINK_IRQ_ENABLE_MASK);
+      return true;
+    }
+    if (address != RDU_BASE_LINK_CTL + RDU_LINKCTL_LINK_CONTROL(n)) continue;
+    uint64_t& status = reg(RDU_BASE_LINK_CTL + RDU_LINKCTL_LINK_STATUS(n));
+    status = RDU_LINKCTL_LINK_STATUS_STATE_DOWN;
+    if (value & RDU_LINKCTL_LINK_CONTROL_TRAIN_MASK) {
+      status = RDU_LINKCTL_LINK_STATUS_STATE_POLLING;
+      if (!link_outcomes[n].empty()) operations_.push_back({n, Operation::link});
+    }
+    return true;
+  }
+  if (address == RDU_BASE_WATCHDOG + RDU_WATCHDOG_KICK) {
+    if (value != RDU_WATCHDOG_KICK_VALUE_KEY)
+      throw std::logic_error("the watchdog was kicked with a wrong key");
+    ++kicks;
+    return true;
+  }
+  if (address == RDU_BASE_WATCHDOG + RDU_WATCHDOG_STATUS) {
+    reg(address) &= ~value;
+    return true;
+  }
+  if (address == RDU_BASE_SYSCTL + RDU_SYSCTL_RESET) {
+    core_resets.push_back(static_cast<uint32_t>(value));
+    return true;
+  }
+  return false;
 }
 
 uint64_t FakeChip::read(uint64_t address) {
   switch (address) {
     case RDU_BASE_UART0 + RDU_UART_LSR:
       return RDU_UART_LSR_THRE_MASK;
+    case RDU_BASE_SENSORS + RDU_SENSORS_IRQ_STATUS:
+      return sensors_interrupting();
+    case RDU_BASE_LINK_CTL + RDU_LINKCTL_IRQ_STATUS:
+      return links_interrupting();
     case RDU_BASE_CLINT + RDU_CLINT_MTIME:
       return now_ns_ / 100;
     case RDU_BASE_PLIC + RDU_PLIC_CONTEXT_CLAIM(0): {
@@ -140,7 +232,7 @@ void FakeChip::write(uint64_t address, uint64_t value) {
     write_crypto(address - RDU_BASE_CRYPTO, value);
   } else if (in(address, RDU_BASE_DDR_CTL, RDU_SIZE_DDR_CTL)) {
     write_memctl(RDU_BASE_DDR_CTL, address - RDU_BASE_DDR_CTL, value);
-  } else {
+  } else if (!write_small_block(address, value)) {
     if (address == RDU_BASE_SYSCTL + RDU_SYSCTL_TRACE_TAG) tags.push_back(static_cast<uint32_t>(value));
     reg(address) = value;
   }
@@ -284,7 +376,11 @@ void FakeChip::write_sequencer(uint64_t base, uint64_t offset, uint64_t value) {
 void FakeChip::write_memctl(uint64_t base, uint64_t offset, uint64_t value) {
   if (offset == RDU_MEMCTL_IRQ) {
     const uint64_t done = reg(base + offset) & ~value & RDU_MEMCTL_IRQ_DONE_MASK;
-    reg(base + offset) = done | (value & RDU_MEMCTL_IRQ_ENABLE_MASK);
+    reg(base + offset) = done | (value & (RDU_MEMCTL_IRQ_ENABLE_MASK | RDU_MEMCTL_IRQ_ECC_ENABLE_MASK));
+  } else if (offset == RDU_MEMCTL_ECC_STATUS) {
+    reg(base + offset) &= ~value;
+  } else if (offset == RDU_MEMCTL_ECC_INJECT || offset == RDU_MEMCTL_ECC_INJECT_ADDRESS) {
+    reg(base + offset) = value;
   } else if (offset == RDU_MEMCTL_CONTROL && value & RDU_MEMCTL_CONTROL_TRAIN_MASK) {
     reg(base + RDU_MEMCTL_STATUS) = RDU_MEMCTL_STATUS_BUSY_MASK;
     if (training[base] < 2) operations_.push_back({base, Operation::training});
@@ -378,6 +474,19 @@ void FakeChip::end_kernel(const Operation& operation) {
       RDU_SEQUENCER_STATUS_DONE_MASK | (code ? RDU_SEQUENCER_STATUS_ERROR_MASK : 0) | loaded;
 }
 
+void FakeChip::end_training(uint64_t base) {
+  bool fails = training[base] != 0;
+  if (failing_trainings[base] > 0) {
+    --failing_trainings[base];
+    fails = true;
+  }
+  reg(base + RDU_MEMCTL_STATUS) =
+      fails ? RDU_MEMCTL_STATUS_FAILED_MASK | FIELD(RDU_MEMCTL_STATUS_PHASE, RDU_MEMCTL_STATUS_PHASE_DATA_EYE)
+            : RDU_MEMCTL_STATUS_TRAINED_MASK;
+  reg(base + RDU_MEMCTL_FAILED_CHANNELS) = fails ? 2 : 0;
+  reg(base + RDU_MEMCTL_IRQ) |= RDU_MEMCTL_IRQ_DONE_MASK;
+}
+
 bool FakeChip::step() {
   if (operations_.empty()) return false;
   now_ns_ += kStepNs;
@@ -397,10 +506,14 @@ bool FakeChip::step() {
       end_crypto();
       break;
     case Operation::training:
-      reg(operation.base + RDU_MEMCTL_STATUS) =
-          training[operation.base] == 0 ? RDU_MEMCTL_STATUS_TRAINED_MASK : RDU_MEMCTL_STATUS_FAILED_MASK;
-      reg(operation.base + RDU_MEMCTL_IRQ) |= RDU_MEMCTL_IRQ_DONE_MASK;
+      end_training(operation.base);
       break;
+    case Operation::link: {
+      const auto n = static_cast<unsigned>(operation.base);
+      end_link(n, link_outcomes[n].front());
+      link_outcomes[n].pop_front();
+      break;
+    }
   }
   return true;
 }

@@ -50,6 +50,12 @@ class FakeChip {
   void request_mailbox(uint32_t request);
   uint8_t* host(uint64_t bus) { return &host_memory_.at(bus); }
 
+  // --- what happens by itself ---
+  void set_temperature(unsigned sensor, int32_t millicelsius);
+  /// A read of `control`'s memory met an error of ECC.
+  void find_error(uint64_t control, bool corrected, uint64_t offset);
+  void end_link(unsigned link, uint32_t status);
+
   /// A register's value, without side effects.
   uint64_t& reg(uint64_t address) { return registers_[address]; }
 
@@ -58,6 +64,12 @@ class FakeChip {
   std::vector<uint32_t> tags;             ///< SYSCTL.TRACE_TAG as written
   unsigned reset_answers = 0;             ///< HOST_RESET_DONE
   std::map<uint64_t, unsigned> training;  ///< by controller: 0 succeeds (default), 1 fails, 2 never ends
+  std::map<uint64_t, unsigned>
+      failing_trainings;  ///< by controller: so many attempts fail before one succeeds
+  /// By link: STATUS at the end of each training, one after another; where none is left, training never ends.
+  std::map<unsigned, std::deque<uint32_t>> link_outcomes;
+  unsigned kicks = 0;                 ///< of the watchdog
+  std::vector<uint32_t> core_resets;  ///< SYSCTL.RESET as written
   bool bus_master = true;
   unsigned kernel_fault = 0;  ///< FAULT.CODE of sequencers' next operations
   unsigned aborts = 0;
@@ -70,7 +82,7 @@ class FakeChip {
  private:
   struct Operation {
     uint64_t base;  ///< channel's or sequencer's or controller's registers
-    enum { copy, kernel, training, flash, crypto } kind;
+    enum { copy, kernel, training, flash, crypto, link } kind;
     bool aborted = false;
   };
 
@@ -83,6 +95,10 @@ class FakeChip {
   void write_crypto(uint64_t offset, uint64_t value);
   void end_flash();
   void end_crypto();
+  bool write_small_block(uint64_t address, uint64_t value);
+  uint32_t sensors_interrupting() const;
+  uint32_t links_interrupting() const;
+  void end_training(uint64_t base);
   void end(const Operation& operation);
   void end_copy(const Operation& operation);
   void end_kernel(const Operation& operation);

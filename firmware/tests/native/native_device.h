@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstring>
+#include <functional>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "fake_chip.h"
@@ -25,6 +27,11 @@ class Device {
   FakeChip chip;
 
   Device() { boot(); }
+  /// Boots a chip that `prepare` has changed.
+  explicit Device(const std::function<void(FakeChip&)>& prepare) {
+    prepare(chip);
+    boot();
+  }
 
   void enable(uint32_t entries = 8, uint32_t completions = 0) {
     if (completions == 0) completions = entries;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <string>
@@ -86,7 +87,7 @@ std::string text(const log_ring& ring) {
 
 TEST_CASE("the log keeps its latest whole lines") {
   static log_ring ring;
-  ring.written = ring.first = 0;
+  log_ring_init(&ring);
   std::string all;
   for (int n = 0; n < 2000; ++n) {
     const std::string line =
@@ -98,7 +99,16 @@ TEST_CASE("the log keeps its latest whole lines") {
     REQUIRE(all.compare(all.size() - kept.size(), kept.size(), kept) == 0);
     REQUIRE((kept.size() == all.size() || all[all.size() - kept.size() - 1] == '\n'));
     if (kept.size() < all.size()) REQUIRE(kept.size() > LOG_RING_BYTES - 32);
+    const auto lines = static_cast<uint64_t>(std::count(kept.begin(), kept.end(), '\n'));
+    REQUIRE(ring.lost + lines == static_cast<uint64_t>(n) + 1);
+    REQUIRE(log_ring_valid(&ring));
   }
+  ring.first = ring.written + 1;
+  CHECK_FALSE(log_ring_valid(&ring));
+  ring.first = 0;  // more than the ring holds
+  CHECK_FALSE(log_ring_valid(&ring));
+  std::memset(&ring, 0xa5, sizeof ring);
+  CHECK_FALSE(log_ring_valid(&ring));
 }
 
 namespace {

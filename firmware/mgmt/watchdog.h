@@ -1,0 +1,28 @@
+#ifndef RDU_FW_WATCHDOG_H
+#define RDU_FW_WATCHDOG_H
+
+/* The watchdog's care. It counts only while the core executes, so the firmware owes it a kick for each
+ * stretch of work and nothing while it sleeps: an idle chip needs no timer that wakes it. What hangs in WFI
+ * is not noticed; the firmware sleeps there for interrupts only, and the host's time-outs are there for
+ * engines that never end.
+ *
+ * The watchdog warns before it expires. Its warning is the one interrupt that is ever taken (hal/cpu.h), and
+ * only while work is done (watchdog_guard): it traps out of whatever hangs, and the panic handler reports
+ * where. The expiry then restarts the core. */
+
+#include <stdbool.h>
+
+#define WATCHDOG_TIMEOUT_US \
+  20000u /* of work without a pause; the longest that is right takes less than 1,000; ours */
+#define WATCHDOG_PRETIMEOUT_US 5000u /* for the report; ours */
+#define WATCHDOG_PRIORITY 2u         /* in the interrupt controller; all others have 1 */
+
+/* From here on it runs, and cannot be switched off but by a restart. Interrupts are set up. */
+void watchdog_start(void);
+void watchdog_kick(void);
+/* With true, until false: the warning interrupts. */
+void watchdog_guard(bool on);
+/* The warning came while nothing was guarded, and the firmware has got here nevertheless. */
+void watchdog_interrupt(void);
+
+#endif
