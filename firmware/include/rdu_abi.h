@@ -108,11 +108,10 @@ struct rdu_cqe {
 #define RDU_LOG_MEMORY 1u   /* struct rdu_log_memory */
 #define RDU_LOG_ACTIVITY 2u /* struct rdu_log_activity[], one a unit of tile 0, last execution */
 #define RDU_LOG_HEALTH 3u   /* struct rdu_log_health */
-#define RDU_LOG_PANIC \
-  4u /* struct rdu_log_panic of the last panic since power-on; empty when there was none */
-#define RDU_LOG_SENSORS 5u /* struct rdu_log_sensor[], sensor 0 is the whole socket */
-#define RDU_LOG_EVENTS 6u  /* struct rdu_log_event[]: the latest, oldest first, whether delivered or not */
-#define RDU_LOG_LINKS 7u   /* struct rdu_log_link[], one a link */
+#define RDU_LOG_PANIC 4u    /* struct rdu_log_panic of the last one since power-on; else empty */
+#define RDU_LOG_SENSORS 5u  /* struct rdu_log_sensor[], sensor 0 is the whole socket */
+#define RDU_LOG_EVENTS 6u   /* struct rdu_log_event[]: the latest, oldest first, whether delivered or not */
+#define RDU_LOG_LINKS 7u    /* struct rdu_log_link[], one a link */
 #define RDU_LOG_FIRMWARE 0x20u /* struct rdu_log_firmware */
 
 /* Status codes. 0x01..: the command itself was wrong; 0x40..: the hardware refused or failed. */
@@ -125,15 +124,13 @@ struct rdu_cqe {
 #define RDU_STATUS_NO_RESOURCE 0x06u /* all contexts or queues are in use */
 #define RDU_STATUS_IN_USE 0x07u
 #define RDU_STATUS_BAD_LOG_PAGE 0x08u
-#define RDU_STATUS_TOO_HOT \
-  0x09u /* LAUNCH while a sensor is above its critical threshold; result: the sensor */
+#define RDU_STATUS_TOO_HOT 0x09u      /* LAUNCH while a sensor (the result) is above its critical threshold */
 #define RDU_STATUS_BAD_IMAGE 0x20u    /* the boot ROM would refuse it; result: why, RDU_BOOT_* */
 #define RDU_STATUS_COPY_SEGMENT 0x40u /* address outside the context's memory; result: the address */
 #define RDU_STATUS_COPY_DECODE 0x41u
 #define RDU_STATUS_COPY_DENIED 0x42u /* host memory not mapped, or bus mastering off */
 #define RDU_STATUS_ABORTED 0x43u
-#define RDU_STATUS_COPY_ECC 0x44u /* the source holds an error that ECC cannot correct; result: about where \
-                                   */
+#define RDU_STATUS_COPY_ECC 0x44u /* an error that ECC cannot correct; result: about where */
 #define RDU_STATUS_FLASH 0x50u /* the flash refused; result: FLASH_CTL.STATUS.ERROR */
 /* + SEQUENCER.FAULT.CODE; result: address for SEGMENT and MEMORY, else the unit id */
 #define RDU_STATUS_PROGRAM 0x80u

@@ -20,7 +20,11 @@ static inline const char* rdu_boot_text(uint32_t error) {
     case RDU_BOOT_DDR_TRAINING:
       return "DDR training failed";
     case RDU_BOOT_PANIC:
-      return "the firmware panicked; see its console";
+      return "the firmware panicked; its report tells where (RDU_MBOX_PANIC; after a restart RDU_LOG_PANIC)";
+    case RDU_BOOT_HBM_TIMEOUT:
+      return "HBM training did not end in time";
+    case RDU_BOOT_DDR_TIMEOUT:
+      return "DDR training did not end in time";
     case RDU_BOOT_BAD_HEADER:
       return "the image's header is damaged, or none";
     case RDU_BOOT_BAD_LENGTH:

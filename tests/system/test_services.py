@@ -1,6 +1,7 @@
 """What the firmware does besides commands: events, sensors, errors, the watchdog, panics, shutdown, restart."""
 
 import collections
+import json
 import re
 import struct
 import subprocess
@@ -227,6 +228,11 @@ def mailbox(device, request):
     raise AssertionError("the mailbox is not answered")
 
 
+def restart_key():
+    registers = yaml.safe_load((rdu.ROOT / "models/pcie/hostif.regs.yaml").read_text())["registers"]
+    return next(r for r in registers if r.get("name") == "RESTART")["fields"][0]["enum"]["RESTART"]
+
+
 def test_a_panic_can_be_read_while_the_firmware_is_dead_and_after_its_restart(simulator):
     with Device(simulator.socket) as device:
         device.admin.push(ABI["RDU_ADMIN_INJECT"], ABI["RDU_INJECT_PANIC"])
@@ -239,8 +245,7 @@ def test_a_panic_can_be_read_while_the_firmware_is_dead_and_after_its_restart(si
         assert word(10_000) == 0xFFFFFFFF
         assert mailbox(device, ABI["RDU_MBOX_ABI_VERSION"]) == 0xFFFFFFFF, "nothing else is answered"
         # A wrong key does nothing; the right one restarts the core.
-        restart = yaml.safe_load((rdu.ROOT / "models/pcie/hostif.regs.yaml").read_text())["registers"]
-        key = next(r for r in restart if r.get("name") == "RESTART")["fields"][0]["enum"]["KEY"]
+        key = restart_key()
         device.client.write32(REGISTER["RESTART"], key ^ 1)
         assert device.read("CSTS") & CSTS_CFS
         device.client.write32(REGISTER["RESTART"], key)
@@ -361,3 +366,32 @@ def test_two_runs_are_equal():
             simulator.wait_for("fw: host has left")
             hashes.append(simulator.stop()["trace_hash"])
     assert hashes[0] == hashes[1]
+
+
+# --- rdu-smi ---
+
+
+def test_smi(simulator):
+    with Device(simulator.socket) as device:
+        device.admin.ok(ABI["RDU_ADMIN_SET_THRESHOLD"], 2, ABI["RDU_THRESHOLD_HIGH"], 30_000)
+        device.admin.push(ABI["RDU_ADMIN_INJECT"], ABI["RDU_INJECT_PANIC"])
+        device.wait_status(CSTS_CFS, CSTS_CFS)
+        device.client.write32(REGISTER["RESTART"], restart_key())
+        wait_until_restarted(device)
+        device.admin.ok(ABI["RDU_ADMIN_SET_THRESHOLD"], 2, ABI["RDU_THRESHOLD_HIGH"], 30_000)
+        device.identify()
+    simulator.wait_for("fw: host has left")
+    smi = lambda *options: rdu.run("rdu-smi", "--device", f"unix:{simulator.socket}", *options)
+    table = smi()
+    assert table.returncode == 0, table
+    assert re.search(r"^HBM +3\d\.\d\d .* high$", table.stdout, re.M), table.stdout
+    assert "since host, 1 restarts, 1 panics" in table.stdout
+    assert "warning: sensor 2 is above its high threshold" in table.stdout
+    assert "error: the firmware had panicked: the firmware found itself wrong" in table.stdout
+    data = json.loads(smi("--json").stdout)
+    assert [s["name"] for s in data["sensors"]] == ["socket", "core", "HBM", "DDR", "tile 0"]
+    assert data["events"][0]["type"] == ABI["RDU_EVENT_RESTARTED"]
+    assert "the host has asked for it" in smi("--panic").stdout
+    assert "info: ready" in smi("--log").stdout
+    gone = rdu.run("rdu-smi", "--device", "unix:/nonexistent", "--timeout", "10")
+    assert gone.returncode == 1 and "rdu-smi: " in gone.stderr
