@@ -1,11 +1,13 @@
 #include "runtime/device.h"
 
 #include <cstring>
+#include <iterator>
 #include <type_traits>
 #include <utility>
 
 #include "fabric/program.h"
 #include "runtime/context.h"
+#include "runtime/health.h"
 
 namespace rdu::runtime {
 
@@ -93,6 +95,50 @@ std::vector<rdu_activity> Device::activity() {
 std::string Device::log_text() {
   const auto page = transport().read_log(RDU_LOG_TEXT);
   return {page.begin(), page.end()};
+}
+
+std::vector<rdu_sensor> Device::sensors() {
+  std::vector<rdu_sensor> result;
+  for (const auto& s : entries<rdu_log_sensor>(transport().read_log(RDU_LOG_SENSORS), "sensors")) {
+    result.push_back(
+        {s.kind, s.index, s.temperature, s.low, s.high, s.critical, s.voltage, s.power, s.energy});
+  }
+  return result;
+}
+
+rdu_health Device::health() {
+  static const char* const starts[] = {"power on", "software", "host", "watchdog"};
+  const auto pages = entries<rdu_log_health>(transport().read_log(RDU_LOG_HEALTH), "health");
+  if (pages.size() != 1) throw Error(RDU_ERROR_PROTOCOL, "the firmware's health page has a bad size");
+  const rdu_log_health& page = pages[0];
+  rdu_health health{};
+  health.last_start = page.reset_reason < std::size(starts) ? starts[page.reset_reason] : "unknown";
+  health.restarts = page.restarts;
+  health.panics = page.panics;
+  health.uptime_ns = page.time_ns - page.start_ns;
+  health.log_lines_lost = page.log_lines_lost;
+  health.events = page.events;
+  health.events_lost = page.events_lost;
+  health.hbm_corrected = page.hbm_corrected;
+  health.hbm_uncorrected = page.hbm_uncorrected;
+  health.ddr_corrected = page.ddr_corrected;
+  health.ddr_uncorrected = page.ddr_uncorrected;
+  return health;
+}
+
+std::vector<rdu_device_event> Device::events() {
+  std::vector<rdu_device_event> result;
+  for (const auto& event : entries<rdu_log_event>(transport().read_log(RDU_LOG_EVENTS), "events"))
+    result.push_back(device_event_of(event));
+  return result;
+}
+
+std::string Device::panic_text() {
+  auto reports = entries<rdu_log_panic>(transport().read_log(RDU_LOG_PANIC), "panic");
+  if (reports.empty()) return {};
+  reports[0].text[sizeof reports[0].text - 1] = '\0';
+  reports[0].firmware[sizeof reports[0].firmware - 1] = '\0';
+  return describe(reports[0]);
 }
 
 void Device::log(const std::string& line) const {

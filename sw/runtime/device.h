@@ -31,6 +31,10 @@ class Device : public std::enable_shared_from_this<Device> {
   rdu_memory_counters memory_counters();
   std::vector<rdu_activity> activity();
   std::string log_text();
+  std::vector<rdu_sensor> sensors();
+  rdu_health health();
+  std::vector<rdu_device_event> events();
+  std::string panic_text();  // empty if there was none
 
   // Throws DEVICE_LOST once the device was closed.
   Transport& transport();

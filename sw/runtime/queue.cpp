@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <cstddef>
 #include <cstring>
 #include <utility>
 
 #include "regs/sequencer.h"
+#include "runtime/health.h"
 
 namespace rdu::runtime {
 
@@ -56,6 +58,9 @@ rdu_result result_of(uint16_t status) {
     case RDU_STATUS_COPY_DECODE:
     case RDU_STATUS_COPY_DENIED:
       return RDU_ERROR_GUEST_FAULT;
+    case RDU_STATUS_COPY_ECC:
+    case RDU_STATUS_TOO_HOT:
+      return RDU_ERROR_HARDWARE;
     case RDU_STATUS_ABORTED:
       return RDU_ERROR_ABORTED;
     default:
@@ -73,6 +78,8 @@ const char* command_name(uint8_t opcode) {
       return "program load";
     case RDU_CMD_LAUNCH:
       return "launch";
+    case RDU_CMD_EVENT:
+      return "wait for an event of the device";
     default:
       return "command";
   }
@@ -145,6 +152,17 @@ rdu_event_info Event::info() {
   if (counts && completion_->status == RDU_STATUS_OK) info.cycles = completion_->result;
   info.tag = (static_cast<uint64_t>(queue_->id()) << 16 | (number_ & 0xffff)) + 1;
   return info;
+}
+
+rdu_device_event Event::device_event() {
+  if (opcode_ != RDU_CMD_EVENT)
+    throw Error(RDU_ERROR_INVALID_ARGUMENT, "the event is not of rdu_device_event_async");
+  wait(Milliseconds{0});
+  rdu_log_event event{};
+  static_assert(offsetof(rdu_log_event, time_ns) == sizeof completion_->result);
+  std::memcpy(&event, &completion_->result, sizeof completion_->result);
+  event.time_ns = completion_->start_ns;
+  return device_event_of(event);
 }
 
 // The queue goes: keeps how the command ended, if it has.
@@ -246,6 +264,13 @@ Queue::Result Queue::nop(bool want_event) {
   rdu_sqe sqe{};
   sqe.opcode = RDU_CMD_NOP;
   return submit(sqe, want_event);
+}
+
+Queue::Result Queue::device_event() {
+  std::lock_guard lock(submit_mutex_);
+  rdu_sqe sqe{};
+  sqe.opcode = RDU_CMD_EVENT;
+  return submit(sqe, true);
 }
 
 void Queue::check_range(const Memory& memory, uint64_t offset, uint64_t bytes, const char* what) {

@@ -31,6 +31,8 @@ class Event {
   // Throws how the command failed, or TIMEOUT.
   void wait(Milliseconds timeout);
   rdu_event_info info();
+  // Of a device_event().
+  rdu_device_event device_event();
 
  private:
   friend class Queue;
@@ -64,6 +66,7 @@ class Queue : public std::enable_shared_from_this<Queue> {
   // Each gives the event only if it is wanted; failures of the others are kept for finish().
   using Result = std::unique_ptr<Event>;
   Result nop(bool want_event);
+  Result device_event();
   Result copy(const Memory& destination, uint64_t destination_offset, const Memory& source,
               uint64_t source_offset, uint64_t bytes, bool want_event);
   // `identity` of the program: what launch() later asks for.

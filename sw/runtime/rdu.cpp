@@ -8,11 +8,13 @@
 #include <new>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "runtime/context.h"
 #include "runtime/device.h"
 #include "runtime/error.h"
 #include "runtime/handles.h"
+#include "runtime/health.h"
 #include "runtime/program.h"
 #include "runtime/queue.h"
 
@@ -61,6 +63,21 @@ rdu_result guard(Call call) noexcept {
   } catch (...) {
     return fail(RDU_ERROR_INTERNAL, "unknown exception");
   }
+}
+
+// As many as there is room for; how many there are.
+template <typename T>
+void hand_out(const std::vector<T>& all, T* to, size_t capacity, size_t* count) {
+  std::copy_n(all.begin(), std::min(capacity, all.size()), to);
+  *count = all.size();
+}
+
+// As much as there is room for, and a zero.
+void hand_out(const std::string& all, char* to, size_t capacity) {
+  if (capacity == 0) return;
+  const size_t length = std::min(capacity - 1, all.size());
+  std::memcpy(to, all.data(), length);
+  to[length] = '\0';
 }
 
 template <typename T>
@@ -115,6 +132,8 @@ const char* rdu_strerror(rdu_result result) {
       return "aborted";
     case RDU_ERROR_INTERNAL:
       return "internal error of librdu";
+    case RDU_ERROR_HARDWARE:
+      return "the hardware failed";
   }
   return "unknown result";
 }
@@ -141,6 +160,7 @@ const char* rdu_result_name(rdu_result result) {
     RDU_NAME(RDU_ERROR_GUEST_FAULT);
     RDU_NAME(RDU_ERROR_ABORTED);
     RDU_NAME(RDU_ERROR_INTERNAL);
+    RDU_NAME(RDU_ERROR_HARDWARE);
   }
 #undef RDU_NAME
   return "unknown result";
@@ -197,9 +217,7 @@ rdu_result rdu_read_activity(rdu_device* device, rdu_activity* units, size_t cap
   return guard([&] {
     need(count, "count");
     if (capacity != 0) need(units, "units");
-    const auto all = need(device, "device").device->activity();
-    std::copy_n(all.begin(), std::min(capacity, all.size()), units);
-    *count = all.size();
+    hand_out(need(device, "device").device->activity(), units, capacity, count);
   });
 }
 
@@ -208,12 +226,46 @@ rdu_result rdu_read_log(rdu_device* device, char* text, size_t capacity, size_t*
     need(bytes, "bytes");
     if (capacity != 0) need(text, "text");
     const std::string log = need(device, "device").device->log_text();
-    if (capacity != 0) {
-      const size_t length = std::min(capacity - 1, log.size());
-      std::memcpy(text, log.data(), length);
-      text[length] = '\0';
-    }
+    hand_out(log, text, capacity);
     *bytes = log.size();
+  });
+}
+
+rdu_result rdu_read_sensors(rdu_device* device, rdu_sensor* sensors, size_t capacity, size_t* count) {
+  return guard([&] {
+    need(count, "count");
+    if (capacity != 0) need(sensors, "sensors");
+    hand_out(need(device, "device").device->sensors(), sensors, capacity, count);
+  });
+}
+
+rdu_result rdu_read_health(rdu_device* device, rdu_health* health) {
+  return guard([&] { need(health, "health") = need(device, "device").device->health(); });
+}
+
+rdu_result rdu_read_device_events(rdu_device* device, rdu_device_event* events, size_t capacity,
+                                  size_t* count) {
+  return guard([&] {
+    need(count, "count");
+    if (capacity != 0) need(events, "events");
+    hand_out(need(device, "device").device->events(), events, capacity, count);
+  });
+}
+
+rdu_result rdu_describe_device_event(const rdu_device_event* event, char* text, size_t capacity) {
+  return guard([&] {
+    if (capacity != 0) need(text, "text");
+    hand_out(rdu::runtime::describe(need(event, "event")), text, capacity);
+  });
+}
+
+rdu_result rdu_read_panic(rdu_device* device, char* text, size_t capacity, size_t* bytes) {
+  return guard([&] {
+    need(bytes, "bytes");
+    if (capacity != 0) need(text, "text");
+    const std::string report = need(device, "device").device->panic_text();
+    hand_out(report, text, capacity);
+    *bytes = report.size();
   });
 }
 
@@ -316,6 +368,13 @@ rdu_result rdu_nop_async(rdu_queue* queue, rdu_event** event) {
   return guard([&] { hand_out(need(queue, "queue").queue->nop(event != nullptr), event); });
 }
 
+rdu_result rdu_device_event_async(rdu_queue* queue, rdu_event** event) {
+  return guard([&] {
+    need(event, "event");
+    hand_out(need(queue, "queue").queue->device_event(), event);
+  });
+}
+
 // --- programs
 // ------------------------------------------------------------------------------------------------
 
@@ -386,6 +445,10 @@ rdu_result rdu_event_wait(rdu_event* event, uint32_t timeout_ms) {
 
 rdu_result rdu_event_get_info(rdu_event* event, rdu_event_info* info) {
   return guard([&] { need(info, "info") = need(event, "event").event->info(); });
+}
+
+rdu_result rdu_event_get_device_event(rdu_event* event, rdu_device_event* device_event) {
+  return guard([&] { need(device_event, "device_event") = need(event, "event").event->device_event(); });
 }
 
 void rdu_event_release(rdu_event* event) {

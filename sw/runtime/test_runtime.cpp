@@ -150,6 +150,68 @@ TEST_CASE("what a device is and has counted") {
   CHECK(count == 8);
 }
 
+TEST_CASE("the device's health: sensors, counters, events, the report of a panic") {
+  const auto page = [](const void* data, size_t bytes) {
+    const auto* first = static_cast<const uint8_t*>(data);
+    return std::vector<uint8_t>(first, first + bytes);
+  };
+  FakeDevice fake;
+  const rdu_log_sensor sensors[2] = {{1, 0, 0, 0, 41'500, 0, 85'000, 100'000, 11'999, 45'600, 0, 77},
+                                     {5, 3, 0, 0, -2'000, 0, 85'000, 100'000, 748, 15'000, 0, 7}};
+  fake.log_pages[RDU_LOG_SENSORS] = page(sensors, sizeof sensors);
+  rdu_log_health health{};
+  health.reset_reason = 3;
+  health.restarts = 2;
+  health.start_ns = 1000;
+  health.time_ns = 5000;
+  health.ddr_uncorrected = 9;
+  fake.log_pages[RDU_LOG_HEALTH] = page(&health, sizeof health);
+  const rdu_log_event events[1] = {{4, RDU_EVENT_ECC, 1, RDU_SEVERITY_ERROR, RDU_SEGMENT_DDR, 123, 0x40}};
+  fake.log_pages[RDU_LOG_EVENTS] = page(events, sizeof events);
+  fake.log_pages[RDU_LOG_PANIC] = {};
+  std::memcpy(&fake.next_event, &events[0], sizeof fake.next_event);
+  Session s(fake);
+
+  rdu_sensor read[2];
+  size_t count = 0;
+  REQUIRE(rdu_read_sensors(s.device, nullptr, 0, &count) == RDU_OK);
+  CHECK(count == 2);
+  REQUIRE(rdu_read_sensors(s.device, read, 2, &count) == RDU_OK);
+  CHECK(read[0].kind == RDU_SENSOR_SOCKET);
+  CHECK(read[0].milliwatts == 45'600);
+  CHECK(read[1].index == 3);
+  CHECK(read[1].temperature == -2'000);
+  rdu_health h;
+  REQUIRE(rdu_read_health(s.device, &h) == RDU_OK);
+  CHECK(std::string(h.last_start) == "watchdog");
+  CHECK(h.uptime_ns == 4000);
+  CHECK(h.ddr_uncorrected == 9);
+  rdu_device_event one;
+  REQUIRE(rdu_read_device_events(s.device, &one, 1, &count) == RDU_OK);
+  CHECK(count == 1);
+  CHECK(one.value == 0x40);
+  char line[80];
+  REQUIRE(rdu_describe_device_event(&one, line, sizeof line) == RDU_OK);
+  CHECK(std::string(line) == "error: DDR: ECC could not correct an error");
+  REQUIRE(rdu_read_panic(s.device, line, sizeof line, &count) == RDU_OK);
+  CHECK(count == 0);
+
+  rdu_event* event = nullptr;
+  REQUIRE(rdu_device_event_async(s.queue, &event) == RDU_OK);
+  REQUIRE(rdu_event_wait(event, 1000) == RDU_OK);
+  rdu_device_event got;
+  REQUIRE(rdu_event_get_device_event(event, &got) == RDU_OK);
+  CHECK(got.sequence == 4);
+  CHECK(got.type == RDU_EVENT_ECC);
+  CHECK(got.source == RDU_SEGMENT_DDR);
+  rdu_event_release(event);
+  REQUIRE(rdu_nop_async(s.queue, &event) == RDU_OK);
+  REQUIRE(rdu_event_wait(event, 1000) == RDU_OK);
+  CHECK(rdu_event_get_device_event(event, &got) == RDU_ERROR_INVALID_ARGUMENT);
+  rdu_event_release(event);
+  CHECK(rdu_device_event_async(s.queue, nullptr) == RDU_ERROR_INVALID_ARGUMENT);
+}
+
 TEST_CASE("memory: addresses, host pointers, exhaustion, leaks") {
   FakeDevice fake;
   Session s(fake);

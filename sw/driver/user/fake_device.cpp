@@ -227,7 +227,9 @@ uint16_t FakeDevice::admin(const rdu_sqe& sqe, uint64_t* result) {
       if (sqe.arg[0] == RDU_LOG_TEXT) page = log_text.data(), size = log_text.size();
       if (sqe.arg[0] == RDU_LOG_MEMORY) page = &counters_, size = sizeof counters_;
       if (sqe.arg[0] == RDU_LOG_ACTIVITY) page = activity.data(), size = activity.size() * sizeof activity[0];
-      if (sqe.arg[0] > RDU_LOG_ACTIVITY) return RDU_STATUS_BAD_LOG_PAGE;
+      const auto further = log_pages.find(static_cast<uint32_t>(sqe.arg[0]));
+      if (further != log_pages.end()) page = further->second.data(), size = further->second.size();
+      if (sqe.arg[0] > RDU_LOG_ACTIVITY && further == log_pages.end()) return RDU_STATUS_BAD_LOG_PAGE;
       const uint64_t offset = std::min(sqe.arg[3], size);
       const uint64_t bytes = std::min(sqe.arg[2], size - offset);
       if (bytes != 0) std::memcpy(bus(sqe.arg[1], bytes), static_cast<const uint8_t*>(page) + offset, bytes);
@@ -242,6 +244,9 @@ uint16_t FakeDevice::admin(const rdu_sqe& sqe, uint64_t* result) {
 uint16_t FakeDevice::command(const rdu_sqe& sqe, uint64_t* result) {
   switch (sqe.opcode) {
     case RDU_CMD_NOP:
+      return RDU_STATUS_OK;
+    case RDU_CMD_EVENT:
+      *result = next_event;
       return RDU_STATUS_OK;
     case RDU_CMD_COPY: {
       uint8_t* destination = at(sqe.context, sqe.arg[0], sqe.arg[2]);

@@ -32,6 +32,8 @@ class FakeDevice {
   std::function<uint16_t(const rdu_sqe&, uint64_t* result)> on_load;
   std::string log_text = "fake firmware\n";
   std::vector<rdu_log_activity> activity;
+  std::map<uint32_t, std::vector<uint8_t>> log_pages;  // further ones, by number
+  uint64_t next_event = 0;                             // what every EVENT command brings
 
   // While held, submissions are taken but not executed.
   void hold(bool on);

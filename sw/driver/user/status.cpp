@@ -61,6 +61,10 @@ std::string opcode_text(uint8_t opcode) {
       return "FW_WRITE";
     case RDU_ADMIN_FW_ACTIVATE:
       return "FW_ACTIVATE";
+    case RDU_ADMIN_SET_THRESHOLD:
+      return "SET_THRESHOLD";
+    case RDU_ADMIN_INJECT:
+      return "INJECT";
     case RDU_CMD_NOP:
       return "NOP";
     case RDU_CMD_COPY:
@@ -69,6 +73,8 @@ std::string opcode_text(uint8_t opcode) {
       return "LOAD_PROGRAM";
     case RDU_CMD_LAUNCH:
       return "LAUNCH";
+    case RDU_CMD_EVENT:
+      return "EVENT";
     default:
       return fmt::format("command {:#x}", opcode);
   }
@@ -140,6 +146,9 @@ std::string status_text(uint8_t opcode, uint16_t status, uint64_t result) {
       return "it is in use";
     case RDU_STATUS_BAD_LOG_PAGE:
       return "the log page does not exist";
+    case RDU_STATUS_TOO_HOT:
+      return fmt::format("sensor {} is above its critical temperature; nothing is launched until it is below",
+                         result);
     case RDU_STATUS_COPY_SEGMENT:
       return fmt::format("the copy accessed {}, outside the context's memory", address_text(result));
     case RDU_STATUS_COPY_DECODE:
@@ -151,6 +160,9 @@ std::string status_text(uint8_t opcode, uint16_t status, uint64_t result) {
       return boot_error_text(static_cast<uint32_t>(result));
     case RDU_STATUS_FLASH:
       return fmt::format("the flash refused (error {})", result);
+    case RDU_STATUS_COPY_ECC:
+      return fmt::format("the copy read {}, where memory holds an error that ECC cannot correct",
+                         address_text(result));
     case RDU_STATUS_ABORTED:
       return "it was aborted";
     default:

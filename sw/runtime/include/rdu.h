@@ -78,7 +78,8 @@ typedef enum rdu_result {
   RDU_ERROR_REJECTED = 13,    /* the firmware found a mistake in the command */
   RDU_ERROR_GUEST_FAULT = 14, /* a kernel or a copy did what the hardware forbids */
   RDU_ERROR_ABORTED = 15,     /* the command was stopped */
-  RDU_ERROR_INTERNAL = 16     /* a mistake of librdu */
+  RDU_ERROR_INTERNAL = 16,    /* a mistake of librdu */
+  RDU_ERROR_HARDWARE = 17 /* memory with an error that ECC cannot correct; a chip that is too hot to launch */
 } rdu_result;
 
 /* "the device went away": what a code means in general. Never NULL. */
@@ -164,6 +165,60 @@ RDU_EXPORT rdu_result rdu_read_activity(rdu_device* device, rdu_activity* units,
  */
 RDU_EXPORT rdu_result rdu_read_log(rdu_device* device, char* text, size_t capacity, size_t* bytes);
 
+/* --- health --- */
+
+typedef enum rdu_sensor_kind {
+  RDU_SENSOR_SOCKET = 1, /* the whole socket */
+  RDU_SENSOR_CORE = 2,   /* the management core */
+  RDU_SENSOR_HBM = 3,
+  RDU_SENSOR_DDR = 4,
+  RDU_SENSOR_TILE = 5
+} rdu_sensor_kind;
+
+typedef struct rdu_sensor {
+  uint32_t kind;               /* rdu_sensor_kind */
+  uint32_t index;              /* which of its kind */
+  int32_t temperature;         /* thousandths of a degree Celsius, as the next three */
+  int32_t low, high, critical; /* thresholds: passing one is a device event */
+  uint32_t millivolts;         /* of its supply */
+  uint32_t milliwatts;         /* averaged by the hardware */
+  uint64_t microjoules;        /* since power-on */
+} rdu_sensor;
+/* Writes at most `capacity` entries, the whole socket first; *count is how many there are. With capacity 0,
+ * `sensors` may be NULL. */
+RDU_EXPORT rdu_result rdu_read_sensors(rdu_device* device, rdu_sensor* sensors, size_t capacity,
+                                       size_t* count);
+
+typedef struct rdu_health {
+  const char* last_start;  /* why the firmware started: "power on", "software", "host", "watchdog". Static */
+  uint32_t restarts;       /* of the management core, since power-on */
+  uint32_t panics;         /* of the firmware, since power-on */
+  uint64_t uptime_ns;      /* of the firmware */
+  uint64_t log_lines_lost; /* of the firmware's log, overwritten by later ones */
+  uint64_t events, events_lost; /* since the firmware started; lost: dropped before anybody took them */
+  uint64_t hbm_corrected, hbm_uncorrected, ddr_corrected, ddr_uncorrected; /* errors found by ECC */
+} rdu_health;
+RDU_EXPORT rdu_result rdu_read_health(rdu_device* device, rdu_health* health);
+
+/* Something that happened to the device by itself. rdu_abi.h has the numbers: RDU_EVENT_*, RDU_SEVERITY_*. */
+typedef struct rdu_device_event {
+  uint32_t sequence; /* running number since the firmware started, from 1 */
+  uint32_t type, code, severity, source;
+  uint64_t time_ns; /* device time */
+  uint64_t value;   /* by type; not known (0) of an event that was waited for */
+} rdu_device_event;
+/* The latest, oldest first, whether somebody took them or not: as rdu_read_sensors. */
+RDU_EXPORT rdu_result rdu_read_device_events(rdu_device* device, rdu_device_event* events, size_t capacity,
+                                             size_t* count);
+/* One line about an event, for people: "error: HBM: ECC could not correct an error at 0x40". Writes at most
+ * `capacity` - 1 bytes and a zero. */
+RDU_EXPORT rdu_result rdu_describe_device_event(const rdu_device_event* event, char* text, size_t capacity);
+
+/* The report of the firmware's last panic since power-on, as text: kind, registers, return addresses, which
+ * riscv64-unknown-elf-addr2line turns into places. *bytes is the length of all of it, 0 when there was no
+ * panic; else as rdu_read_log. */
+RDU_EXPORT rdu_result rdu_read_panic(rdu_device* device, char* text, size_t capacity, size_t* bytes);
+
 /* --- contexts and memory --- */
 
 /* Reserves `hbm_bytes` and `ddr_bytes` of device memory (each may be 0); no other context reaches it. */
@@ -224,6 +279,10 @@ RDU_EXPORT rdu_result rdu_copy_async(rdu_queue* queue, rdu_memory* destination, 
 /* Does nothing, in order: for measuring, and as a marker. */
 RDU_EXPORT rdu_result rdu_nop_async(rdu_queue* queue, rdu_event** event);
 
+/* Completes with the next event of the device, or at once with one that nobody has taken yet; each event goes
+ * to one such command. The queue does nothing else meanwhile: have one for events alone. */
+RDU_EXPORT rdu_result rdu_device_event_async(rdu_queue* queue, rdu_event** event);
+
 /* --- programs --- */
 
 /* Checks a program container (the file that the compiler writes) and puts its configuration into the
@@ -283,6 +342,9 @@ typedef struct rdu_event_info {
 } rdu_event_info;
 /* Of a command that has completed, well or not; RDU_ERROR_TIMEOUT before that. */
 RDU_EXPORT rdu_result rdu_event_get_info(rdu_event* event, rdu_event_info* info);
+/* What a command of rdu_device_event_async brought, once it has completed well; RDU_ERROR_TIMEOUT before
+ * that. */
+RDU_EXPORT rdu_result rdu_event_get_device_event(rdu_event* event, rdu_device_event* device_event);
 /* The command goes on. */
 RDU_EXPORT void rdu_event_release(rdu_event* event);
 

@@ -117,8 +117,34 @@ class Device {
     text.resize(std::min(bytes, text.size() - 1));
     return text;
   }
+  std::vector<rdu_sensor> sensors() const { return list<rdu_sensor>(rdu_read_sensors); }
+  std::vector<rdu_device_event> events() const { return list<rdu_device_event>(rdu_read_device_events); }
+  rdu_health health() const {
+    rdu_health health;
+    check(rdu_read_health(get(), &health));
+    return health;
+  }
+  // The report of the firmware's last panic, empty if there was none.
+  std::string panic() const {
+    size_t bytes = 0;
+    check(rdu_read_panic(get(), nullptr, 0, &bytes));
+    std::string text(bytes + 1, '\0');
+    check(rdu_read_panic(get(), text.data(), text.size(), &bytes));
+    text.resize(std::min(bytes, text.size() - 1));
+    return text;
+  }
 
  private:
+  template <typename T>
+  std::vector<T> list(rdu_result (*read)(rdu_device*, T*, size_t, size_t*)) const {
+    size_t count = 0;
+    check(read(get(), nullptr, 0, &count));
+    std::vector<T> all(count);
+    check(read(get(), all.data(), all.size(), &count));
+    all.resize(count < all.size() ? count : all.size());
+    return all;
+  }
+
   detail::Handle<rdu_device, rdu_close> handle_;
 };
 
