@@ -51,3 +51,14 @@ def test_build_and_run(typed):
 def test_the_image_of_the_tree_does_the_same():
     done = rdu.run("rduvp", "--config", "mini", "--firmware", rdu.BUILD / "firmware/hello.elf")
     assert done.returncode == 0 and "hello: this is chip 0x000140a1" in done.stdout + done.stderr, done
+
+
+def test_break_in_gdb_and_see_a_register_change(typed):
+    _, texts = typed
+    command = texts[2].split()
+    with rdu.Process(command[0], *command[1:]) as simulator:
+        simulator.wait_for("gdb")
+        said = shell(texts[3])
+        values = re.findall(r"^0x11000040:\s+(0x[0-9a-f]{8})", said, re.M)
+        assert values == ["0x00000000", "0x000140a1"], f"{said}\n{simulator.output}"
+        assert re.search(r"^\$1 = 0x140a1$", said, re.M), said
