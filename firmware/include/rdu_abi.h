@@ -131,7 +131,7 @@ struct rdu_cqe {
 #define RDU_STATUS_COPY_DENIED 0x42u /* host memory not mapped, or bus mastering off */
 #define RDU_STATUS_ABORTED 0x43u
 #define RDU_STATUS_COPY_ECC 0x44u /* an error that ECC cannot correct; result: about where */
-#define RDU_STATUS_FLASH 0x50u /* the flash refused; result: FLASH_CTL.STATUS.ERROR */
+#define RDU_STATUS_FLASH 0x50u    /* the flash refused; result: FLASH_CTL.STATUS.ERROR */
 /* + SEQUENCER.FAULT.CODE; result: address for SEGMENT and MEMORY, else the unit id */
 #define RDU_STATUS_PROGRAM 0x80u
 

@@ -180,7 +180,8 @@ static void inject(void) {
       break;
     case RDU_INJECT_TEMPERATURE:
     case RDU_INJECT_NO_TEMPERATURE:
-      admin_finish(telemetry_inject(now.sqe.arg[1], kind == RDU_INJECT_TEMPERATURE, (int64_t)now.sqe.arg[2]), 0);
+      admin_finish(telemetry_inject(now.sqe.arg[1], kind == RDU_INJECT_TEMPERATURE, (int64_t)now.sqe.arg[2]),
+                   0);
       break;
     case RDU_INJECT_PANIC:
       panic("the host has asked for it");

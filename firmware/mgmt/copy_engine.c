@@ -4,7 +4,6 @@
 #include "hal/mmio.h"
 #include "mgmt/command.h"
 #include "mgmt/dma.h"
-#include "mgmt/irq.h"
 #include "rdu_abi.h"
 #include "regs/address_map.h"
 #include "regs/copy_engine.h"
@@ -27,10 +26,7 @@ void copy_engine_init(void) {
     channels[n] = (struct channel){0};
     if (mmio_read32(REGISTER(STATUS, n)) & RDU_COPY_ENGINE_CHANNEL_STATUS_BUSY_MASK) {
       mmio_write32(REGISTER(CONTROL, n), RDU_COPY_ENGINE_CHANNEL_CONTROL_ABORT_MASK);
-      while (mmio_read32(REGISTER(STATUS, n)) & RDU_COPY_ENGINE_CHANNEL_STATUS_BUSY_MASK) {
-        cpu_wait();
-        irq_service();
-      }
+      while (mmio_read32(REGISTER(STATUS, n)) & RDU_COPY_ENGINE_CHANNEL_STATUS_BUSY_MASK) hal_idle();
     }
     mmio_write32(REGISTER(STATUS, n), ENDED);
   }

@@ -67,7 +67,7 @@ static void dispatch(uint32_t source) {
 }
 
 void hal_idle(void) {
-  cpu_wait();
+  watchdog_sleep();
   irq_service();
 }
 

@@ -4,7 +4,6 @@
 #include <stdbool.h>
 
 #include "hal/clint.h"
-#include "hal/cpu.h"
 #include "mgmt/event.h"
 #include "mgmt/irq.h"
 #include "mgmt/log.h"
@@ -42,18 +41,13 @@ static void start(uint32_t n) {
 /* Until none trains any more, or the time is over. */
 static void await(void) {
   const uint64_t deadline = clint_now_ns() + LINK_TIMEOUT_NS;
-  clint_set_timer_ns(deadline);
-  cpu_wake_on(MIE_EXTERNAL | MIE_TIMER);
   for (;;) {
     bool any = false;
     irq_service();
     for (uint32_t n = 0; n < count; ++n) any |= trains(n);
     if (!any || clint_now_ns() >= deadline) break;
-    watchdog_kick();
-    cpu_wait();
+    watchdog_sleep_until(deadline);
   }
-  clint_set_timer_ns(UINT64_MAX);
-  cpu_wake_on(MIE_EXTERNAL);
 }
 
 /* Starts another attempt of a link that failed and has one left. */

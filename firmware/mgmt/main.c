@@ -1,4 +1,3 @@
-#include "hal/cpu.h"
 #include "mgmt/boot.h"
 #include "mgmt/service.h"
 #include "mgmt/watchdog.h"
@@ -8,10 +7,7 @@ int main(void);
 int main(void) {
   boot();
   for (;;) {
-    watchdog_guard(true);
     service();
-    watchdog_guard(false);
-    watchdog_kick();
-    cpu_wait();
+    watchdog_sleep();
   }
 }

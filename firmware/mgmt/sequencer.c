@@ -4,7 +4,6 @@
 #include "hal/mmio.h"
 #include "mgmt/chip.h"
 #include "mgmt/command.h"
-#include "mgmt/irq.h"
 #include "rdu_abi.h"
 #include "regs/address_map.h"
 #include "regs/sequencer.h"
@@ -33,10 +32,7 @@ void sequencer_init(void) {
     mmio_write32(REGISTER(IRQ_ENABLE, n), RDU_SEQUENCER_IRQ_ENABLE_DONE_MASK);
     if (state(n) != RDU_SEQUENCER_STATUS_STATE_IDLE) {
       mmio_write32(REGISTER(CONTROL, n), RDU_SEQUENCER_CONTROL_ABORT_MASK);
-      while (state(n) != RDU_SEQUENCER_STATUS_STATE_IDLE) {
-        cpu_wait();
-        irq_service();
-      }
+      while (state(n) != RDU_SEQUENCER_STATUS_STATE_IDLE) hal_idle();
     }
     mmio_write32(REGISTER(STATUS, n), ENDED);
   }

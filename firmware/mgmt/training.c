@@ -4,7 +4,6 @@
 #include <stdbool.h>
 
 #include "hal/clint.h"
-#include "hal/cpu.h"
 #include "mgmt/chip.h"
 #include "mgmt/irq.h"
 #include "mgmt/log.h"
@@ -75,8 +74,6 @@ uint32_t training_run(void) {
   struct training hbm = {&chip.hbm, 0, RDU_BOOT_HBM_TRAINING, RDU_BOOT_HBM_TIMEOUT};
   struct training ddr = {&chip.ddr, 0, RDU_BOOT_DDR_TRAINING, RDU_BOOT_DDR_TIMEOUT};
   const uint64_t deadline = clint_now_ns() + TRAINING_TIMEOUT_NS;
-  clint_set_timer_ns(deadline);
-  cpu_wake_on(MIE_EXTERNAL | MIE_TIMER);
   start(&hbm);
   start(&ddr);
   bool hbm_ended = false, ddr_ended = false;
@@ -85,11 +82,8 @@ uint32_t training_run(void) {
     if (!hbm_ended) hbm_ended = ended(&hbm);
     if (!ddr_ended) ddr_ended = ended(&ddr);
     if ((hbm_ended && ddr_ended) || clint_now_ns() >= deadline) break;
-    watchdog_kick();
-    cpu_wait();
+    watchdog_sleep_until(deadline);
   }
-  clint_set_timer_ns(UINT64_MAX);
-  cpu_wake_on(MIE_EXTERNAL);
   const uint32_t error = report(&hbm);
   return error != RDU_BOOT_OK ? error : report(&ddr);
 }

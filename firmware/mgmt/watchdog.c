@@ -1,10 +1,18 @@
 #include "mgmt/watchdog.h"
 
+#include "hal/clint.h"
 #include "hal/cpu.h"
 #include "hal/plic.h"
 #include "mgmt/log.h"
 #include "regs/address_map.h"
 #include "regs/watchdog_hal.h"
+
+/* While work is done the threshold holds back everything but the warning, so that nothing else interrupts.
+ * Around WFI it is open, so that everything wakes, and mstatus.MIE is 0, so that nothing is taken. */
+static void guard(void) {
+  plic_set_threshold(WATCHDOG_PRIORITY - 1);
+  cpu_take_interrupts(1);
+}
 
 void watchdog_start(void) {
   rdu_watchdog_TIMEOUT_write(RDU_BASE_WATCHDOG, WATCHDOG_TIMEOUT_US);
@@ -13,21 +21,34 @@ void watchdog_start(void) {
                                                  RDU_WATCHDOG_CTRL_PRETIMEOUT_IRQ_MASK |
                                                  RDU_WATCHDOG_CTRL_LOCK_MASK);
   plic_set_priority(RDU_IRQ_WATCHDOG, WATCHDOG_PRIORITY);
+  guard();
 }
 
 void watchdog_kick(void) {
   rdu_watchdog_KICK_write(RDU_BASE_WATCHDOG, RDU_WATCHDOG_KICK_VALUE_KEY);
 }
 
-/* The threshold holds back everything else, so that nothing but the warning interrupts. */
-void watchdog_guard(bool on) {
-  if (on) {
-    plic_set_threshold(WATCHDOG_PRIORITY - 1);
-    cpu_take_interrupts(1);
-  } else {
-    cpu_take_interrupts(0);
-    plic_set_threshold(0);
-  }
+static void wait_for_interrupt(void) {
+  cpu_take_interrupts(0);
+  plic_set_threshold(0);
+  watchdog_kick();
+  cpu_wait();
+}
+
+void watchdog_sleep(void) {
+  wait_for_interrupt();
+  guard();
+}
+
+/* The timer wakes, and must not be pending when interrupts are taken again. */
+void watchdog_sleep_until(uint64_t ns) {
+  cpu_take_interrupts(0);
+  clint_set_timer_ns(ns);
+  cpu_wake_on(MIE_EXTERNAL | MIE_TIMER);
+  wait_for_interrupt();
+  cpu_wake_on(MIE_EXTERNAL);
+  clint_set_timer_ns(UINT64_MAX);
+  guard();
 }
 
 void watchdog_interrupt(void) {

@@ -6,23 +6,24 @@
  * is not noticed; the firmware sleeps there for interrupts only, and the host's time-outs are there for
  * engines that never end.
  *
- * The watchdog warns before it expires. Its warning is the one interrupt that is ever taken (hal/cpu.h), and
- * only while work is done (watchdog_guard): it traps out of whatever hangs, and the panic handler reports
- * where. The expiry then restarts the core. */
+ * The watchdog warns before it expires. Its warning is the one interrupt that is ever taken (hal/cpu.h), at
+ * any time but around WFI: it traps out of whatever hangs, and the panic handler reports where. The expiry
+ * then restarts the core. */
 
-#include <stdbool.h>
+#include <stdint.h>
 
-#define WATCHDOG_TIMEOUT_US \
-  20000u /* of work without a pause; the longest that is right takes less than 1,000; ours */
+#define WATCHDOG_TIMEOUT_US 20000u   /* of work without a pause; usual are less than 1,000; ours */
 #define WATCHDOG_PRETIMEOUT_US 5000u /* for the report; ours */
 #define WATCHDOG_PRIORITY 2u         /* in the interrupt controller; all others have 1 */
 
 /* From here on it runs, and cannot be switched off but by a restart. Interrupts are set up. */
 void watchdog_start(void);
 void watchdog_kick(void);
-/* With true, until false: the warning interrupts. */
-void watchdog_guard(bool on);
-/* The warning came while nothing was guarded, and the firmware has got here nevertheless. */
+/* WFI, with a kick before it. Everything else in mgmt/ that waits, waits by this. */
+void watchdog_sleep(void);
+/* The same; wakes at that time at the latest. */
+void watchdog_sleep_until(uint64_t ns);
+/* The warning came around WFI, and the firmware has got here nevertheless. */
 void watchdog_interrupt(void);
 
 #endif

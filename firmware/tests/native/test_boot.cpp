@@ -222,7 +222,7 @@ TEST_CASE("boot: every error has a text of its own") {
     const std::string text = rdu_boot_text(error);
     if (text != "unknown boot error") texts.push_back(text);
   }
-  CHECK(texts.size() == 19);
+  CHECK(texts.size() == 21);
   std::sort(texts.begin(), texts.end());
   CHECK(std::unique(texts.begin(), texts.end()) == texts.end());
 }
