@@ -1,5 +1,6 @@
 #include "mgmt/interpreter.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "mgmt/decode.h"
@@ -8,9 +9,8 @@
 // Threaded code: each decoded instruction holds the address of its handler, each handler ends by jumping to
 // the next one's. The handlers are labels of one function, run(), written with the macros below.
 //
-// Time is counted down in `left` (cycles); `extra` is the part of it that is not one cycle an instruction, so
-// that the number of retired instructions need not be counted as well. Whether the budget is used up is asked
-// at jumps and at the ends of pages only.
+// `meter` counts time and instructions. Whether the budget is used up is asked at jumps and at the ends of
+// pages only.
 
 namespace rdu::mgmt {
 
@@ -115,11 +115,11 @@ Interpreter::Interpreter(HartState& state, LocalTime& time, CsrFile& csr, Mmu& m
       data_(data),
       code_(code),
       float_(float_unit),
-      timing_(timing) {}
+      costs_(timing) {}
 
 Interpreter::Exit Interpreter::run(int64_t budget) {
   const FloatUnit::Running running(float_);
-  return execute(budget, false);
+  return execute(std::min(budget, Meter::kMost), false);
 }
 
 Interpreter::Exit Interpreter::step() {
@@ -189,16 +189,12 @@ void Interpreter::fence_translations(const Decoded& d) {
 #define IMM static_cast<uint64_t>(static_cast<int64_t>(ip->imm))
 
 #define DISPATCH() goto * ip->handler
-#define COST(cycles)                       \
-  do {                                     \
-    left -= static_cast<int64_t>(cycles);  \
-    extra += static_cast<int64_t>(cycles); \
-  } while (0)
+#define COST(cost) meter.spend(cost)
 /// The instruction has retired; kHalves is its length in half words.
-#define RETIRE()   \
-  do {             \
-    --left;        \
-    ip += kHalves; \
+#define RETIRE()    \
+  do {              \
+    meter.retire(); \
+    ip += kHalves;  \
   } while (0)
 #define NEXT()  \
   do {          \
@@ -206,13 +202,11 @@ void Interpreter::fence_translations(const Decoded& d) {
     DISPATCH(); \
   } while (0)
 /// Brings the hart's time and instruction count up to date.
-#define COMMIT()                                           \
-  do {                                                     \
-    const int64_t used = budget - left;                    \
-    time_.add(static_cast<uint64_t>(used));                \
-    state_.retired += static_cast<uint64_t>(used - extra); \
-    budget = left;                                         \
-    extra = 0;                                             \
+#define COMMIT()                            \
+  do {                                      \
+    time_.add(meter.cycles());              \
+    state_.retired += meter.instructions(); \
+    meter.restart();                        \
   } while (0)
 #define TRAP_CAUSE(cause_, value_) \
   do {                             \
@@ -239,18 +233,18 @@ void Interpreter::fence_translations(const Decoded& d) {
 #define TAKE_FAR(target_) \
   do {                    \
     target = (target_);   \
-    --left;               \
-    COST(cost_taken);     \
+    meter.retire();       \
+    COST(costs_.taken);   \
     goto enter;           \
   } while (0)
 /// Inside the page: imm counts entries.
-#define TAKE_NEAR()                   \
-  do {                                \
-    ip += ip->imm;                    \
-    --left;                           \
-    COST(cost_taken);                 \
-    if (left <= 0) goto leave_budget; \
-    DISPATCH();                       \
+#define TAKE_NEAR()                      \
+  do {                                   \
+    ip += ip->imm;                       \
+    meter.retire();                      \
+    COST(costs_.taken);                  \
+    if (meter.over()) goto leave_budget; \
+    DISPATCH();                          \
   } while (0)
 #define BRANCH(name, condition)                   \
   LONG(name, if (condition) TAKE_FAR(PC() + IMM)) \
@@ -267,7 +261,7 @@ void Interpreter::fence_translations(const Decoded& d) {
     type value;                                                                             \
     std::memcpy(&value, reinterpret_cast<const void*>(entry.bias + address), sizeof value); \
     to(value);                                                                              \
-    COST(cost_load);                                                                        \
+    COST(costs_.load);                                                                      \
     NEXT();                                                                                 \
   }                                                                                         \
   COMMIT();                                                                                 \
@@ -287,7 +281,7 @@ void Interpreter::fence_translations(const Decoded& d) {
       break;                                                                                \
   }                                                                                         \
   to(static_cast<type>(raw));                                                               \
-  COST(cost_load)
+  COST(costs_.load)
 #define TO_X(value) RD = static_cast<uint64_t>(static_cast<int64_t>(value))
 #define LOAD(type) LOAD_TO(TO_X, type)
 
@@ -333,7 +327,7 @@ void Interpreter::fence_translations(const Decoded& d) {
   std::memcpy(&value, memory, sizeof value);                                                      \
   state_.reservation = {true, RS1, value, sizeof(word)};                                          \
   RD = static_cast<uint64_t>(static_cast<int64_t>(static_cast<std::make_signed_t<word>>(value))); \
-  COST(cost_atomic)
+  COST(costs_.atomic)
 
 #define STORE_CONDITIONAL(word)                                                              \
   LOCATE(word, store)                                                                        \
@@ -346,7 +340,7 @@ void Interpreter::fence_translations(const Decoded& d) {
   value = static_cast<word>(RS2);                                                            \
   if (succeeds) std::memcpy(memory, &value, sizeof value);                                   \
   RD = succeeds ? 0 : 1;                                                                     \
-  COST(cost_atomic)
+  COST(costs_.atomic)
 
 /// `expression` of `old` and `operand`, both of type `word`.
 #define AMO(name, word, expression)                                         \
@@ -357,7 +351,7 @@ void Interpreter::fence_translations(const Decoded& d) {
       [[maybe_unused]] const auto old = static_cast<word>(raw);             \
       return expression;                                                    \
     });                                                                     \
-    COST(cost_atomic);                                                      \
+    COST(costs_.atomic);                                                    \
   })
 
 #define CSR(name, function)                                   \
@@ -365,7 +359,7 @@ void Interpreter::fence_translations(const Decoded& d) {
     COMMIT();                                                 \
     const CsrFile::Effect effect = csr_access(*ip, function); \
     if (effect == CsrFile::Effect::illegal) goto refused;     \
-    COST(cost_csr);                                           \
+    COST(costs_.csr);                                         \
     if (effect != CsrFile::Effect::none) {                    \
       RETIRE();                                               \
       goto leave_event;                                       \
@@ -400,19 +394,8 @@ Interpreter::execute(int64_t budget, bool one) {
   const DataPort::Entry* const loads = data_.loads(state_.data_regime());
   const DataPort::Entry* const stores = data_.stores(state_.data_regime());
   const DecodeCache::Entry* const recent = code_.recent();
-  const uint64_t cost_taken = timing_.branch_taken;
-  const uint64_t cost_load = timing_.load;
-  const uint64_t cost_multiply = timing_.multiply;
-  const uint64_t cost_divide = timing_.divide;
-  const uint64_t cost_atomic = timing_.atomic;
-  const uint64_t cost_csr = timing_.csr;
-  const uint64_t cost_float = timing_.float_arithmetic;
-  const uint64_t cost_float_simple = timing_.float_simple;
-  const uint64_t cost_float_divide = timing_.float_divide_single;
-  const uint64_t cost_double_divide = timing_.float_divide_double;
 
-  int64_t left = budget;
-  int64_t extra = 0;
+  Meter meter(budget);
   uint64_t page = 0;
   DecodedPage* fetched = nullptr;
   Decoded* entries = nullptr;
@@ -425,7 +408,7 @@ Interpreter::execute(int64_t budget, bool one) {
 
 enter:
   // Continues at `target`.
-  if (left <= 0) {
+  if (meter.over()) {
     state_.pc = target;
     COMMIT();
     return Exit::budget;
@@ -547,28 +530,26 @@ decode_entry : {
   LONG(sraw, RD = sext(static_cast<uint32_t>(low_signed(RS1) >> (RS2 & 31))))
 
   // ---- multiplication and division
-  LONG(mul, RD = RS1 * RS2; COST(cost_multiply))
-  LONG(mulh, RD = mulh(RS1, RS2); COST(cost_multiply))
-  LONG(mulhsu, RD = mulhsu(RS1, RS2); COST(cost_multiply))
-  LONG(mulhu, RD = mulhu(RS1, RS2); COST(cost_multiply))
-  LONG(mulw, RD = sext(low(RS1) * low(RS2)); COST(cost_multiply))
-  LONG(div, RD = div(RS1, RS2); COST(cost_divide))
-  LONG(divu, RD = RS2 == 0 ? ~uint64_t{0} : RS1 / RS2; COST(cost_divide))
-  LONG(rem, RD = rem(RS1, RS2); COST(cost_divide))
-  LONG(remu, RD = RS2 == 0 ? RS1 : RS1 % RS2; COST(cost_divide))
-  LONG(divw, RD = sext(divw(low(RS1), low(RS2))); COST(cost_divide))
-  LONG(divuw, RD = low(RS2) == 0 ? ~uint64_t{0} : sext(low(RS1) / low(RS2)); COST(cost_divide))
-  LONG(remw, RD = sext(remw(low(RS1), low(RS2))); COST(cost_divide))
-  LONG(remuw, RD = sext(low(RS2) == 0 ? low(RS1) : low(RS1) % low(RS2)); COST(cost_divide))
+  LONG(mul, RD = RS1 * RS2; COST(costs_.multiply))
+  LONG(mulh, RD = mulh(RS1, RS2); COST(costs_.multiply))
+  LONG(mulhsu, RD = mulhsu(RS1, RS2); COST(costs_.multiply))
+  LONG(mulhu, RD = mulhu(RS1, RS2); COST(costs_.multiply))
+  LONG(mulw, RD = sext(low(RS1) * low(RS2)); COST(costs_.multiply))
+  LONG(div, RD = div(RS1, RS2); COST(costs_.divide))
+  LONG(divu, RD = RS2 == 0 ? ~uint64_t{0} : RS1 / RS2; COST(costs_.divide))
+  LONG(rem, RD = rem(RS1, RS2); COST(costs_.divide))
+  LONG(remu, RD = RS2 == 0 ? RS1 : RS1 % RS2; COST(costs_.divide))
+  LONG(divw, RD = sext(divw(low(RS1), low(RS2))); COST(costs_.divide))
+  LONG(divuw, RD = low(RS2) == 0 ? ~uint64_t{0} : sext(low(RS1) / low(RS2)); COST(costs_.divide))
+  LONG(remw, RD = sext(remw(low(RS1), low(RS2))); COST(costs_.divide))
+  LONG(remuw, RD = sext(low(RS2) == 0 ? low(RS1) : low(RS1) % low(RS2)); COST(costs_.divide))
 
   // ---- jumps and branches
   BOTH(jal, target = PC(); RD = target + 2 * kHalves; TAKE_FAR(target + IMM))
   BOTH(near_jal, RD = PC() + 2 * kHalves; TAKE_NEAR())
   BOTH(jalr, target = (RS1 + IMM) & ~uint64_t{1}; RD = PC() + 2 * kHalves; TAKE_FAR(target))
   // A jump to itself waits for an interrupt: all turns that fit the budget at once.
-  BOTH(endless, const auto turn = 1 + static_cast<int64_t>(cost_taken);
-       const int64_t turns = left > 0 ? (left + turn - 1) / turn : 1; RD = PC() + 2 * kHalves;
-       left -= turns * turn; extra += turns * (turn - 1); goto leave_budget)
+  BOTH(endless, RD = PC() + 2 * kHalves; meter.exhaust(costs_.taken); goto leave_budget)
   BRANCH(beq, RS1 == RS2)
   BRANCH(bne, RS1 != RS2)
   BRANCH_SHORT(beq, RS1 == 0)
@@ -619,16 +600,16 @@ decode_entry : {
   AMO(amomaxu_d, uint64_t, old > operand ? old : operand)
 
   // ---- system
-  LONG(fence, COST(cost_csr))
+  LONG(fence, COST(costs_.csr))
   LONG(fence_i, {
-    COST(cost_csr);
+    COST(costs_.csr);
     RETIRE();
     code_.revalidate();
     goto leave_event;
   })
   LONG(sfence_vma, {
     if (!csr_.may_fence()) goto refused;
-    COST(cost_csr);
+    COST(costs_.csr);
     fence_translations(*ip);
     RETIRE();
     goto leave_event;
@@ -645,7 +626,7 @@ decode_entry : {
   })
   LONG(wfi, {
     if (!csr_.may_wait()) goto refused;
-    COST(cost_csr);
+    COST(costs_.csr);
     RETIRE();
     state_.pc = PC();
     COMMIT();
@@ -679,8 +660,8 @@ leave_event:
   return Exit::event;
 
 leave_return:
-  COST(cost_csr);
-  --left;
+  COST(costs_.csr);
+  meter.retire();
   state_.pc = target;
   COMMIT();
   return Exit::event;

@@ -7,6 +7,7 @@
 #include "mgmt/decode_cache.h"
 #include "mgmt/float_unit.h"
 #include "mgmt/hart_state.h"
+#include "mgmt/meter.h"
 #include "mgmt/params.h"
 
 namespace rdu::mgmt {
@@ -50,7 +51,22 @@ class Interpreter {
   DataPort& data_;
   DecodeCache& code_;
   FloatUnit& float_;
-  const HartTiming timing_;
+  /// HartTiming's, ready to be spent.
+  struct Costs {
+    explicit Costs(const HartTiming& t)
+        : taken(t.branch_taken),
+          load(t.load),
+          multiply(t.multiply),
+          divide(t.divide),
+          float_simple(t.float_simple),
+          float_arithmetic(t.float_arithmetic),
+          float_divide(t.float_divide_single),
+          double_divide(t.float_divide_double),
+          atomic(t.atomic),
+          csr(t.csr) {}
+    Meter::Cost taken, load, multiply, divide, float_simple, float_arithmetic, float_divide, double_divide,
+        atomic, csr;
+  } costs_;
   Trap trap_{Cause::illegal, 0};
   bool prepared_ = false;
 };
