@@ -183,12 +183,6 @@ bool CsrFile::may_fence() const {
 
 // ---- values
 
-uint64_t CsrFile::mip() const {
-  const core::Time now = time_.now();
-  return lines_ | software_ | (now >= deadline_ ? bit(kTimer) : 0) |
-         (now >= supervisor_deadline_ ? bit(kSupervisorTimer) : 0);
-}
-
 uint64_t CsrFile::cycle() const {
   return cycle_.value(raw_cycle(), inhibits(kCounterCycle));
 }
@@ -552,9 +546,7 @@ bool CsrFile::leave_supervisor(uint64_t* pc) {
 
 // ---- interrupts
 
-bool CsrFile::pending_interrupt(unsigned* number) const {
-  const uint64_t pending = mip() & mie_;
-  if (pending == 0) return false;
+bool CsrFile::choose_interrupt(uint64_t pending, unsigned* number) const {
   const bool to_machine = state_.privilege != Privilege::machine || (state_.mstatus & mstatus::kMie) != 0;
   const bool to_supervisor =
       state_.privilege == Privilege::user ||
@@ -570,16 +562,6 @@ bool CsrFile::pending_interrupt(unsigned* number) const {
     }
   }
   return false;
-}
-
-core::Time CsrFile::timer_deadline() const {
-  const core::Time now = time_.now();
-  core::Time first = core::kNever;
-  if ((mie_ & bit(kTimer)) && deadline_ > now) first = deadline_;
-  if ((mie_ & bit(kSupervisorTimer)) && supervisor_deadline_ > now && supervisor_deadline_ < first) {
-    first = supervisor_deadline_;
-  }
-  return first;
 }
 
 void CsrFile::set_line(unsigned number, bool level) {

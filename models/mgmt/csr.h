@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "mgmt/float_unit.h"
@@ -54,11 +55,20 @@ class CsrFile {
 
   /// The most urgent interrupt that is pending, enabled by mie and not held back by mode and mstatus: machine
   /// mode's before supervisor mode's, external, then software, then timer. False if there is none.
-  bool pending_interrupt(unsigned* number) const;
+  bool pending_interrupt(unsigned* number) const {
+    const uint64_t pending = mip() & mie_;
+    return pending != 0 && choose_interrupt(pending, number);
+  }
   /// What ends a WFI: any interrupt pending and enabled by mie, whatever mstatus says.
   bool wakes() const { return (mip() & mie_) != 0; }
-  /// When a timer will interrupt if nothing changes; kNever if none can or if it already does.
-  core::Time timer_deadline() const;
+  /// When after `now`, the hart's time, a timer will interrupt if nothing changes; kNever if none can or if
+  /// it already does.
+  core::Time timer_deadline(core::Time now) const {
+    const auto of = [now, this](unsigned timer, core::Time deadline) {
+      return (mie_ & uint64_t{1} << timer) != 0 && deadline > now ? deadline : core::kNever;
+    };
+    return std::min(of(kTimer, deadline_), of(kSupervisorTimer, supervisor_deadline_));
+  }
   /// How often software has read the time or the cycles so far.
   uint64_t clock_reads() const { return clock_reads_; }
 
@@ -81,7 +91,12 @@ class CsrFile {
 
   bool accessible(unsigned number) const;
   bool counter_enabled(unsigned number) const;
-  uint64_t mip() const;
+  uint64_t mip() const {
+    const core::Time now = time_.now();
+    return lines_ | software_ | (now >= deadline_ ? uint64_t{1} << kTimer : 0) |
+           (now >= supervisor_deadline_ ? uint64_t{1} << kSupervisorTimer : 0);
+  }
+  bool choose_interrupt(uint64_t pending, unsigned* number) const;
   uint64_t raw_cycle() const { return time_.now() / time_.period(); }
   bool inhibits(unsigned counter) const { return (mcountinhibit_ >> counter & 1) != 0; }
   uint64_t cycle() const;

@@ -106,8 +106,7 @@ void Hart::run() {
     }
     const int64_t budget = cycles_to_stop();
     if (budget <= 0) {
-      state_.reservation.valid = false;  // others may store meanwhile
-      time_.sync();
+      catch_up();
       continue;
     }
     Interpreter::Exit exit = observers_.empty() ? interpreter_.run(budget) : run_followed(budget);
@@ -115,6 +114,9 @@ void Hart::run() {
     if (is_stop && !debug_.has_breakpoint(state_.pc)) exit = execute_one();  // it belongs to another page
     switch (exit) {
       case Interpreter::Exit::budget:
+        // By far the most frequent way round: nothing else needs to be asked before the others have run.
+        if (cycles_to_stop() <= 0) catch_up();
+        break;
       case Interpreter::Exit::event:
         break;
       case Interpreter::Exit::trap:
@@ -145,8 +147,7 @@ void Hart::stand() {
 
 void Hart::step() {
   if (cycles_to_stop() <= 0) {
-    state_.reservation.valid = false;
-    time_.sync();
+    catch_up();
     return;
   }
   // An SC fails if anything may have happened since its LR, so their sequence is one step. The architecture
@@ -287,10 +288,16 @@ void Hart::show_reset() {
   debug_.rouse();  // it may have slept
 }
 
+/// Lets the kernel's time come to the hart's.
+void Hart::catch_up() {
+  state_.reservation.valid = false;  // others may store meanwhile
+  time_.sync();
+}
+
 /// To the end of the quantum or to the timer's interrupt, whichever comes first.
 int64_t Hart::cycles_to_stop() const {
   const core::Time here = time_.now();
-  const core::Time stop = std::min(core::now() + params_.quantum, csr_.timer_deadline());
+  const core::Time stop = std::min(core::now() + params_.quantum, csr_.timer_deadline(here));
   if (stop <= here) return 0;
   return static_cast<int64_t>((stop - here + time_.period() - 1) / time_.period());
 }
@@ -304,7 +311,7 @@ void Hart::sleep() {
   if (activity_) activity_(false);
   while (!csr_.wakes() && !reset_requested_ && !debug_.is_roused()) {
     // Nothing is scheduled unless the timer can end the sleep.
-    const core::Time deadline = csr_.timer_deadline();
+    const core::Time deadline = csr_.timer_deadline(time_.now());
     if (deadline == core::kNever) {
       sc_core::wait(wake_);
     } else {

@@ -68,7 +68,7 @@ class Hart : public sc_core::sc_module, public core::InterruptSink, public Timer
   /// How often software has read the time or the cycles so far; and when the timer will interrupt it, kNever
   /// if not. A program that does neither cannot tell how time passes.
   uint64_t clock_reads() const { return csr_.clock_reads(); }
-  core::Time timer_deadline() const { return csr_.timer_deadline(); }
+  core::Time timer_deadline() const { return csr_.timer_deadline(time_.now()); }
   /// For tests and tools; up to date while the hart's thread waits and at_rest() is true.
   const HartState& state() const { return state_; }
 
@@ -112,6 +112,7 @@ class Hart : public sc_core::sc_module, public core::InterruptSink, public Timer
   void tell_entered(bool is_interrupt, uint64_t cause);
   void restart();
   int64_t cycles_to_stop() const;
+  void catch_up();
   void sleep();
   void take_exception();
   void park(const std::string& why);

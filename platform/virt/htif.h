@@ -11,8 +11,8 @@
 namespace rdu::platform::virt {
 
 /// The host-target interface of the public RISC-V test suites: a program talks to the host by two 64-bit
-/// words of its own, the symbols `tohost` and `fromhost`. The host looks at them every kPeriod of simulated
-/// time.
+/// words of its own, the symbols `tohost` and `fromhost`. The host looks at them between slices of the
+/// simulation.
 ///
 ///   tohost = status << 1 | 1             ends the run with that status
 ///   tohost = address of eight words      system call (number, arguments; the result comes in the first
@@ -21,8 +21,6 @@ namespace rdu::platform::virt {
 ///   tohost = 0x0101 << 48 | character    console
 class Htif {
  public:
-  static constexpr core::Time kPeriod = 10 * core::kMicrosecond;  ///< ours: a hart's default quantum
-
   /// Nothing if the program has no symbol `tohost`. Throws bad_input if it lies outside RAM.
   static std::optional<Htif> find(const mgmt::SymbolTable& symbols, mgmt::Ram& ram, uint64_t ram_base,
                                   std::function<void(char)> console);

@@ -53,7 +53,6 @@ bool Run::only_polled() {
 
 Run::End Run::run(core::Time until) {
   constexpr milliseconds kLook{100};  // stop() comes from a signal handler, which cannot wake us for sure
-  const core::Time slice = htif_ ? Htif::kPeriod : kSlice;
   sc_core::sc_start(sc_core::SC_ZERO_TIME);
   while (!stop_) {
     port_.exchange();
@@ -84,7 +83,7 @@ Run::End Run::run(core::Time until) {
       resting_ = false;
       if (until == core::kNever && port_.can_receive() && only_polled()) port_.wait(kLook);
     }
-    simulate_slice(slice, until);
+    simulate_slice(kSlice, until);
   }
   return End::stopped;
 }
