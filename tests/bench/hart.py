@@ -107,7 +107,7 @@ def rduvp_must_succeed(*arguments):
 
 
 class Workload:
-    """A program in two sizes: of one round, and of as many as come near `instructions`."""
+    """A program in two sizes: of one round, and with about `instructions` more."""
 
     def __init__(self, name, folder, instructions):
         self.name = name
@@ -117,14 +117,14 @@ class Workload:
         self._folder = folder
         self.short = self._write(1)
         once, twice = self._count(self.short), self._count(self._write(2))
-        self.rounds = max(2, round(instructions / (twice - once)))
+        self.rounds = 1 + max(1, round(instructions / (twice - once)))
         self.long = self._write(self.rounds)
         self.instructions = self._count(self.long) - once
 
     def seconds(self, simulator):
         """Of processor time for `instructions`."""
         short = simulator.run(self.short)
-        return simulator.run(self.long) - short
+        return max(simulator.run(self.long) - short, 1e-6)
 
     def _write(self, rounds):
         path = self._folder / f"{self.name}-{rounds}.elf"
