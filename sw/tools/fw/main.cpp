@@ -5,8 +5,10 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 
+#include "rdu.h"
 #include "regs/hostif.h"
 #include "tools/fw/device.h"
 #include "tools/fw/error.h"
@@ -35,11 +37,19 @@ void say(const std::string& line) {
   std::fflush(stdout);
 }
 
+// As librdu finds it.
+std::string address(const Options& o) {
+  if (!o.device.empty()) return o.device;
+  const char* variable = std::getenv("RDU_DEVICE");
+  return variable && *variable ? variable : RDU_DEFAULT_ADDRESS;
+}
+
 FirmwareDevice open(const Options& o) {
   const std::string scheme = "unix:";
-  const std::string path = o.device.rfind(scheme, 0) == 0 ? o.device.substr(scheme.size()) : o.device;
-  if (path.empty() || (path == o.device && path.find(':') < path.find('/')))
-    throw Error(fmt::format("'{}' is no device address; expected unix:PATH", o.device));
+  const std::string where = address(o);
+  const std::string path = where.rfind(scheme, 0) == 0 ? where.substr(scheme.size()) : where;
+  if (path.empty() || (path == where && path.find(':') < path.find('/')))
+    throw Error(fmt::format("'{}' is no device address; expected unix:PATH", where));
   const auto timeout = std::chrono::ceil<Milliseconds>(std::chrono::duration<double>(o.timeout));
   const auto log = [quiet = o.quiet](const std::string& line) {
     if (!quiet) fmt::print(stderr, "rdu-fw: {}\n", line);
@@ -141,27 +151,26 @@ int main(int argc, char** argv) {
                "rdu-fw");
   app.set_version_flag("--version", std::string("rdu-fw ") + RDU_VERSION);
   app.require_subcommand(1);
+  app.fallthrough();  // these options may also stand behind the command
   Options o;
+  auto* from_device =
+      app.add_option(
+             "--device", o.device,
+             "The device: unix:PATH, the socket of rduvp (default: $RDU_DEVICE, else " RDU_DEFAULT_ADDRESS
+             ")")
+          ->type_name("ADDRESS");
   app.add_option("--timeout", o.timeout, "Seconds of the host's clock for each step")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_flag("-q,--quiet", o.quiet, "No progress");
-  const auto device = [&o](CLI::App* command, bool required) {
-    return command->add_option("--device", o.device, "The device: unix:PATH, the socket of rduvp")
-        ->required(required)
-        ->type_name("ADDRESS");
-  };
   const auto image = [&o](CLI::App* command) {
     command->add_option("IMAGE", o.image, "A firmware image; scripts/sign-firmware makes them")->required();
   };
   auto* info_command = app.add_subcommand("info", "What has booted and why, and what the slots hold");
-  device(info_command, true);
   auto* recover_command = app.add_subcommand("recover", "Pushes an image to a chip that finds none to boot");
   image(recover_command);
-  device(recover_command, true);
   auto* update_command = app.add_subcommand("update", "Writes an image into the slot that does not run");
   image(update_command);
-  device(update_command, true);
   auto* slot_option =
       update_command->add_option("--slot", o.slot, "Which slot (default: the one that does not run)")
           ->check(CLI::Range(0, 1));
@@ -170,13 +179,11 @@ int main(int argc, char** argv) {
   auto* activate_command =
       app.add_subcommand("activate", "Has a slot boot next, if the chip would accept it");
   activate_command->add_option("SLOT", o.slot, "0 or 1")->required()->check(CLI::Range(0, 1));
-  device(activate_command, true);
   activate_command->add_flag("--restart", o.restart, "Then restart the chip's core");
   auto* restart_command = app.add_subcommand("restart", "Restarts the chip's core, whatever it does");
-  device(restart_command, true);
-  auto* verify_command = app.add_subcommand("verify", "Checks an image as the chip would");
+  auto* verify_command =
+      app.add_subcommand("verify", "Checks an image as the chip would; with --device, as that chip would");
   image(verify_command);
-  auto* from_device = device(verify_command, false);
   verify_command
       ->add_option("--key", o.key,
                    "Public key: FILE.pub, 64 digits, or development (default); not with --device")

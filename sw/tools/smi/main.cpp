@@ -132,19 +132,22 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("rdu-smi ") + RDU_VERSION);
   std::string device_address;
   bool as_json = false, log = false, panic = false;
-  uint32_t timeout_ms = 30000;
+  double timeout = 30;
   app.add_option("--device", device_address,
                  "unix:PATH, the socket of a simulator (default: $RDU_DEVICE, else " RDU_DEFAULT_ADDRESS ")");
   app.add_flag("--json", as_json, "The same as JSON, for scripts");
   app.add_flag("--log", log, "The firmware's log instead");
   app.add_flag("--panic", panic,
                "The report of the firmware's last panic instead; nothing if there was none");
-  app.add_option("--timeout", timeout_ms, "Milliseconds to wait for the device")->capture_default_str();
+  app.add_option("--timeout", timeout,
+                 "Seconds of the host's clock to wait for the device, and for each command")
+      ->check(CLI::Range(0.001, 1e6))
+      ->capture_default_str();
   app.footer("Example: rdu-smi --device unix:/tmp/rdu0.sock");
   CLI11_PARSE(app, argc, argv);
 
   try {
-    const rdu::Device device(device_address, rdu::Timeout{timeout_ms});
+    const rdu::Device device(device_address, rdu::Timeout{static_cast<uint32_t>(timeout * 1000)});
     if (log) {
       fmt::print("{}", device.log());
     } else if (panic) {
