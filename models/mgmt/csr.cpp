@@ -575,7 +575,7 @@ void CsrFile::set_deadline(core::Time at) {
 
 void CsrFile::reset() {
   state_.privilege = Privilege::machine;
-  state_.mstatus = mstatus::kMpp;
+  state_.mstatus = 0;
   state_.satp = 0;
   state_.update_ad = update_ad_;
   pmp_.reset();
