@@ -414,10 +414,11 @@ void Hart::unpark() {
   trace_.wake(now);
 }
 
-/// The same fault again and again is reported the first, second, fourth, eighth ... time.
+/// The same instruction's fault again and again is reported the first, second, fourth, eighth ... time, also
+/// if its address moves on: a stack or a loop that runs out of memory.
 void Hart::report(const Trap& trap) {
-  const bool again = reported_.times != 0 && same(reported_.trap, trap) && reported_.pc == state_.pc;
-  reported_.trap = trap;
+  const bool again = reported_.times != 0 && reported_.cause == trap.cause && reported_.pc == state_.pc;
+  reported_.cause = trap.cause;
   reported_.pc = state_.pc;
   reported_.times = again ? reported_.times + 1 : 1;
   if ((reported_.times & (reported_.times - 1)) != 0) return;

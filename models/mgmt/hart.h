@@ -164,7 +164,7 @@ class Hart : public sc_core::sc_module, public core::InterruptSink, public Timer
     uint64_t first_pc = 0;
   } last_;
   struct {
-    Trap trap{Cause::illegal, 0};
+    Cause cause = Cause::illegal;
     uint64_t pc = 0;
     uint64_t times = 0;
   } reported_;

@@ -143,6 +143,7 @@ many_faults:
 1:
   lw t0, 0(t1)
   .option pop
+  addi t1, t1, 4                # nothing is there either
   addi t2, t2, -1
   bnez t2, 1b
   finish
