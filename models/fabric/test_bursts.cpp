@@ -4,8 +4,8 @@
 
 #include "fabric/test/bench.h"
 #include "fabric/test/random_program.h"
-#include "fabric/test/seed.h"
 #include "test/catch.h"
+#include "test/seed.h"
 
 using namespace rdu;
 using namespace rdu::fabric;

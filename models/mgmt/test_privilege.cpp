@@ -5,6 +5,7 @@
 
 #include "mgmt/pmp.h"
 #include "test/catch.h"
+#include "test/seed.h"
 #include "test_machine.h"
 
 using namespace rdu;
@@ -263,10 +264,8 @@ bool pmp_permits(const std::vector<uint8_t>& config, const std::vector<uint64_t>
 }  // namespace
 
 TEST_CASE("PMP decides as the specification words it", "[mgmt]") {
-  const char* seed_text = std::getenv("RDU_SEED");
-  const unsigned seed = seed_text ? static_cast<unsigned>(std::stoul(seed_text)) : 1;
-  INFO("RDU_SEED=" << seed);
-  std::mt19937_64 random(seed);
+  INFO("RDU_SEED=" << test_seed());
+  std::mt19937_64 random(test_seed());
   for (unsigned round = 0; round < 300; ++round) {
     Pmp pmp;
     std::vector<uint8_t> config(Pmp::kEntries);

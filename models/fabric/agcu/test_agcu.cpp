@@ -2,9 +2,9 @@
 
 #include "fabric/agcu/agcu_config.h"
 #include "fabric/agcu/row_walker.h"
-#include "fabric/test/seed.h"
 #include "fabric/test/units.h"
 #include "test/catch.h"
+#include "test/seed.h"
 
 using namespace rdu::fabric;
 using namespace rdu::fabric::test;

@@ -6,9 +6,9 @@
 #include "fabric/math/scalar.h"
 #include "fabric/pcu/pcu.h"
 #include "fabric/test/harness.h"
-#include "fabric/test/seed.h"
 #include "fabric/test/units.h"
 #include "test/catch.h"
+#include "test/seed.h"
 
 using namespace rdu::fabric;
 using namespace rdu::fabric::test;

@@ -3,9 +3,9 @@
 
 #include "fabric/pmu/pmu.h"
 #include "fabric/test/harness.h"
-#include "fabric/test/seed.h"
 #include "fabric/test/units.h"
 #include "test/catch.h"
+#include "test/seed.h"
 
 using namespace rdu::fabric;
 using namespace rdu::fabric::test;

@@ -2,8 +2,8 @@
 #include <random>
 
 #include "fabric/test/harness.h"
-#include "fabric/test/seed.h"
 #include "test/catch.h"
+#include "test/seed.h"
 
 using namespace rdu::fabric;
 using namespace rdu::fabric::test;

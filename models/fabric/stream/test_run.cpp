@@ -3,8 +3,8 @@
 
 #include "fabric/stream/queues.h"
 #include "fabric/stream/run.h"
-#include "fabric/test/seed.h"
 #include "test/catch.h"
+#include "test/seed.h"
 
 using namespace rdu::fabric;
 

@@ -10,6 +10,7 @@
 #include "mgmt/debug/session.h"
 #include "mgmt/debug/target_description.h"
 #include "test/catch.h"
+#include "test/seed.h"
 
 using namespace rdu::mgmt::debug;
 
@@ -393,11 +394,8 @@ TEST_CASE("monitor commands, detach and kill") {
 }
 
 TEST_CASE("random packets harm nobody and are all answered") {
-  const char* given = std::getenv("RDU_SEED");
-  const unsigned seed = given ? static_cast<unsigned>(std::strtoul(given, nullptr, 0)) : 1;
-  std::printf("random packets: RDU_SEED=%u\n", seed);
-  INFO("RDU_SEED=" << seed);
-  std::mt19937 random(seed);
+  INFO("RDU_SEED=" << test_seed());
+  std::mt19937 random(static_cast<uint32_t>(test_seed()));
   const char* const kStarts[] = {"g",
                                  "G",
                                  "p",

@@ -9,6 +9,7 @@
 #include "mgmt/float/host.h"
 #include "mgmt/float/soft.h"
 #include "test/catch.h"
+#include "test/seed.h"
 
 using namespace rdu::mgmt::fp;
 
@@ -16,17 +17,6 @@ namespace {
 
 constexpr Rounding kModes[] = {Rounding::nearest_even, Rounding::toward_zero, Rounding::down, Rounding::up,
                                Rounding::nearest_magnitude};
-
-/// RDU_SEED, printed so that a failure can be repeated.
-uint64_t seed() {
-  static const uint64_t value = [] {
-    const char* given = std::getenv("RDU_SEED");
-    const uint64_t v = given ? std::strtoull(given, nullptr, 0) : 1;
-    std::printf("RDU_SEED=%llu\n", static_cast<unsigned long long>(v));
-    return v;
-  }();
-  return value;
-}
 
 /// Random operands an operation and mode; RDU_FLOAT_VECTORS sets another number for long runs.
 unsigned vectors() {
@@ -218,7 +208,7 @@ class Comparison {
     }
   }
   ~Comparison() {
-    INFO(operation_.name << ", " << F::kWidth << " bits, RDU_SEED=" << seed());
+    INFO(operation_.name << ", " << F::kWidth << " bits, RDU_SEED=" << test_seed());
     CHECK(wrong_ == 0);
     if (HostEnvironment::supports(Rounding::nearest_even)) CHECK(served_ > compared_ / 4);
   }
@@ -252,7 +242,7 @@ template <class F>
 void compare_everything() {
   using Bits = typename F::Bits;
   const std::vector<Bits> special = boundaries<F>();
-  std::mt19937_64 random(seed());
+  std::mt19937_64 random(test_seed());
   for (const Operation<F>& operation : operations<F>()) {
     Comparison<F> comparison(operation);
     for (const Bits a : special) {
@@ -285,7 +275,7 @@ void compare_everything() {
 template <class F, class Other>
 void compare_conversions() {
   const auto special = boundaries<Other>();
-  std::mt19937_64 random(seed());
+  std::mt19937_64 random(test_seed());
   for (const Operation<Binary64>& operation : conversions<F, Other>()) {
     Comparison<Binary64> comparison(operation);
     for (const auto a : special) comparison.check({a, 0, 0});
@@ -333,7 +323,7 @@ TEST_CASE("the host converts as the reference does", "[mgmt][float]") {
 // The mode that no host knows. A binary64 in range is exact for what is rounded to binary32, so that ties are
 // seen.
 TEST_CASE("ties go away from zero in RMM, everything else to the nearest", "[mgmt][float]") {
-  std::mt19937_64 random(seed());
+  std::mt19937_64 random(test_seed());
   unsigned ties = 0, wrong = 0;
   for (unsigned i = 0; i < 200'000; ++i) {
     // 25 or 26 significant bits, so that ties are frequent; exponents down into the subnormals.
