@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#define RDU_ABI_VERSION 1u
+#define RDU_ABI_VERSION 2u
 
 /* Mailbox requests (HOSTIF.MBOX_REQUEST), served before any queue exists. */
 #define RDU_MBOX_ABI_VERSION 0x01u /* answer: RDU_ABI_VERSION */
@@ -35,6 +35,18 @@
 #define RDU_VA(segment, offset) (((uint64_t)(segment) << RDU_SEGMENT_SHIFT) | (uint64_t)(offset))
 #define RDU_MAX_CONTEXTS 8u /* context 0 is the firmware's own */
 
+/* Host page table of a context: what its host segment reaches, when more than one process shares the device.
+ * Three levels of tables of 512 entries, each 4 KiB of host memory, 4 KiB aligned; an offset's bits 38:30,
+ * 29:21 and 20:12 are the indices, so the segment has at most RDU_HOST_TABLE_SPAN bytes. Bits 51:12 of an
+ * entry are the bus address of the next table or, at the last level, of the page. Entries may be cached;
+ * HOSTIF.HOST_TLB_INVALIDATE after a valid one was changed. */
+#define RDU_HOST_TABLE_LEVELS 3u
+#define RDU_HOST_TABLE_ENTRIES 512u
+#define RDU_HOST_TABLE_SPAN (1ull << 39)
+#define RDU_HOST_ENTRY_VALID 0x1ull
+#define RDU_HOST_ENTRY_WRITE 0x2ull /* last level: the page may be written */
+#define RDU_HOST_ENTRY_ADDRESS 0x000ffffffffff000ull
+
 struct rdu_sqe {
   uint8_t opcode;
   uint8_t reserved;
@@ -55,9 +67,13 @@ struct rdu_cqe {
 
 /* Admin commands (queue pair 0). */
 #define RDU_ADMIN_IDENTIFY 0x01u /* arg0: bus address of a struct rdu_identify */
-/* arg0: HBM bytes, arg1: DDR bytes, arg2: host segment bytes (bus addresses 0..); result: context id */
+/* arg0: HBM bytes, arg1: DDR bytes, arg2: host segment bytes, arg3: bus address of the context's host page
+ * table, 0: offsets in the host segment are bus addresses, arg4: a number of the host's own, which
+ * rdu_log_context.owner gives back (a process id, say); result: context id. Its HBM and DDR read as zero. */
 #define RDU_ADMIN_CREATE_CONTEXT 0x02u
-#define RDU_ADMIN_DELETE_CONTEXT 0x03u /* context. IN_USE while queue pairs use it; result: one of them */
+/* context. IN_USE while queue pairs use it; result: one of them. Its memory is cleared; what it had in tiles
+ * is cleared before another context runs there. */
+#define RDU_ADMIN_DELETE_CONTEXT 0x03u
 /* arg0: queue id 1.., arg1: SQ bus address, arg2: CQ bus address, arg3: entries (power of two, 2..1024),
  * arg4: MSI-X vector; context */
 #define RDU_ADMIN_CREATE_QUEUE 0x04u
@@ -112,6 +128,9 @@ struct rdu_cqe {
 #define RDU_LOG_SENSORS 5u  /* struct rdu_log_sensor[], sensor 0 is the whole socket */
 #define RDU_LOG_EVENTS 6u   /* struct rdu_log_event[]: the latest, oldest first, whether delivered or not */
 #define RDU_LOG_LINKS 7u    /* struct rdu_log_link[], one a link */
+#define RDU_LOG_CONTEXTS 8u /* struct rdu_log_context[], those that exist, by id */
+#define RDU_LOG_USAGE 9u    /* struct rdu_log_usage */
+#define RDU_LOG_FAULTS 10u  /* struct rdu_log_fault[]: the latest, oldest first, RDU_FAULTS_KEPT at most */
 #define RDU_LOG_FIRMWARE 0x20u /* struct rdu_log_firmware */
 
 /* Status codes. 0x01..: the command itself was wrong; 0x40..: the hardware refused or failed. */
@@ -156,6 +175,39 @@ struct rdu_log_memory {
   uint64_t hbm_read, hbm_written; /* bytes at the controllers since reset */
   uint64_t ddr_read, ddr_written;
   uint64_t host_read, host_written; /* by the copy engine over PCIe, as the firmware counted its copies */
+};
+
+struct rdu_log_context {
+  uint32_t id;
+  uint32_t queues;
+  uint64_t owner; /* as in RDU_ADMIN_CREATE_CONTEXT */
+  uint64_t hbm_bytes, ddr_bytes;
+  uint64_t commands;         /* completed */
+  uint64_t copied_bytes;     /* by its copies */
+  uint64_t tile_ns, copy_ns; /* device time that its launches and loads, and its copies, took; of several at
+                                once, each counts */
+};
+
+#define RDU_USAGE_TILES 4u
+struct rdu_log_usage {
+  uint64_t time_ns; /* now */
+  uint64_t
+      tile_ns[RDU_USAGE_TILES]; /* device time in which the tile was loading or executing, since power-on */
+  uint64_t copy_ns[3];          /* in which the hosts' copy channel n was busy */
+  uint64_t hbm_bytes, hbm_used; /* of contexts */
+  uint64_t ddr_bytes, ddr_used;
+};
+
+/* How a command failed in the hardware. */
+#define RDU_FAULTS_KEPT 16u
+struct rdu_log_fault {
+  uint64_t time_ns;
+  uint32_t context;
+  uint32_t queue;
+  uint16_t command_id;
+  uint16_t status;  /* as in the completion */
+  uint32_t unit;    /* of the fabric, fabric/program.h; 0: none had a part in it */
+  uint64_t address; /* virtual; 0: none */
 };
 
 struct rdu_log_activity {
