@@ -132,7 +132,7 @@ TEST_CASE("bring-up says what is wrong") {
   }
   SECTION("another firmware interface") {
     fake.mailbox_answer = 9;
-    CHECK(open_error(fake) == "the firmware speaks interface version 9, this driver 1");
+    CHECK(open_error(fake) == "the firmware speaks interface version 9, this driver 2");
   }
   SECTION("a firmware that never gets ready") {
     fake.csts = stage(RDU_SYSCTL_BOOT_STAGE_STAGE_TRAINING);
