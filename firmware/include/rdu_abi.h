@@ -182,10 +182,11 @@ struct rdu_log_context {
   uint32_t queues;
   uint64_t owner; /* as in RDU_ADMIN_CREATE_CONTEXT */
   uint64_t hbm_bytes, ddr_bytes;
-  uint64_t commands;         /* completed */
-  uint64_t copied_bytes;     /* by its copies */
-  uint64_t tile_ns, copy_ns; /* device time that its launches and loads, and its copies, took; of several at
-                                once, each counts */
+  uint64_t hbm_base, ddr_base; /* where they begin in that memory: what a window of BAR2 must show */
+  uint64_t commands;           /* completed */
+  uint64_t copied_bytes;       /* by its copies */
+  uint64_t tile_ns, copy_ns;   /* device time that its launches and loads, and its copies, took; of several at
+                                  once, each counts */
 };
 
 #define RDU_USAGE_TILES 4u
