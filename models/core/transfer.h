@@ -43,6 +43,7 @@ struct Transfer {
       nullptr;  ///< `length` bytes: filled by a read, taken from by a write. Must live until completed()
   uint32_t length = 0;  ///< bytes, at least 1
   bool write = false;
+  bool zero = false;  ///< of a write: all its bytes are zero and none are carried; `data` is not looked at
   uint32_t initiator = 0;  ///< unique id; the smaller wins at equal times
   Time issue = 0;          ///< ps, not before the kernel's time when posted
   CommandTag tag = kNoCommand;
@@ -84,6 +85,11 @@ class TransferTarget {
   /// `arrive`. Called in order of `arrive`. t.done includes nothing of the network. `offset` is from the
   /// target's base.
   virtual void access(Transfer& t, uint64_t offset, Time arrive) = 0;
+  /// A write whose bytes are all zero, without data. As access(); who cannot do it refuses.
+  virtual void zero(Transfer& t, [[maybe_unused]] uint64_t offset, Time arrive) {
+    t.status = TransferStatus::access_denied;
+    t.done = arrive;
+  }
   virtual bool debug(uint64_t offset, uint8_t* data, uint64_t length, bool write) = 0;
 
  protected:

@@ -1,10 +1,12 @@
 #include "memory/backing_store.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -102,9 +104,53 @@ void BackingStore::mark(uint64_t offset, uint64_t length) {
   }
 }
 
-void BackingStore::clear() {
+void BackingStore::zero(uint64_t offset, uint64_t length) {
+  check(offset, length);
+  const uint64_t end = offset + length;
+  const uint64_t first = std::min(end, (offset + kPage - 1) / kPage * kPage);  // of the whole pages
+  const uint64_t behind = std::max(first, end / kPage * kPage);
+  const auto write_part = [this](uint64_t from, uint64_t to) {
+    if (from == to || !any_written(from / kPage * kPage, to)) return;
+    std::memset(base_ + from, 0, to - from);
+  };
+  write_part(offset, first);
+  if (behind != first && any_written(first, behind)) drop(first, behind - first);
+  write_part(behind, end);
+}
+
+/// Does the host hold a page of this range, which begins with a page?
+bool BackingStore::any_written(uint64_t offset, uint64_t end) const {
+  if (kind_ == Kind::shared) {
+    const off_t data = lseek(fd_, static_cast<off_t>(offset), SEEK_DATA);
+    return data >= 0 && static_cast<uint64_t>(data) < end;
+  }
+  const uint64_t behind = (end + kPage - 1) / kPage;
+  for (uint64_t page = offset / kPage; page < behind;) {
+    const uint8_t byte = written_[page / kPagesPerByte];
+    if (byte >> (page % kPagesPerByte) & 1) return true;
+    page += byte == 0 ? kPagesPerByte - page % kPagesPerByte : 1;
+  }
+  return false;
+}
+
+/// Whole pages go back to the host, and read as zero.
+void BackingStore::drop(uint64_t offset, uint64_t length) {
   // A private mapping reads as zero after MADV_DONTNEED, a file's after a hole is punched (MADV_REMOVE).
-  const int advice = kind_ == Kind::shared ? MADV_REMOVE : MADV_DONTNEED;
+  if (madvise(base_ + offset, length, kind_ == Kind::shared ? MADV_REMOVE : MADV_DONTNEED) != 0) {
+    throw core::Error(core::ErrorKind::internal, name_,
+                      fmt::format("cannot clear the memory: {}", std::strerror(errno)));
+  }
+  if (!written_) return;
+  for (uint64_t page = offset / kPage; page < (offset + length) / kPage; ++page) {
+    uint8_t& byte = written_[page / kPagesPerByte];
+    const auto bit = static_cast<uint8_t>(1u << (page % kPagesPerByte));
+    if (byte & bit) --written_pages_;
+    byte = static_cast<uint8_t>(byte & ~bit);
+  }
+}
+
+void BackingStore::clear() {
+  const int advice = kind_ == Kind::shared ? MADV_REMOVE : MADV_DONTNEED;  // as drop()
   if (madvise(base_, capacity_, advice) != 0 ||
       (written_ && madvise(written_, bitmap_bytes(capacity_), MADV_DONTNEED) != 0)) {
     throw core::Error(core::ErrorKind::internal, name_,

@@ -31,6 +31,8 @@ class BackingStore {
   /// Throw an internal error if a byte lies outside: callers check what software gave them with contains().
   void read(uint64_t offset, void* data, uint64_t length) const;
   void write(uint64_t offset, const void* data, uint64_t length);
+  /// write() of zeroes. Pages that were never written stay so, whole ones go back to the host.
+  void zero(uint64_t offset, uint64_t length);
   /// Everything reads as zero again; the host gets its pages back.
   void clear();
 
@@ -50,6 +52,8 @@ class BackingStore {
   void check(uint64_t offset, uint64_t length) const;
   uint8_t* map(uint64_t bytes, int fd, const char* what) const;
   void mark(uint64_t offset, uint64_t length);
+  bool any_written(uint64_t offset, uint64_t end) const;
+  void drop(uint64_t offset, uint64_t length);
 
   std::string name_;
   uint64_t capacity_;

@@ -163,11 +163,12 @@ bool MemoryController::read_checks(uint64_t offset, uint64_t length) {
   return found.uncorrected == 0;
 }
 
-void MemoryController::access(core::Transfer& t, uint64_t offset, core::Time arrive) {
+/// True, with the answer, for what may not be done.
+bool MemoryController::refuses(core::Transfer& t, uint64_t offset, core::Time arrive) {
   if (!store_.contains(offset, t.length)) {
     t.status = core::TransferStatus::decode_error;
     t.done = arrive + params_.latency;
-    return;
+    return true;
   }
   if (!trained_) {
     if (!refusal_reported_) {
@@ -179,21 +180,43 @@ void MemoryController::access(core::Transfer& t, uint64_t offset, core::Time arr
     }
     t.status = core::TransferStatus::access_denied;
     t.done = arrive + params_.latency;
-    return;
+    return true;
   }
+  return false;
+}
+
+void MemoryController::count_write(uint64_t offset, uint64_t length) {
+  if (!errors_.none()) errors_.write(offset, length);
+  counters_.bytes_written += length;
+  ++counters_.writes;
+}
+
+void MemoryController::zero(core::Transfer& t, uint64_t offset, core::Time arrive) {
+  if (refuses(t, offset, arrive)) return;
+  store_.zero(offset, t.length);
+  count_write(offset, t.length);
+  t.status = core::TransferStatus::ok;
+  t.done = take_channels(t, offset, arrive);
+}
+
+void MemoryController::access(core::Transfer& t, uint64_t offset, core::Time arrive) {
+  if (refuses(t, offset, arrive)) return;
   bool usable = true;
   if (t.write) {
     store_.write(offset, t.data, t.length);
-    if (!errors_.none()) errors_.write(offset, t.length);
-    counters_.bytes_written += t.length;
-    ++counters_.writes;
+    count_write(offset, t.length);
   } else {
     store_.read(offset, t.data, t.length);
     if (!errors_.none()) usable = read_checks(offset, t.length);
     counters_.bytes_read += t.length;
     ++counters_.reads;
   }
+  t.status = usable ? core::TransferStatus::ok : core::TransferStatus::data_error;
+  t.done = take_channels(t, offset, arrive);
+}
 
+/// Tells when the last channel is done.
+core::Time MemoryController::take_channels(const core::Transfer& t, uint64_t offset, core::Time arrive) {
   // Granule g lies in channel g % channels, as its granule g / channels: a transfer's granules in one channel
   // follow each other there, so each channel gets one request.
   core::Tracer& tracer = core::Tracer::get();
@@ -219,8 +242,7 @@ void MemoryController::access(core::Transfer& t, uint64_t offset, core::Time arr
     }
     if (++channel == channels) channel = 0;
   }
-  t.status = usable ? core::TransferStatus::ok : core::TransferStatus::data_error;
-  t.done = done;
+  return done;
 }
 
 bool MemoryController::debug(uint64_t offset, uint8_t* data, uint64_t length, bool write) {

@@ -32,6 +32,8 @@ class MemoryController : public sc_core::sc_module, public core::TransferTarget 
   /// does not lie wholly inside the memory: decode_error. A read of a line with an error that ECC cannot
   /// correct: data_error.
   void access(core::Transfer& t, uint64_t offset, core::Time arrive) override;
+  /// Takes the channels as long as any write of its bytes.
+  void zero(core::Transfer& t, uint64_t offset, core::Time arrive) override;
   /// Works before training too: it is a debugger's and loader's back door.
   bool debug(uint64_t offset, uint8_t* data, uint64_t length, bool write) override;
 
@@ -59,6 +61,9 @@ class MemoryController : public sc_core::sc_module, public core::TransferTarget 
   };
 
   void control_written();
+  bool refuses(core::Transfer& t, uint64_t offset, core::Time arrive);
+  void count_write(uint64_t offset, uint64_t length);
+  core::Time take_channels(const core::Transfer& t, uint64_t offset, core::Time arrive);
   void publish();
   void training_ended();
   uint64_t phase() const;

@@ -58,6 +58,7 @@ class CopyEngine::Channel final : public core::TransferClient {
 
   void start();
   void abort();
+  void check();
   void begin_chunk(Slot& slot, core::Time issue);
   void post(Slot& slot, Phase phase, uint64_t address, core::Time issue);
   void fail(uint64_t code, uint64_t address);
@@ -80,6 +81,7 @@ class CopyEngine::Channel final : public core::TransferClient {
   bool busy_ = false;
   bool stopping_ = false;  ///< by a fault or an abort: nothing new is begun
   bool backward_ = false;
+  bool zero_ = false;          ///< writes zeroes and reads nothing
   uint64_t given_source_ = 0;  ///< as software wrote it
   uint64_t given_destination_ = 0;
   uint64_t source_ = 0;  ///< physical
@@ -128,6 +130,7 @@ void CopyEngine::Channel::start() {
   ++run_;
   busy_ = true;
   stopping_ = false;
+  zero_ = regs_.CONTROL.get(control::ZERO) != 0;
   next_ = 0;
   under_way_ = 0;
   code_ = status::CODE_NONE;
@@ -144,38 +147,47 @@ void CopyEngine::Channel::start() {
     finish();
     return;
   }
-  if (regs_.CONTROL.get(control::TRANSLATE)) {
-    const auto context = static_cast<unsigned>(regs_.CONTROL.get(control::CONTEXT));
-    core::AddressTranslator& translator = engine_.translator_;
-    if (!translator.translate(context, given_source_, length_, false, &source_)) {
-      fail(status::CODE_SEGMENT, given_source_);
-    } else if (!translator.translate(context, given_destination_, length_, true, &destination_)) {
-      fail(status::CODE_SEGMENT, given_destination_);
-    }
-  } else if (wraps(source_, length_)) {
-    fail(status::CODE_DECODE, source_);
-  } else if (wraps(destination_, length_)) {
-    fail(status::CODE_DECODE, destination_);
-  }
+  check();
   if (stopping_) {
     finish();
     return;
   }
   engine_.update_interrupt();  // DONE of the copy before is gone
   // As memmove does: where the destination begins inside the source, from the end.
-  backward_ = destination_ > source_ && destination_ - source_ < length_;
+  backward_ = !zero_ && destination_ > source_ && destination_ - source_ < length_;
+  const uint64_t most = zero_ ? engine_.params_.zero_outstanding : slots_.size();
   for (Slot& slot : slots_) {
-    if (!has_more()) break;
+    if (!has_more() || under_way_ == most) break;
     if (slot.phase == Phase::idle) begin_chunk(slot, core::now());
   }
 }
 
+/// Translates the addresses; what is wrong with them ends the copy.
+void CopyEngine::Channel::check() {
+  if (regs_.CONTROL.get(control::TRANSLATE)) {
+    const auto context = static_cast<unsigned>(regs_.CONTROL.get(control::CONTEXT));
+    core::AddressTranslator& translator = engine_.translator_;
+    if (!zero_ && !translator.translate(context, given_source_, length_, false, &source_)) {
+      fail(status::CODE_SEGMENT, given_source_);
+    } else if (!translator.translate(context, given_destination_, length_, true, &destination_)) {
+      fail(status::CODE_SEGMENT, given_destination_);
+    }
+  } else if (!zero_ && wraps(source_, length_)) {
+    fail(status::CODE_DECODE, source_);
+  } else if (wraps(destination_, length_)) {
+    fail(status::CODE_DECODE, destination_);
+  }
+}
+
 void CopyEngine::Channel::begin_chunk(Slot& slot, core::Time issue) {
-  // Chunks end where the source address is a multiple of the chunk.
+  // Chunks end where the address of the side that is accessed first is a multiple of the chunk.
   const uint64_t chunk = engine_.params_.chunk;
   uint64_t offset = next_;
   uint64_t bytes = 0;
-  if (backward_) {
+  if (zero_) {
+    const uint64_t most = engine_.params_.zero_chunk;
+    bytes = std::min(length_ - offset, most - ((destination_ + offset) & (most - 1)));
+  } else if (backward_) {
     const uint64_t end = length_ - next_;
     bytes = std::min(end, ((source_ + end - 1) & (chunk - 1)) + 1);
     offset = end - bytes;
@@ -186,8 +198,13 @@ void CopyEngine::Channel::begin_chunk(Slot& slot, core::Time issue) {
   slot.run = run_;
   slot.transfer.length = static_cast<uint32_t>(bytes);
   slot.transfer.tag = tag_;
+  slot.transfer.zero = zero_;
   ++under_way_;
-  post(slot, Phase::reading, source_ + offset, issue);
+  if (zero_) {
+    post(slot, Phase::writing, destination_ + offset, issue);
+  } else {
+    post(slot, Phase::reading, source_ + offset, issue);
+  }
 }
 
 void CopyEngine::Channel::post(Slot& slot, Phase phase, uint64_t address, core::Time issue) {
@@ -277,16 +294,18 @@ void CopyEngine::Channel::finish() {
   core::TraceHash::get().add(kCopyEnd, end, initiator_, length_ ^ code_ << 56);
   core::Tracer& tracer = core::Tracer::get();
   if (tracer.enabled()) {
+    const std::string from = zero_ ? "zeroes" : fmt::format("{:#x}", source_);
     tracer.slice(track_, started_, end, code_ == status::CODE_NONE ? "copy" : "copy (failed)", tag_,
-                 fmt::format("bytes={} from={:#x} to={:#x}", length_, source_, destination_));
+                 fmt::format("bytes={} from={} to={:#x}", length_, from, destination_));
   }
   if (code_ != status::CODE_NONE && code_ != status::CODE_ABORTED) {
     const char* why = code_ == status::CODE_SEGMENT  ? "no segment allows it"
                       : code_ == status::CODE_DECODE ? "no memory is there"
                                                      : "the memory there refused it";
     core::report_guest_fault(
-        name_, fmt::format("copy of {} bytes from {:#x} to {:#x} failed at {:#x}: {}", length_, given_source_,
-                           given_destination_, fault_address_, why));
+        name_, fmt::format("copy of {} bytes from {} to {:#x} failed at {:#x}: {}", length_,
+                           zero_ ? "zeroes" : fmt::format("{:#x}", given_source_), given_destination_,
+                           fault_address_, why));
   }
   engine_.update_interrupt();
 }
@@ -297,8 +316,12 @@ const CopyEngineParams& checked(const std::string& name, const CopyEngineParams&
   if (p.chunk == 0 || (p.chunk & (p.chunk - 1)) != 0 || p.chunk > uint64_t{1} << 31) {
     core::bad_input(fmt::format("{}: a chunk of {} bytes is no power of two", name, p.chunk));
   }
-  if (p.outstanding == 0 || p.channel_bandwidth == 0) {
-    core::bad_input(fmt::format("{}: outstanding and channel_bandwidth must not be zero", name));
+  if (p.zero_chunk == 0 || (p.zero_chunk & (p.zero_chunk - 1)) != 0 || p.zero_chunk > uint64_t{1} << 31) {
+    core::bad_input(fmt::format("{}: a zero_chunk of {} bytes is no power of two", name, p.zero_chunk));
+  }
+  if (p.outstanding == 0 || p.zero_outstanding == 0 || p.channel_bandwidth == 0) {
+    core::bad_input(
+        fmt::format("{}: outstanding, zero_outstanding and channel_bandwidth must not be zero", name));
   }
   return p;
 }

@@ -122,6 +122,8 @@ struct CopyEngineParams {
   uint64_t chunk = 2048;
   uint64_t outstanding = 32;
   uint64_t channel_bandwidth = 125'000'000'000;
+  uint64_t zero_chunk = 256 * 1024;
+  uint64_t zero_outstanding = 2;
 
   template <class Visitor>
   void describe(Visitor& v) {
@@ -132,6 +134,10 @@ struct CopyEngineParams {
     v(channel_bandwidth, {"channel_bandwidth", Unit::bandwidth, "data path of one channel",
                           "MICRO'24: 1 TB/s from DDR to HBM for a node of 8 sockets, so 125 GB/s a socket",
                           1'000'000, 10'000'000'000'000});
+    v(zero_chunk, {"zero_chunk", Unit::bytes, "most bytes of one request that writes zeroes; a power of two",
+                   "ours: with zero_outstanding covers the round trip to HBM", 64, 1 << 30});
+    v(zero_outstanding, {"zero_outstanding", Unit::count, "requests that write zeroes under way in a channel",
+                         "ours: few, since others queue behind them", 1, 1024});
   }
 };
 

@@ -1,8 +1,10 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <vector>
 
 #include "core/error.h"
 #include "memory/backing_store.h"
@@ -51,6 +53,35 @@ TEST_CASE("1.5 TiB cost only the pages that were written") {
     store.clear();
     CHECK(store.touched_bytes() == 0);
     CHECK(word_at(store, kTiB + 12345) == 0);
+  }
+}
+
+TEST_CASE("zeroes cost no pages, and whole ones are given back") {
+  for (const BackingStore::Kind kind : {BackingStore::Kind::anonymous, BackingStore::Kind::shared}) {
+    constexpr uint64_t kPage = BackingStore::kPage;
+    BackingStore store("hbm", kTiB, kind);
+    store.zero(0, kTiB);
+    store.zero(5, 100);
+    CHECK(store.touched_bytes() == 0);
+    const std::vector<uint8_t> ones(10 * kPage, 0xff);
+    for (const auto& [offset, length] : {std::pair<uint64_t, uint64_t>{0, 10 * kPage},
+                                         {kPage, kPage},
+                                         {100, 10},
+                                         {kPage - 1, 2},
+                                         {kPage / 2, 5 * kPage},
+                                         {9 * kPage + 1, kPage - 1},
+                                         {kPage, 0}}) {
+      store.write(0, ones.data(), ones.size());
+      store.zero(offset, length);
+      const uint64_t end = (offset + length) / kPage;
+      const uint64_t whole = end - std::min(end, (offset + kPage - 1) / kPage);
+      CHECK(store.touched_bytes() == (10 - whole) * kPage);  // before it is read: that takes pages of a file
+      std::vector<uint8_t> expected = ones, found(ones.size());
+      std::fill_n(expected.begin() + static_cast<long>(offset), length, 0);
+      store.read(0, found.data(), found.size());
+      CHECK(found == expected);
+    }
+    CHECK(kind_of([&] { store.zero(kTiB - 1, 2); }) == ErrorKind::internal);
   }
 }
 

@@ -71,7 +71,7 @@ bool Tln::later(const Entry& a, const Entry& b) {
 }
 
 void Tln::post(core::Transfer& t) {
-  if (!t.data || t.length == 0 || !t.client) {
+  if ((!t.data && !t.zero) || t.length == 0 || !t.client) {
     throw core::Error(
         core::ErrorKind::internal, name(),
         fmt::format("initiator {} posted a transfer without data, length or client", t.initiator));
@@ -141,12 +141,16 @@ void Tln::carry_out(core::Transfer& t, core::Time issue) {
     t.status = core::TransferStatus::decode_error;
     t.done = issue + params_.error_latency;
   } else {
-    const uint64_t data = t.length;
+    const uint64_t data = t.zero ? 0 : t.length;
     const core::Time arrive =
         port->requests.take(issue + port->request_latency, params_.header + (t.write ? data : 0)).end;
     t.status = core::TransferStatus::ok;
     t.done = arrive;
-    port->target->access(t, t.address - port->base, arrive);
+    if (!t.zero) {
+      port->target->access(t, t.address - port->base, arrive);
+    } else if (t.write) {  // else it was withdrawn, and has no place for data
+      port->target->zero(t, t.address - port->base, arrive);
+    }
     if (t.done < arrive) {
       throw core::Error(core::ErrorKind::internal, name(),
                         fmt::format("'{}' answered a transfer before it arrived", port->statistics.name));
