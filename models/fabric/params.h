@@ -31,6 +31,7 @@ struct FabricParams {
   uint64_t pmu_bytes = 512 * 1024;
   uint64_t pmu_banks = 16;
   uint64_t pmu_read_cycles = 4;
+  uint64_t pmu_scrub_bytes = 1024;
 
   // AGCU and sequencer.
   uint64_t request_bytes = 256;
@@ -72,6 +73,8 @@ struct FabricParams {
       {"pmu_banks", Unit::count, "banks of a scratchpad, each 4 bytes wide", "Plasticine: 16", 1, 64});
     v(pmu_read_cycles,
       {"pmu_read_cycles", Unit::cycles, "from a read's address to its vector", "ours", 1, 64});
+    v(pmu_scrub_bytes, {"pmu_scrub_bytes", Unit::bytes, "what a scratchpad clears of itself in a cycle",
+                        "ours: rows of 64 bytes in each of 16 banks", 1, 64 * 1024 * 1024});
     v(request_bytes,
       {"request_bytes", Unit::bytes, "largest memory request, a multiple of 64", "ours", 64, 4096});
     v(outstanding,

@@ -167,6 +167,45 @@ TEST_CASE("what program and argument load cost") {
   REQUIRE(found);
 }
 
+TEST_CASE("a program that is loaded with SCRUB sees nothing of the one before") {
+  Bench& b = bench();
+  // Stores 16 packets of the scratchpad, of which it has written `packets` itself.
+  const auto reader = [&b](uint32_t packets) {
+    ProgramBuilder program(b.params);
+    set_load(program.unit(kWest), Bench::virtual_address(0x1000), 64, {{packets, 64}});
+    set_pmu(program.unit(Pipeline::kPmu), 1, 1, 4096, {{packets, 64}}, {{16, 64}});
+    set_store(program.unit(kEast), Bench::virtual_address(0x2000), 1024, {});
+    REQUIRE(program.route(kWest, {{Pipeline::kPmu, 0}}));
+    REQUIRE(program.route(Pipeline::kPmu, {{kEast, 0}}));
+    return program.stream();
+  };
+  const std::vector<uint8_t> all = reader(16), one = reader(1);
+  std::fill_n(b.memory.data.begin() + 0x1000, 1024, 0x5a);
+  REQUIRE(b.load(all) == 0);
+  REQUIRE(b.execute() == 0);
+  REQUIRE(b.load(one) == 0);
+  REQUIRE(b.execute() == 0);
+  REQUIRE(equal(b, 0x1000, 0x2000, 1024));  // scratchpads outlive programs
+
+  const uint64_t cycles = b.read(Q::kPLOAD_CYCLES_OFFSET, 8);
+  REQUIRE(b.load(one, 0x100000, true) == 0);
+  REQUIRE(b.read(Q::kPLOAD_CYCLES_OFFSET, 8) == cycles);  // the stream's way into the tile takes longer
+  REQUIRE(b.execute() == 0);
+  REQUIRE(equal(b, 0x1000, 0x2000, 64));
+  for (size_t i = 64; i < 1024; ++i) REQUIRE(b.memory.data[0x2000 + i] == 0);
+
+  // A load that fails has cleared all the same, and takes the time: 512 KiB at 1 KiB a cycle.
+  REQUIRE(b.load(all) == 0);
+  REQUIRE(b.execute() == 0);
+  const core::Time begin = core::now();
+  REQUIRE(b.load({}, 0x100000, true) == Q::FAULT::CODE_BAD_SIZE);
+  REQUIRE(b.read(Q::kEND_TIME_OFFSET, 8) - b.read(Q::kSTART_TIME_OFFSET, 8) == 512 * 625 / 1000);
+  REQUIRE(core::now() - begin >= 512 * 625);
+  REQUIRE(b.load(one) == 0);
+  REQUIRE(b.execute() == 0);
+  for (size_t i = 64; i < 1024; ++i) REQUIRE(b.memory.data[0x2000 + i] == 0);
+}
+
 TEST_CASE("arguments may change what is connected") {
   Bench& b = bench();
   Copy copy(b);

@@ -127,6 +127,7 @@ void Sequencer::control_written() {
   memory_.set_command(static_cast<unsigned>(regs_.CONTROL.get(regs::CONTROL::CONTEXT)),
                       static_cast<core::CommandTag>(regs_.TAG.value()));
   todo_program_load_ = program_load;
+  todo_scrub_ = program_load && bit(regs::CONTROL::SCRUB);
   todo_argument_load_ = argument_load;
   todo_execute_ = execute;
   unload_ = false;
@@ -151,6 +152,7 @@ void Sequencer::host_reset() {
   step_end_.reset();
   fault_.reset();
   unload_ = false;
+  scrubbed_ = 0;
   graph_.reset();
   pads_.clear();
   last_counts_.clear();
@@ -186,6 +188,7 @@ void Sequencer::start_program_load() {
   set_state(State::program_load);
   graph_.reset();
   regs_.STATUS.set(regs::STATUS::LOADED, 0);
+  if (todo_scrub_) scrub();
   const uint64_t size = regs_.PROGRAM_SIZE.value();
   const uint64_t most = ProgramImage::largest(params_);
   if (size < sizeof(rdu_program_header) || size > most) {
@@ -194,6 +197,15 @@ void Sequencer::start_program_load() {
     return;
   }
   fetch_.start(step_cycle_, regs_.PROGRAM_ADDRESS.value(), size, kProgramBytesPerCycle);
+}
+
+/// The scratchpads clear themselves, side by side, while the stream is read.
+void Sequencer::scrub() {
+  todo_scrub_ = false;
+  pads_.clear();
+  last_counts_.clear();
+  const uint64_t cycles = (params_.pmu_bytes + params_.pmu_scrub_bytes - 1) / params_.pmu_scrub_bytes;
+  scrubbed_ = cycle_time(step_cycle_ + cycles);
 }
 
 void Sequencer::start_argument_load() {
@@ -254,6 +266,7 @@ void Sequencer::look_for_end_of_fetch() {
       load_arguments();
     }
     step_end_ = cycle_time(*consumed + ProgramImage::units_of(params_));
+    if (state_ == State::program_load) step_end_ = std::max(*step_end_, scrubbed_);
     schedule();
   } catch (const LoadFault& e) {
     fail({e.code(), e.unit(), 0, cycle_time(*consumed), e.what()});
@@ -367,6 +380,7 @@ void Sequencer::memory_fault(const Fault& fault) {
 void Sequencer::fail(Fault fault) {
   // Of several, the first in time counts, whichever the simulator comes across first.
   const auto order = [](const Fault& f) { return std::make_tuple(f.time, f.unit, f.address); };
+  if (state_ == State::program_load) fault.time = std::max(fault.time, scrubbed_);
   if (!fault_ || order(fault) < order(*fault_)) fault_ = std::move(fault);
   schedule();
 }

@@ -52,6 +52,7 @@ class Sequencer : public sc_core::sc_module, private MemoryListener {
   // Steps of a command, in this order.
   void next_step();
   void start_program_load();
+  void scrub();
   void start_argument_load();
   void start_execution();
   void finish_program_load();
@@ -91,8 +92,10 @@ class Sequencer : public sc_core::sc_module, private MemoryListener {
 
   State state_ = State::idle;
   bool todo_program_load_ = false;
+  bool todo_scrub_ = false;
   bool todo_argument_load_ = false;
   bool todo_execute_ = false;
+  core::Time scrubbed_ = 0;  ///< when the last scrub ends; a program load does not end before
   core::Time step_begin_ = 0;
   uint64_t step_cycle_ = 0;
   std::optional<core::Time> step_end_;

@@ -38,9 +38,9 @@ void Bench::write(uint64_t offset, uint64_t value, unsigned bytes) {
   transport(tlm::TLM_WRITE_COMMAND, offset, value, bytes);
 }
 
-void Bench::command(core::Field field) {
+void Bench::command(core::Field field, uint64_t more) {
   core::set_guest_fault_sink([this](const core::GuestFault& fault) { faults.push_back(fault); });
-  write(regs::kCONTROL_OFFSET, field.mask() | regs::CONTROL::CONTEXT.set(0, FakeTranslator::kContext));
+  write(regs::kCONTROL_OFFSET, field.mask() | more | regs::CONTROL::CONTEXT.set(0, FakeTranslator::kContext));
 }
 
 uint64_t Bench::wait(core::Time limit) {
@@ -53,11 +53,11 @@ uint64_t Bench::wait(core::Time limit) {
   return regs::FAULT::CODE.get(read(regs::kFAULT_OFFSET));
 }
 
-uint64_t Bench::load(const std::vector<uint8_t>& stream, uint64_t address) {
+uint64_t Bench::load(const std::vector<uint8_t>& stream, uint64_t address, bool scrub) {
   std::copy(stream.begin(), stream.end(), memory.data.begin() + static_cast<ptrdiff_t>(address));
   write(regs::kPROGRAM_ADDRESS_OFFSET, virtual_address(address), 8);
   write(regs::kPROGRAM_SIZE_OFFSET, stream.size());
-  command(regs::CONTROL::PLOAD);
+  command(regs::CONTROL::PLOAD, scrub ? regs::CONTROL::SCRUB.mask() : 0);
   return wait();
 }
 

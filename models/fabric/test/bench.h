@@ -32,10 +32,10 @@ class Bench : public sc_core::sc_module, private core::InterruptSink {
   void write(uint64_t offset, uint64_t value, unsigned bytes = 4);
 
   /// Puts a stream at physical `address` and commands its load; returns FAULT.CODE.
-  uint64_t load(const std::vector<uint8_t>& stream, uint64_t address = 0x100000);
+  uint64_t load(const std::vector<uint8_t>& stream, uint64_t address = 0x100000, bool scrub = false);
   uint64_t execute();
   uint64_t arguments(const std::vector<rdu_argument_tuple>& tuples, bool then_execute = false);
-  void command(core::Field field);
+  void command(core::Field field, uint64_t more = 0);
   /// Runs until STATUS.DONE; fails after `limit`. Returns FAULT.CODE.
   uint64_t wait(core::Time limit = 10 * core::kMillisecond);
 
