@@ -31,6 +31,9 @@ static struct {
   struct rdu_sqe sqe;
   uint64_t start_ns;
   struct queue* closing;  /* DELETE_QUEUE: waits until it is idle */
+  uint32_t context;       /* CREATE_CONTEXT: the new one, whose memory is being cleared; else 0, */
+  uint32_t piece;         /* which piece of it, */
+  bool clearing;          /* and whether that has begun */
   uint64_t page_bytes;    /* READ_LOG: size of the page, */
   uint64_t sent, to_send; /* and how much of what the host wants has gone */
   struct dma_job transfer;
@@ -41,7 +44,8 @@ static struct {
 } now;
 
 void admin_finish(uint32_t status, uint64_t value) {
-  const struct engine_result result = {status, value, now.start_ns, clint_now_ns()};
+  const struct engine_result result = {
+      .status = status, .value = value, .start_ns = now.start_ns, .end_ns = clint_now_ns()};
   if (status != RDU_STATUS_OK)
     log_debug("admin command 0x%02x ended with status 0x%" PRIx32, now.sqe.opcode, status);
   queue_complete(&queues[0], &result);
@@ -83,10 +87,50 @@ static void identify(void) {
 
 /* --- contexts --- */
 
+static void clear_memory(void) {
+  uint64_t address, bytes = 0;
+  while (now.piece < CONTEXT_PIECES && (bytes = context_piece(now.context, now.piece, &address)) == 0)
+    ++now.piece;
+  if (now.piece < CONTEXT_PIECES) {
+    now.clearing = command_clear(address, bytes);
+    return;
+  }
+  const uint32_t id = now.context;
+  now.context = 0;
+  context_open(id);
+  admin_finish(RDU_STATUS_OK, id);
+}
+
+static void give_up_context(uint32_t status) {
+  context_delete(now.context);
+  now.context = 0;
+  admin_finish(status, 0);
+}
+
+void admin_cleared(const struct engine_result* result) {
+  now.clearing = false;
+  if (!host_serving()) return; /* its contexts go with the host */
+  ++now.piece;
+  if (result->status == RDU_STATUS_OK)
+    clear_memory();
+  else
+    give_up_context(result->status);
+}
+
+void admin_abort(void) {
+  if (now.context != 0 && !now.clearing) give_up_context(RDU_STATUS_ABORTED);
+}
+
 static void create_context(void) {
-  uint32_t id = 0;
-  const uint32_t status = context_create(now.sqe.arg[0], now.sqe.arg[1], now.sqe.arg[2], &id);
-  admin_finish(status, id);
+  const uint64_t* const arg = now.sqe.arg;
+  const struct context_request request = {
+      .hbm_bytes = arg[0], .ddr_bytes = arg[1], .host_bytes = arg[2], .host_table = arg[3], .owner = arg[4]};
+  const uint32_t status = context_reserve(&request, &now.context);
+  now.piece = 0;
+  if (status == RDU_STATUS_OK)
+    clear_memory();
+  else
+    admin_finish(status, 0);
 }
 
 static void delete_context(void) {
@@ -152,6 +196,10 @@ static void delete_queue(void) {
 }
 
 bool admin_service(void) {
+  if (now.context != 0 && !now.clearing) { /* waits for a channel */
+    clear_memory();
+    return now.clearing;
+  }
   if (!now.closing || !queue_idle(now.closing)) return false;
   queue_destroy(now.closing);
   now.closing = NULL;
@@ -240,6 +288,8 @@ static void sent(struct dma_job* job, const struct engine_result* result) {
 
 void admin_init(void) {
   now.closing = NULL;
+  now.context = 0;
+  now.clearing = false;
   now.transfer = (struct dma_job){.done = sent};
   update_init();
 }

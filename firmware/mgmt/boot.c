@@ -6,6 +6,7 @@
 #include "mgmt/context.h"
 #include "mgmt/copy_engine.h"
 #include "mgmt/event.h"
+#include "mgmt/fault.h"
 #include "mgmt/host.h"
 #include "mgmt/irq.h"
 #include "mgmt/link.h"
@@ -17,6 +18,7 @@
 #include "mgmt/telemetry.h"
 #include "mgmt/training.h"
 #include "mgmt/update.h"
+#include "mgmt/usage.h"
 #include "mgmt/version.h"
 #include "mgmt/watchdog.h"
 #include "rdu_abi.h"
@@ -67,6 +69,8 @@ void boot(void) {
   watchdog_start();
   host_init();
   event_init();
+  fault_init();
+  usage_init();
   restart_init();
   report_restart(panic_report_init());
   /* Nothing is known of what ran before a restart of the core. */

@@ -9,11 +9,13 @@
 #include "mgmt/copy_engine.h"
 #include "mgmt/dma.h"
 #include "mgmt/event.h"
+#include "mgmt/fault.h"
 #include "mgmt/host.h"
 #include "mgmt/log.h"
 #include "mgmt/panic.h"
 #include "mgmt/sequencer.h"
 #include "mgmt/telemetry.h"
+#include "mgmt/usage.h"
 #include "rdu_abi.h"
 #include "regs/sequencer.h"
 
@@ -90,6 +92,7 @@ static void abort_engine(uint32_t engine) {
 
 void command_abort(struct queue* queue) {
   event_abort(queue);
+  if (queue->id == 0) admin_abort();
   for (uint32_t n = 0; n < ENGINE_COUNT; ++n)
     if (users[n] == queue) abort_engine(n);
 }
@@ -111,12 +114,26 @@ void command_finished(uint32_t engine, const struct engine_result* result) {
   struct queue* const queue = users[engine];
   if (!queue) panic("an engine ended a command that it was not given");
   free_user(engine);
+  usage_engine(engine, queue->shape.context, result);
+  fault_report(queue, result);
   host_trace(queue_tag(queue->id, queue->begun - 1));
   if (result->status != RDU_STATUS_OK)
     log_debug("queue %" PRIu32 ": command %" PRIu32 " ended with status 0x%" PRIx32 ", 0x%" PRIx64, queue->id,
               queue->begun - 1, result->status, result->value);
-  queue_complete(queue, result);
+  if (queue->id == 0)
+    admin_cleared(result);
+  else
+    queue_complete(queue, result);
   host_trace(0);
+}
+
+bool command_clear(uint64_t address, uint64_t bytes) {
+  const int engine = take_engine(&queues[0], WANTS_COPY);
+  if (engine < 0) return false;
+  const struct copy copy = {
+      .dst = address, .bytes = bytes, .zero = true, .tag = queue_tag(0, queues[0].begun - 1)};
+  copy_engine_start((uint32_t)engine - ENGINE_COPY1 + 1, &copy);
+  return true;
 }
 
 /* --- commands of a context's queues --- */
@@ -155,7 +172,7 @@ static uint32_t wanted_by(const struct rdu_sqe* sqe) {
 
 static void complete_now(struct queue* queue, uint32_t status, uint64_t value) {
   const uint64_t now = clint_now_ns();
-  const struct engine_result result = {status, value, now, now};
+  const struct engine_result result = {.status = status, .value = value, .start_ns = now, .end_ns = now};
   queue_complete(queue, &result);
 }
 

@@ -24,6 +24,10 @@ void command_init(void);
 bool command_service(void);
 void command_finished(uint32_t engine, const struct engine_result* result);
 
+/* For the admin queue's command: starts to write zeroes to HBM or DDR, on a copy channel; false: none is
+ * free, and the caller, who has its place among those that wait, tries again. Its end calls admin_cleared. */
+bool command_clear(uint64_t address, uint64_t bytes);
+
 /* The queue's command, if it runs on an engine or waits for an event, ends with RDU_STATUS_ABORTED. */
 void command_abort(struct queue* queue);
 /* Ends everything that runs, on the firmware's own channel too. */

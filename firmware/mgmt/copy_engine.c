@@ -14,7 +14,8 @@
 struct channel {
   bool busy;
   uint32_t control;            /* what a further write of CONTROL must repeat */
-  uint64_t from_host, to_host; /* bytes of the copy that runs */
+  uint64_t bytes;              /* of the copy that runs, */
+  uint64_t from_host, to_host; /* and of these */
 };
 
 static struct channel channels[COPY_CHANNELS];
@@ -40,9 +41,11 @@ static bool in_host_memory(const struct copy* copy, uint64_t address) {
 void copy_engine_start(uint32_t channel, const struct copy* copy) {
   struct channel* const c = &channels[channel];
   c->busy = true;
-  c->from_host = in_host_memory(copy, copy->src) ? copy->bytes : 0;
+  c->bytes = copy->bytes;
+  c->from_host = !copy->zero && in_host_memory(copy, copy->src) ? copy->bytes : 0;
   c->to_host = in_host_memory(copy, copy->dst) ? copy->bytes : 0;
   c->control = FIELD(RDU_COPY_ENGINE_CHANNEL_CONTROL_TRANSLATE, copy->translate) |
+               FIELD(RDU_COPY_ENGINE_CHANNEL_CONTROL_ZERO, copy->zero) |
                FIELD(RDU_COPY_ENGINE_CHANNEL_CONTROL_CONTEXT, copy->context);
   cpu_fence();
   mmio_write64(REGISTER(SRC, channel), copy->src);
@@ -81,7 +84,7 @@ static void report(uint32_t channel, const struct engine_result* result) {
 static void finish(uint32_t channel) {
   struct channel* const c = &channels[channel];
   const uint32_t status = mmio_read32(REGISTER(STATUS, channel));
-  struct engine_result result = {RDU_STATUS_OK, 0, 0, 0};
+  struct engine_result result = {.status = RDU_STATUS_OK};
   if (status & RDU_COPY_ENGINE_CHANNEL_STATUS_ERROR_MASK) {
     result.status = status_of(FIELD_GET(status, RDU_COPY_ENGINE_CHANNEL_STATUS_CODE));
     if (result.status == RDU_STATUS_OK)
@@ -93,6 +96,7 @@ static void finish(uint32_t channel) {
   mmio_write32(REGISTER(STATUS, channel), ENDED);
   if (!c->busy) return; /* left over from before a restart */
   if (result.status == RDU_STATUS_OK) {
+    result.bytes = c->bytes;
     host_read += c->from_host;
     host_written += c->to_host;
   }
@@ -100,7 +104,7 @@ static void finish(uint32_t channel) {
 }
 
 void copy_engine_abort(uint32_t channel) {
-  static const struct engine_result aborted = {RDU_STATUS_ABORTED, 0, 0, 0};
+  static const struct engine_result aborted = {.status = RDU_STATUS_ABORTED};
   const uint32_t alive = RDU_COPY_ENGINE_CHANNEL_STATUS_BUSY_MASK | RDU_COPY_ENGINE_CHANNEL_STATUS_DONE_MASK;
   mmio_write32(REGISTER(CONTROL, channel),
                channels[channel].control | RDU_COPY_ENGINE_CHANNEL_CONTROL_ABORT_MASK);
@@ -111,6 +115,11 @@ void copy_engine_interrupt(void) {
   const uint32_t ended = mmio_read32(RDU_BASE_COPY_ENGINE + RDU_COPY_ENGINE_IRQ_STATUS);
   for (uint32_t n = 0; n < COPY_CHANNELS; ++n)
     if (ended >> n & 1) finish(n);
+}
+
+bool copy_engine_busy(uint32_t channel, uint64_t* since_ns) {
+  if (channels[channel].busy) *since_ns = mmio_read64(REGISTER(START_TIME, channel));
+  return channels[channel].busy;
 }
 
 uint64_t copy_engine_host_read(void) {

@@ -13,6 +13,7 @@
 
 struct copy {
   uint64_t dst, src, bytes;
+  bool zero;      /* writes zeroes to HBM or DDR; there is no source */
   bool translate; /* virtual addresses of `context`; else device physical addresses */
   uint32_t context;
   uint32_t tag;
@@ -25,6 +26,8 @@ void copy_engine_start(uint32_t channel, const struct copy* copy);
 /* A busy channel ends early, with RDU_STATUS_ABORTED. */
 void copy_engine_abort(uint32_t channel);
 void copy_engine_interrupt(void);
+/* Is it busy? If so, since when (device time). */
+bool copy_engine_busy(uint32_t channel, uint64_t* since_ns);
 
 /* Bytes that copies have read from and written to host memory since the boot. */
 uint64_t copy_engine_host_read(void);

@@ -47,7 +47,7 @@ static void end(struct dma_job* job, const struct engine_result* result) {
 }
 
 void dma_abort(void) {
-  static const struct engine_result aborted = {RDU_STATUS_ABORTED, 0, 0, 0};
+  static const struct engine_result aborted = {.status = RDU_STATUS_ABORTED};
   if (!first) return;
   struct dma_job* waiting = first->next;
   first->next = NULL;

@@ -17,7 +17,7 @@ void event_init(void) {
 
 static void deliver(struct queue* queue) {
   const struct rdu_log_event* const event = &ring[++taken % RDU_EVENTS_KEPT];
-  struct engine_result result = {RDU_STATUS_OK, 0, event->time_ns, event->time_ns};
+  struct engine_result result = {.start_ns = event->time_ns, .end_ns = event->time_ns};
   memcpy(&result.value, event, sizeof result.value);
   waiting &= ~(1u << queue->id);
   queue_complete(queue, &result);
@@ -52,7 +52,7 @@ void event_wait(struct queue* queue) {
 }
 
 void event_abort(struct queue* queue) {
-  static const struct engine_result aborted = {RDU_STATUS_ABORTED, 0, 0, 0};
+  static const struct engine_result aborted = {.status = RDU_STATUS_ABORTED};
   if (!(waiting >> queue->id & 1)) return;
   waiting &= ~(1u << queue->id);
   queue_complete(queue, &aborted);

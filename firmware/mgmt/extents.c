@@ -5,9 +5,13 @@ void extents_init(struct extents* extents, uint64_t bytes) {
   extents->count = 0;
 }
 
+uint64_t extents_rounded(uint64_t bytes) {
+  return (bytes + EXTENTS_GRANULE - 1) / EXTENTS_GRANULE * EXTENTS_GRANULE;
+}
+
 bool extents_take(struct extents* extents, uint64_t bytes, uint64_t* base) {
   if (bytes == 0 || bytes > extents->bytes || extents->count == EXTENTS_MAX) return false;
-  bytes = (bytes + EXTENTS_GRANULE - 1) / EXTENTS_GRANULE * EXTENTS_GRANULE;
+  bytes = extents_rounded(bytes);
   uint64_t start = 0; /* of the gap before taken[n] */
   for (uint32_t n = 0; n <= extents->count; ++n) {
     const uint64_t end = n < extents->count ? extents->taken[n].base : extents->bytes;

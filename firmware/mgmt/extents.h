@@ -23,6 +23,8 @@ void extents_init(struct extents* extents, uint64_t bytes);
 bool extents_take(struct extents* extents, uint64_t bytes, uint64_t* base);
 /* Gives back what began at `base`; false when nothing does. */
 bool extents_give(struct extents* extents, uint64_t base);
+/* What a piece of so many bytes takes. */
+uint64_t extents_rounded(uint64_t bytes);
 uint64_t extents_free_bytes(const struct extents* extents);
 
 #endif

@@ -4,14 +4,17 @@
 
 #include "fabric/program.h"
 #include "mgmt/chip.h"
+#include "mgmt/context.h"
 #include "mgmt/copy_engine.h"
 #include "mgmt/event.h"
+#include "mgmt/fault.h"
 #include "mgmt/health.h"
 #include "mgmt/link.h"
 #include "mgmt/log.h"
 #include "mgmt/panic_report.h"
 #include "mgmt/telemetry.h"
 #include "mgmt/update.h"
+#include "mgmt/usage.h"
 #include "rdu_abi.h"
 #include "regs/address_map.h"
 #include "regs/memctl_hal.h"
@@ -88,6 +91,17 @@ static void read_link(uint32_t n, void* to) {
   link_read(n, to);
 }
 
+static void read_context(uint32_t n, void* to) {
+  context_read(n, to);
+}
+static void read_fault(uint32_t n, void* to) {
+  fault_read(n, to);
+}
+static void read_usage(uint32_t n, void* to) {
+  (void)n;
+  usage_read(to);
+}
+
 static void read_firmware(uint32_t n, void* to) {
   (void)n;
   update_read(to);
@@ -105,6 +119,9 @@ static const struct page pages[] = {
     [RDU_LOG_SENSORS] = {telemetry_count, sizeof(struct rdu_log_sensor), read_sensor},
     [RDU_LOG_EVENTS] = {event_kept, sizeof(struct rdu_log_event), read_event},
     [RDU_LOG_LINKS] = {link_count, sizeof(struct rdu_log_link), read_link},
+    [RDU_LOG_CONTEXTS] = {context_count, sizeof(struct rdu_log_context), read_context},
+    [RDU_LOG_USAGE] = {one, sizeof(struct rdu_log_usage), read_usage},
+    [RDU_LOG_FAULTS] = {fault_kept, sizeof(struct rdu_log_fault), read_fault},
     [RDU_LOG_FIRMWARE] = {one, sizeof(struct rdu_log_firmware), read_firmware},
 };
 

@@ -7,6 +7,7 @@
 #include "mgmt/host.h"
 #include "mgmt/log.h"
 #include "mgmt/ring.h"
+#include "mgmt/usage.h"
 #include "regs/address_map.h"
 
 #define REGISTER(name, id) (RDU_BASE_HOSTCTL + RDU_HOSTCTL_QUEUE_##name(id))
@@ -66,6 +67,7 @@ void queue_destroy(struct queue* queue) {
   queue->exists = false;
   queue->running = false;
   queue->waiting_for = 0;
+  queue->shape = (struct queue_shape){0};
   queue->fetch = (struct dma_job){.done = fetch_done, .user = queue};
   queue->post = (struct dma_job){.done = post_done, .user = queue};
 }
@@ -154,6 +156,7 @@ void queue_complete(struct queue* q, const struct engine_result* result) {
   q->cq_tail = ring_add(q->cq_tail, 1, entries);
   if (q->cq_tail == 0) q->phase = !q->phase;
   q->running = false;
+  usage_command(q->shape.context);
   queue_attend(q);
 }
 

@@ -18,6 +18,7 @@ struct tile {
   bool busy, loading;
   uint32_t context; /* of the command that runs */
   uint32_t owner;   /* context whose program is loaded, 0: none that may be launched */
+  uint32_t data_of; /* context that may find its data in the scratchpads, 0: none may */
 };
 
 static struct tile tiles[CHIP_MAX_TILES];
@@ -46,11 +47,14 @@ static void start(uint32_t tile, uint32_t context, uint32_t tag, uint32_t what) 
 }
 
 void sequencer_load(uint32_t tile, uint32_t context, uint64_t program, uint32_t bytes, uint32_t tag) {
-  tiles[tile].owner = 0;
-  tiles[tile].loading = true;
+  struct tile* const t = &tiles[tile];
+  const uint32_t scrub = t->data_of == context ? 0 : RDU_SEQUENCER_CONTROL_SCRUB_MASK;
+  t->owner = 0;
+  t->data_of = context;
+  t->loading = true;
   mmio_write64(REGISTER(PROGRAM_ADDRESS, tile), program);
   mmio_write32(REGISTER(PROGRAM_SIZE, tile), bytes);
-  start(tile, context, tag, RDU_SEQUENCER_CONTROL_PLOAD_MASK);
+  start(tile, context, tag, RDU_SEQUENCER_CONTROL_PLOAD_MASK | scrub);
 }
 
 void sequencer_launch(uint32_t tile, uint32_t context, uint64_t tuples, uint32_t count, uint32_t tag) {
@@ -62,13 +66,13 @@ void sequencer_launch(uint32_t tile, uint32_t context, uint64_t tuples, uint32_t
 }
 
 void sequencer_abort(uint32_t tile) {
-  static const struct engine_result aborted = {RDU_STATUS_ABORTED, 0, 0, 0};
+  static const struct engine_result aborted = {.status = RDU_STATUS_ABORTED};
   mmio_write32(REGISTER(CONTROL, tile),
                FIELD(RDU_SEQUENCER_CONTROL_CONTEXT, tiles[tile].context) | RDU_SEQUENCER_CONTROL_ABORT_MASK);
   const uint32_t status = mmio_read32(REGISTER(STATUS, tile));
   if (status & (RDU_SEQUENCER_STATUS_STATE_MASK | RDU_SEQUENCER_STATUS_DONE_MASK)) return; /* it will end */
   tiles[tile].busy = false; /* a reset took it away */
-  tiles[tile].owner = 0;
+  tiles[tile].owner = tiles[tile].data_of = 0;
   command_finished(ENGINE_SEQUENCER0 + tile, &aborted);
 }
 
@@ -77,8 +81,10 @@ bool sequencer_holds(uint32_t tile, uint32_t context) {
 }
 
 void sequencer_forget(uint32_t context) {
-  for (uint32_t n = 0; n < CHIP_MAX_TILES; ++n)
+  for (uint32_t n = 0; n < CHIP_MAX_TILES; ++n) {
     if (tiles[n].owner == context) tiles[n].owner = 0;
+    if (tiles[n].data_of == context) tiles[n].data_of = 0;
+  }
 }
 
 static void read_fault(uint32_t tile, struct engine_result* result) {
@@ -88,16 +94,17 @@ static void read_fault(uint32_t tile, struct engine_result* result) {
     return;
   }
   result->status = RDU_STATUS_PROGRAM + code;
+  result->unit = mmio_read32(REGISTER(FAULT_UNIT, tile));
   if (code == RDU_SEQUENCER_FAULT_CODE_SEGMENT || code == RDU_SEQUENCER_FAULT_CODE_MEMORY)
     result->value = mmio_read64(REGISTER(FAULT_ADDRESS, tile));
   else
-    result->value = mmio_read32(REGISTER(FAULT_UNIT, tile));
+    result->value = result->unit;
 }
 
 void sequencer_interrupt(uint32_t tile) {
   struct tile* const t = &tiles[tile];
   const uint32_t status = mmio_read32(REGISTER(STATUS, tile));
-  struct engine_result result = {RDU_STATUS_OK, 0, 0, 0};
+  struct engine_result result = {.status = RDU_STATUS_OK};
   if (!(status & RDU_SEQUENCER_STATUS_DONE_MASK)) return;
   if (status & RDU_SEQUENCER_STATUS_ERROR_MASK)
     read_fault(tile, &result);
@@ -113,5 +120,12 @@ void sequencer_interrupt(uint32_t tile) {
     t->owner = 0;
   else if (t->loading && result.status == RDU_STATUS_OK)
     t->owner = t->context;
+  if (t->loading && result.status == RDU_STATUS_ABORTED)
+    t->data_of = 0; /* perhaps before they were cleared */
   command_finished(ENGINE_SEQUENCER0 + tile, &result);
+}
+
+bool sequencer_busy(uint32_t tile, uint64_t* since_ns) {
+  if (tiles[tile].busy) *since_ns = mmio_read64(REGISTER(START_TIME, tile));
+  return tiles[tile].busy;
 }

@@ -5,7 +5,8 @@
 #include <stdint.h>
 
 /* The kernel sequencers, one a tile. The firmware remembers which context loaded a tile's program: it would
- * run with the addresses of whoever launches it, so nobody else may. */
+ * run with the addresses of whoever launches it, so nobody else may. And whose data the tile's scratchpads
+ * may hold: the first program of anybody else is loaded into a tile that clears them. */
 
 /* Stops what runs and enables the interrupts: after a boot, and after a host that may have reset hardware. */
 void sequencer_init(void);
@@ -20,5 +21,7 @@ bool sequencer_holds(uint32_t tile, uint32_t context);
 /* The context is no more. */
 void sequencer_forget(uint32_t context);
 void sequencer_interrupt(uint32_t tile);
+/* Is it busy? If so, since when (device time). */
+bool sequencer_busy(uint32_t tile, uint64_t* since_ns);
 
 #endif

@@ -52,6 +52,14 @@ FAULT = _fault_codes()
 CSTS_RDY, CSTS_CFS, CSTS_FW = 1, 2, 4
 HBM, DDR, HOST = 1, 2, 3  # segments
 
+# Log pages that are tables: an entry's layout and its fields (rdu_abi.h).
+LOG_PAGES = {
+    "CONTEXTS": ("<II9Q", "id queues owner hbm_bytes ddr_bytes hbm_base ddr_base commands copied_bytes tile_ns copy_ns"),
+    "USAGE": ("<12Q", "time_ns tile0_ns tile1_ns tile2_ns tile3_ns copy0_ns copy1_ns copy2_ns hbm_bytes hbm_used "
+              "ddr_bytes ddr_used"),
+    "FAULTS": ("<QIIHHIQ", "time_ns context queue command_id status unit address"),
+}
+
 Completion = collections.namedtuple("Completion", "result start_ns end_ns command_id sq_head status phase")
 
 
@@ -244,8 +252,9 @@ class Device:
         self.client.write32(REGISTER["CC"], 0)
         self.wait_status(CSTS_RDY, 0)
 
-    def create_context(self, hbm=1 << 20, ddr=1 << 20):
-        return self.admin.ok(ABI["RDU_ADMIN_CREATE_CONTEXT"], hbm, ddr, self.memory.size)
+    def create_context(self, hbm=1 << 20, ddr=1 << 20, table=0, owner=0, timeout=20):
+        """`table`: bus address of the context's host page table; 0: host addresses are bus addresses."""
+        return self.admin.ok(ABI["RDU_ADMIN_CREATE_CONTEXT"], hbm, ddr, self.memory.size, table, owner, timeout=timeout)
 
     def create_queue(self, context, number=1, entries=16, vector=1):
         queue = Queue(self, number, entries, vector)
@@ -260,3 +269,11 @@ class Device:
         names = ("abi_version fw_version hbm_bytes ddr_bytes hbm_bandwidth ddr_bandwidth tiles rows columns agcus "
                  "queue_pairs contexts model firmware").split()
         return dict(zip(names, layout.unpack(self.memory.get(address, layout.size))))
+
+    def log_page(self, name):
+        """The entries of a log page that is a table (LOG_PAGES), fields by name."""
+        layout, names = struct.Struct(LOG_PAGES[name][0]), LOG_PAGES[name][1].split()
+        buffer = self.memory.take(4096)
+        size = self.admin.ok(ABI["RDU_ADMIN_READ_LOG"], ABI[f"RDU_LOG_{name}"], buffer, 4096, 0)
+        assert size % layout.size == 0 and size <= 4096, f"log page {name} has {size} bytes"
+        return [dict(zip(names, entry)) for entry in layout.iter_unpack(self.memory.get(buffer, size))]

@@ -362,6 +362,7 @@ void FakeChip::write_sequencer(uint64_t base, uint64_t offset, uint64_t value) {
   }
   reg(base + offset) = value;
   if (offset != RDU_SEQUENCER_CONTROL) return;
+  commands.push_back(static_cast<uint32_t>(value));
   if (value & RDU_SEQUENCER_CONTROL_ABORT_MASK) {
     abort(base);
     return;
@@ -418,18 +419,29 @@ uint8_t* FakeChip::place(uint64_t address, uint64_t bytes) {
   return reinterpret_cast<uint8_t*>(address);
 }
 
+/// Pages of device memory that were never touched stay away.
+void FakeChip::clear(uint64_t address, uint64_t bytes) {
+  if (!in(address, RDU_BASE_HBM, kHbmBytes) && !in(address, RDU_BASE_DDR, kDdrBytes))
+    throw std::logic_error("clears what is no device memory");
+  cleared.emplace_back(address, bytes);
+  for (auto& [page, data] : device_memory_)
+    for (uint64_t n = 0; n < data.size(); ++n)
+      if (in(page * data.size() + n, address, bytes)) data[n] = 0;
+}
+
 void FakeChip::end_copy(const Operation& operation) {
   const uint64_t base = operation.base;
   const uint64_t control = value(base + RDU_COPY_ENGINE_CHANNEL_CONTROL(0));
   const uint64_t given_src = value(base + RDU_COPY_ENGINE_CHANNEL_SRC(0));
   const uint64_t given_dst = value(base + RDU_COPY_ENGINE_CHANNEL_DST(0));
   const uint64_t bytes = value(base + RDU_COPY_ENGINE_CHANNEL_LENGTH(0));
+  const bool zero = control & RDU_COPY_ENGINE_CHANNEL_CONTROL_ZERO_MASK;
   uint64_t src = given_src, dst = given_dst, fault = 0;
   uint32_t code = RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_NONE;
   if (control & RDU_COPY_ENGINE_CHANNEL_CONTROL_TRANSLATE_MASK) {
     const uint64_t context = FIELD_GET(control, RDU_COPY_ENGINE_CHANNEL_CONTROL_CONTEXT);
     copies.emplace_back(given_dst, bytes);
-    if (!translate(context, given_src, bytes, &src)) {
+    if (!zero && !translate(context, given_src, bytes, &src)) {
       code = RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_SEGMENT;
       fault = given_src;
     } else if (!translate(context, given_dst, bytes, &dst)) {
@@ -439,6 +451,8 @@ void FakeChip::end_copy(const Operation& operation) {
   }
   if (operation.aborted) {
     code = RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_ABORTED;
+  } else if (zero && code == RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_NONE) {
+    clear(dst, bytes);
   } else if (code == RDU_COPY_ENGINE_CHANNEL_STATUS_CODE_NONE && bytes > 0) {
     uint8_t* const from = place(src, bytes);
     uint8_t* const to = place(dst, bytes);
@@ -488,10 +502,12 @@ void FakeChip::end_training(uint64_t base) {
 }
 
 bool FakeChip::step() {
-  if (operations_.empty()) return false;
+  const auto next = std::find_if(operations_.begin(), operations_.end(),
+                                 [this](const Operation& o) { return o.base != hold || o.aborted; });
+  if (next == operations_.end()) return false;
   now_ns_ += kStepNs;
-  const Operation operation = operations_.front();
-  operations_.pop_front();
+  const Operation operation = *next;
+  operations_.erase(next);
   switch (operation.kind) {
     case Operation::copy:
       end_copy(operation);
@@ -537,6 +553,12 @@ void FakeChip::run() {
 
 void FakeChip::set_enable(bool on) {
   reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_CC) = on;
+  reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_IRQ_STATUS) |= RDU_HOSTCTL_IRQ_STATUS_ENABLE_CHANGED_MASK;
+}
+
+void FakeChip::shut_down(bool abruptly) {
+  const auto how = abruptly ? RDU_HOSTCTL_CC_SHN_ABRUPT : RDU_HOSTCTL_CC_SHN_NORMAL;
+  reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_CC) = RDU_HOSTCTL_CC_EN_MASK | how << RDU_HOSTCTL_CC_SHN_SHIFT;
   reg(RDU_BASE_HOSTCTL + RDU_HOSTCTL_IRQ_STATUS) |= RDU_HOSTCTL_IRQ_STATUS_ENABLE_CHANGED_MASK;
 }
 

@@ -44,6 +44,8 @@ class FakeChip {
 
   // --- the host's side ---
   void set_enable(bool on);
+  /// CC.SHN, while enabled.
+  void shut_down(bool abruptly);
   void ring_submission(unsigned queue, uint32_t tail);
   void ring_completion(unsigned queue, uint32_t head);
   void reset_by_host();
@@ -73,11 +75,14 @@ class FakeChip {
   bool bus_master = true;
   unsigned kernel_fault = 0;  ///< FAULT.CODE of sequencers' next operations
   unsigned aborts = 0;
+  uint64_t hold = ~uint64_t{0};  ///< base of an engine whose operations do not end
   std::vector<uint8_t> flash = std::vector<uint8_t>(kFlashBytes, 0xff);
   unsigned flash_error = 0;  ///< STATUS.ERROR of the flash's next operations
   unsigned erased = 0, programmed = 0;
   std::vector<std::pair<uint64_t, uint64_t>>
       copies;  ///< destination and bytes of copies with virtual addresses
+  std::vector<std::pair<uint64_t, uint64_t>> cleared;  ///< device physical address and bytes
+  std::vector<uint32_t> commands;                      ///< CONTROL of sequencers, as written
 
  private:
   struct Operation {
@@ -103,6 +108,7 @@ class FakeChip {
   void end_copy(const Operation& operation);
   void end_kernel(const Operation& operation);
   bool translate(uint64_t context, uint64_t address, uint64_t bytes, uint64_t* physical) const;
+  void clear(uint64_t address, uint64_t bytes);
   uint8_t* place(uint64_t address, uint64_t bytes);
   uint64_t value(uint64_t address) const;
   void abort(uint64_t base);

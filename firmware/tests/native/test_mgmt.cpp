@@ -410,7 +410,7 @@ TEST_CASE("log pages") {
   CHECK(d.call(0, RDU_ADMIN_READ_LOG, 0, {RDU_LOG_ACTIVITY, 0x80000, 8, 1u << 31}).status == RDU_STATUS_OK);
   CHECK(d.call(0, RDU_ADMIN_READ_LOG, 0, {RDU_LOG_ACTIVITY, 0x80000, 8, ~uint64_t{0}}).status ==
         RDU_STATUS_OK);
-  CHECK(d.call(0, RDU_ADMIN_READ_LOG, 0, {RDU_LOG_LINKS + 1, 0x80000, 8, 0}).status ==
+  CHECK(d.call(0, RDU_ADMIN_READ_LOG, 0, {RDU_LOG_FAULTS + 1, 0x80000, 8, 0}).status ==
         RDU_STATUS_BAD_LOG_PAGE);
   CHECK(d.call(0, RDU_ADMIN_READ_LOG, 0, {0, ~uint64_t{0}, 8, 0}).status == RDU_STATUS_BAD_ARGUMENT);
 }
