@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/trace.h"
 #include "mgmt/uart_console.h"
+#include "pcie/live_port.h"
 #include "platform/configuration.h"
 #include "platform/debugger.h"
 #include "platform/flash_image.h"
@@ -24,6 +25,7 @@ namespace rdu::platform {
 namespace {
 
 namespace fs = std::filesystem;
+namespace vfio_user = pcie::vfio_user;
 
 constexpr const char* kDefaultConfiguration = "mini";
 
@@ -86,7 +88,7 @@ int run_card(const Options& o) {
   };
   mgmt::UartConsole lines("", console);
   std::unique_ptr<serial::Port> port;
-  Socket socket("socket0", params.socket, 0, o.check ? "" : o.socket, [&](char c) {
+  Socket socket("socket0", params.socket, 0, [&](char c) {
     if (port) {
       port->put(c);
     } else {
@@ -109,10 +111,19 @@ int run_card(const Options& o) {
   if (!o.serial.empty()) port = serial::attach(o.serial, socket.management().uart());
   Instruments instruments(o, socket.management());
   const auto debugger = Debugger::create(o.gdb, o.halted, socket.management());
-  Simulation simulation(socket.endpoint(), params.coupling, port.get());
+  std::unique_ptr<vfio_user::Server> server;
+  std::unique_ptr<pcie::HostPort> host;
+  if (!o.socket.empty()) {
+    vfio_user::Options options;
+    options.log = [](const std::string& line) { fmt::print(stderr, "rduvp: {}\n", line); };
+    server = std::make_unique<vfio_user::Server>(o.socket, socket.endpoint(), options);
+    host = std::make_unique<pcie::LivePort>(*server);
+    socket.endpoint().plug_in(*host);
+  }
+  Simulation simulation(socket.endpoint(), host.get(), params.coupling, port.get());
   simulation.set_debugger(debugger.get());
   StopSignal stop([&simulation] { simulation.stop(); });
-  if (auto* server = socket.endpoint().server()) {
+  if (server) {
     server->start();
     if (!o.quiet) console(fmt::format("rduvp: waiting for a host on unix:{}", server->path()));
   }

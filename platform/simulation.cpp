@@ -22,10 +22,9 @@ bool Simulation::simulate_slice(core::Time until) {
 
 /// After stop(): true when nothing more can come from the host.
 bool Simulation::has_hung_up() {
-  auto* server = endpoint_.server();
-  if (!hung_up_) server->hang_up();
+  if (!hung_up_) host_->hang_up();
   hung_up_ = true;
-  return !server->connected();
+  return !host_->connected();
 }
 
 /// Lets the debugger do what it wants to; true if time must not go on.
@@ -38,7 +37,6 @@ bool Simulation::is_halted() {
 Simulation::End Simulation::run(const Limits& limits) {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
-  auto* server = endpoint_.server();
   bool host_has_come = false;
   core::Time busy_since = core::now();
   sc_core::sc_start(sc_core::SC_ZERO_TIME);
@@ -59,7 +57,7 @@ Simulation::End Simulation::run(const Limits& limits) {
     const bool is_busy = simulate_slice(limits.run_for);
     if (is_halted()) continue;
     if (core::now() >= limits.run_for) return End::time_over;
-    if (!server) {
+    if (!host_) {
       if (stops_) return End::stopped;
       if (is_busy) continue;
       const bool may_wake = debugger_ || (console_ && console_->can_receive());
@@ -74,7 +72,7 @@ Simulation::End Simulation::run(const Limits& limits) {
     if (is_busy && core::now() - busy_since < params_.settle_limit) continue;
     busy_since = core::now();
     if (!endpoint_.idle()) continue;
-    if (auto request = server->next()) {
+    if (auto request = host_->next()) {
       host_has_come = true;
       const bool is_farewell = request->kind() == Request::Kind::kDisconnect;
       endpoint_.submit(std::move(*request));
@@ -86,7 +84,7 @@ Simulation::End Simulation::run(const Limits& limits) {
       continue;
     }
     if (stops_ && has_hung_up()) {
-      if (!server->wait(std::chrono::milliseconds{0})) return End::stopped;
+      if (!host_->wait(std::chrono::milliseconds{0})) return End::stopped;
       continue;
     }
     if (is_busy) continue;
@@ -94,7 +92,7 @@ Simulation::End Simulation::run(const Limits& limits) {
         std::chrono::duration<double>(Clock::now() - start).count() > limits.host_timeout) {
       return End::no_host;
     }
-    server->wait(console_ || debugger_ ? kOftenLook : kLook);
+    host_->wait(console_ || debugger_ ? kOftenLook : kLook);
   }
   return End::stopped;
 }

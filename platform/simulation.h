@@ -41,9 +41,11 @@ struct CouplingParams {
 /// While a debugger has halted the harts, time stands still and host accesses wait.
 class Simulation {
  public:
-  /// `console`: a serial line to serve meanwhile, or nullptr. Its input arrives between slices.
-  Simulation(pcie::Endpoint& endpoint, const CouplingParams& params, serial::Port* console)
-      : endpoint_(endpoint), params_(params), console_(console) {}
+  /// `host`: who is behind the endpoint, or nullptr. `console`: a serial line to serve meanwhile, or nullptr.
+  /// Its input arrives between slices.
+  Simulation(pcie::Endpoint& endpoint, pcie::HostPort* host, const CouplingParams& params,
+             serial::Port* console)
+      : endpoint_(endpoint), host_(host), params_(params), console_(console) {}
 
   /// Optional; the caller keeps it. With it a run without a host does not end when nothing is left to happen.
   void set_debugger(Debugger* debugger) { debugger_ = debugger; }
@@ -76,6 +78,7 @@ class Simulation {
   bool is_halted();
 
   pcie::Endpoint& endpoint_;
+  pcie::HostPort* host_;
   CouplingParams params_;
   serial::Port* console_;
   Debugger* debugger_ = nullptr;

@@ -41,7 +41,7 @@ mgmt::SocketInfo info(const SocketParams& p, unsigned index) {
 }  // namespace
 
 Socket::Socket(const sc_core::sc_module_name& module_name, const SocketParams& params, unsigned index,
-               const std::string& host_socket, std::function<void(char)> transmit)
+               std::function<void(char)> transmit)
     : sc_module(module_name),
       params_(params),
       management_("mgmt", params.mgmt, info(params, index), std::move(transmit)),
@@ -52,7 +52,7 @@ Socket::Socket(const sc_core::sc_module_name& module_name, const SocketParams& p
       copy_engine_("copy_engine", params.copy_engine, tln_, slb_, kCopyEngine),
       links_("links", params.links),
       endpoint_(
-          "pcie", params.pcie, host_socket,
+          "pcie", params.pcie,
           [this] {
             const auto& sysctl = management_.sysctl();
             return sysctl.boot_stage() | sysctl.boot_error() << 16;

@@ -25,10 +25,10 @@ namespace rdu::platform {
 /// interrupt is whose; nothing else is decided here.
 class Socket : public sc_core::sc_module {
  public:
-  /// `host_socket`: path of the UNIX socket for hosts, empty for none. `transmit` gets each byte
-  /// that the firmware's UART sends. Throws bad_input if parameters do not fit each other.
+  /// `transmit` gets each byte that the firmware's UART sends. Throws bad_input if parameters do not fit each
+  /// other.
   Socket(const sc_core::sc_module_name& name, const SocketParams& params, unsigned index,
-         const std::string& host_socket, std::function<void(char)> transmit);
+         std::function<void(char)> transmit);
   ~Socket() override;
 
   /// A RISC-V ELF for this core. Throws bad_input.

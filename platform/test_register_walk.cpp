@@ -111,7 +111,7 @@ TEST_CASE("every register of every block is as described") {
   platform::Configuration configuration;
   params.describe(configuration);
   configuration.load(RDU_CONFIG_DIR "/mini.yaml");
-  platform::Socket socket("socket0", params.socket, 0, "", [](char) {});
+  platform::Socket socket("socket0", params.socket, 0, [](char) {});
   VirtOnly virt("virt");
   socket.management().bus().attach("TEST", regs::map::TEST.base, regs::map::TEST.size,
                                    virt.finisher.socket());

@@ -25,16 +25,12 @@ uint64_t fold(const uint8_t* data, size_t size) {
 }  // namespace
 
 Endpoint::Endpoint(const sc_core::sc_module_name& module_name, const PcieParams& params,
-                   const std::string& socket_path, std::function<uint32_t()> boot_stage,
-                   std::function<void()> restart_core)
+                   std::function<uint32_t()> boot_stage, std::function<void()> restart_core)
     : sc_module(module_name),
       params_(params),
       interface_(std::string(name()) + ".hostctl",
                  {std::move(boot_stage),
-                  [this] {
-                    const bool connected = server_ && server_->connected();
-                    return (connected ? 1u : 0u) | (config_.bus_master() ? 2u : 0u);
-                  },
+                  [this] { return (connected_ ? 1u : 0u) | (config_.bus_master() ? 2u : 0u); },
                   std::move(restart_core), [this](unsigned vector) { send_msix(vector); },
                   [this](unsigned queue, core::CommandTag first, unsigned count) {
                     auto& tracer = core::Tracer::get();
@@ -51,11 +47,6 @@ Endpoint::Endpoint(const sc_core::sc_module_name& module_name, const PcieParams&
       dma_track_(core::Tracer::get().track(std::string(name()) + ".dma")) {
   SC_HAS_PROCESS(Endpoint);
   SC_THREAD(serve);
-  if (!socket_path.empty()) {
-    vfio_user::Options options;
-    options.log = [](const std::string& line) { fmt::print(stderr, "rduvp: {}\n", line); };
-    server_ = std::make_unique<vfio_user::Server>(socket_path, *this, options);
-  }
 }
 
 Endpoint::~Endpoint() = default;
@@ -84,11 +75,7 @@ void Endpoint::perform(Request& request) {
       wait(one_way);
       if (request.region() == vfio_user::kRegionBar0)
         trace_access(false, request.offset(), data.data(), data.size(), begin);
-      if (error) {
-        request.reply_error(error);
-      } else {
-        request.reply_read(data.data());
-      }
+      host_->answer(request, error, data.data());
       return;
     }
     case Request::Kind::kRegionWrite: {
@@ -98,15 +85,11 @@ void Endpoint::perform(Request& request) {
       if (request.region() == vfio_user::kRegionBar0) {
         trace_access(true, request.offset(), request.data().data(), request.data().size(), begin);
       }
-      if (error) {
-        request.reply_error(error);
-      } else {
-        request.reply_done();
-      }
+      host_->answer(request, error);
       return;
     }
     default:
-      server_->execute(request);
+      host_->answer(request, host_->perform(request));
   }
 }
 
@@ -173,7 +156,7 @@ bool Endpoint::bar0_access(bool write, uint64_t offset, uint8_t* data, size_t si
     if (write) return true;  // read-only by specification
     uint64_t pending = 0;
     for (unsigned v = 0; v < ConfigSpace::kVectors; ++v) {
-      if (server_ && server_->irqs().pending(vfio_user::kIrqMsix, v)) pending |= uint64_t{1} << v;
+      if (host_ && host_->pending(vfio_user::kIrqMsix, v)) pending |= uint64_t{1} << v;
     }
     std::memcpy(data, reinterpret_cast<uint8_t*>(&pending) + (offset - ConfigSpace::kMsixPending), size);
     return true;
@@ -185,9 +168,7 @@ bool Endpoint::bar0_access(bool write, uint64_t offset, uint8_t* data, size_t si
   return false;
 }
 
-int Endpoint::dma_mapped(uint64_t, uint64_t) {
-  return 0;
-}
+void Endpoint::dma_mapped(uint64_t, uint64_t) {}
 void Endpoint::dma_unmapping(uint64_t, uint64_t) {}
 void Endpoint::irqs_changed(uint32_t, uint32_t, uint32_t) {}
 
@@ -201,6 +182,7 @@ int Endpoint::reset() {
 }
 
 void Endpoint::disconnected() {
+  connected_ = false;
   reset();
 }
 
@@ -209,14 +191,14 @@ void Endpoint::send_msix(unsigned vector) {
   if (tracer.enabled()) tracer.instant(host_track_, core::now(), fmt::format("MSI-X {}", vector));
   core::TraceHash::get().add(kInterrupt, core::now(), vector, 0);
   ++statistics_.interrupts;
-  if (!server_ || vector >= ConfigSpace::kVectors || !config_.bus_master()) {
+  if (!host_ || vector >= ConfigSpace::kVectors || !config_.bus_master()) {
     core::report_guest_fault(
         name(), fmt::format("MSI-X vector {} cannot be sent: {}", vector,
                             vector >= ConfigSpace::kVectors ? "there is no such vector"
                                                             : "the host does not allow bus mastering"));
     return;
   }
-  server_->irqs().trigger(vfio_user::kIrqMsix, vector);
+  host_->interrupt(vfio_user::kIrqMsix, vector);
 }
 
 void Endpoint::log_access(bool write, uint64_t offset, const uint8_t* data, size_t size) {
@@ -258,9 +240,9 @@ void Endpoint::access(core::Transfer& t, uint64_t offset, core::Time arrive) {
   t.done = t.write ? link_free : link_free + params_.latency;
 
   int error = EFAULT;
-  if (config_.bus_master() && server_) {
-    error = t.write ? server_->dma().write(offset, t.data, t.length)
-                    : server_->dma().read(offset, t.data, t.length);
+  if (config_.bus_master() && host_) {
+    error = t.write ? host_->dma_write(arrive, offset, t.data, t.length)
+                    : host_->dma_read(arrive, offset, t.data, t.length);
   }
   auto& tracer = core::Tracer::get();
   if (tracer.enabled()) {
@@ -280,9 +262,8 @@ void Endpoint::access(core::Transfer& t, uint64_t offset, core::Time arrive) {
 }
 
 bool Endpoint::debug(uint64_t offset, uint8_t* data, uint64_t length, bool write) {
-  if (!server_) return false;
-  return (write ? server_->dma().write(offset, data, length) : server_->dma().read(offset, data, length)) ==
-         0;
+  if (!host_) return false;
+  return write ? host_->poke(offset, data, length) : host_->peek(offset, data, length);
 }
 
 }  // namespace rdu::pcie

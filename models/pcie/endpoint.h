@@ -10,6 +10,7 @@
 #include "core/transfer.h"
 #include "pcie/config_space.h"
 #include "pcie/host_interface.h"
+#include "pcie/host_port.h"
 #include "pcie/vfio_user/server.h"
 
 namespace rdu::pcie {
@@ -30,18 +31,18 @@ struct PcieParams {
 };
 
 /// The PCIe function that the host sees: configuration space, BAR0, MSI-X, and DMA into the memory that the
-/// host has mapped. It hangs on a vfio-user server; the platform hands requests over one at a time (see
+/// host has mapped. The host is behind a HostPort; the platform hands its requests over one at a time (see
 /// platform/README.md on coupling).
 class Endpoint : public sc_core::sc_module, public vfio_user::Device, public core::TransferTarget {
  public:
-  /// `name` as all modules; `socket_path` where the host connects, empty for none (tests, --check). The last
-  /// two: SYSCTL.BOOT_STAGE, and what HOSTIF.RESTART does.
-  Endpoint(const sc_core::sc_module_name& name, const PcieParams& params, const std::string& socket_path,
+  /// `name` as all modules. The last two: SYSCTL.BOOT_STAGE, and what HOSTIF.RESTART does.
+  Endpoint(const sc_core::sc_module_name& name, const PcieParams& params,
            std::function<uint32_t()> boot_stage, std::function<void()> restart_core);
   ~Endpoint() override;
 
-  /// The vfio-user server; null without a socket path.
-  vfio_user::Server* server() { return server_.get(); }
+  /// Plugs the card in: `host` outlives the simulation. Without one (tests, --check, a boot) nothing answers
+  /// on the link.
+  void plug_in(HostPort& host) { host_ = &host; }
   HostInterface& host_interface() { return interface_; }
 
   /// Takes the host's next request; it is performed in simulated time. Only when idle().
@@ -68,7 +69,8 @@ class Endpoint : public sc_core::sc_module, public vfio_user::Device, public cor
   vfio_user::IrqInfo irq_info(uint32_t index) const override;
   int region_read(uint32_t index, uint64_t offset, uint8_t* data, size_t size) override;
   int region_write(uint32_t index, uint64_t offset, const uint8_t* data, size_t size) override;
-  int dma_mapped(uint64_t iova, uint64_t size) override;
+  void connected() override { connected_ = true; }
+  void dma_mapped(uint64_t iova, uint64_t size) override;
   void dma_unmapping(uint64_t iova, uint64_t size) override;
   void irqs_changed(uint32_t index, uint32_t start, uint32_t count) override;
   int reset() override;
@@ -86,7 +88,8 @@ class Endpoint : public sc_core::sc_module, public vfio_user::Device, public cor
   ConfigSpace config_;
   HostInterface interface_;
   std::array<uint8_t, ConfigSpace::kVectors * 16> msix_table_{};
-  std::unique_ptr<vfio_user::Server> server_;
+  HostPort* host_ = nullptr;
+  bool connected_ = false;  ///< a host has the device
   std::optional<vfio_user::Request> request_;
   sc_core::sc_event submitted_;
   core::Time read_link_free_ = 0;   ///< the link's direction that carries DMA read data

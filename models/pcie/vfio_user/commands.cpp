@@ -95,12 +95,6 @@ std::vector<uint8_t> describe(uint32_t index, const RegionInfo& region) {
   return bytes;
 }
 
-IrqVectors::Action action_of(uint32_t flags) {
-  if (flags & wire::kSetActionMask) return IrqVectors::Action::kMask;
-  if (flags & wire::kSetActionUnmask) return IrqVectors::Action::kUnmask;
-  return IrqVectors::Action::kTrigger;
-}
-
 bool one_bit(uint32_t bits) {
   return bits != 0 && (bits & (bits - 1)) == 0;
 }
@@ -341,11 +335,11 @@ int Engine::handle_set_irqs(Message& message, const std::shared_ptr<Slot>& slot)
     return refuse(EINVAL, "file descriptors, but not DATA_EVENTFD");
   }
   Request request = make(Request::Kind::kSetIrqs, slot);
-  request.region_ = set.index;
-  request.flags_ = set.flags;
-  request.start_ = set.start;
-  request.size_ = set.count;
-  request.data_.assign(message.payload + sizeof set, message.payload + sizeof set + extra);
+  request.content_.region = set.index;
+  request.content_.flags = set.flags;
+  request.content_.start = set.start;
+  request.content_.size = set.count;
+  request.content_.data.assign(message.payload + sizeof set, message.payload + sizeof set + extra);
   request.fds_ = std::move(message.fds);
   queue(std::move(request));
   return 0;
@@ -373,10 +367,10 @@ int Engine::handle_region_access(const Message& message, const std::shared_ptr<S
     return 0;
   }
   Request request = make(write ? Request::Kind::kRegionWrite : Request::Kind::kRegionRead, slot);
-  request.region_ = access.region;
-  request.offset_ = access.offset;
-  request.size_ = access.count;
-  if (write) request.data_.assign(data, data + access.count);
+  request.content_.region = access.region;
+  request.content_.offset = access.offset;
+  request.content_.size = access.count;
+  if (write) request.content_.data.assign(data, data + access.count);
   queue(std::move(request));
   return 0;
 }
@@ -405,10 +399,10 @@ int Engine::handle_write_multi(const Message& message, const std::shared_ptr<Slo
   for (uint64_t i = 0; i < multi.count; ++i) {
     const auto one = wire::load<wire::WriteOne>(writes + i * sizeof(wire::WriteOne));
     Request request = make(Request::Kind::kRegionWrite, slot);
-    request.region_ = one.region;
-    request.offset_ = one.offset;
-    request.size_ = one.count;
-    request.data_.assign(one.data, one.data + one.count);
+    request.content_.region = one.region;
+    request.content_.offset = one.offset;
+    request.content_.size = one.count;
+    request.content_.data.assign(one.data, one.data + one.count);
     queue(std::move(request));
   }
   return 0;
@@ -424,10 +418,10 @@ int Engine::handle_dma_map(Message& message, const std::shared_ptr<Slot>& slot) 
     return refuse(EINVAL, "unknown flags");
   if ((map.flags & wire::kDmaMmap) && message.fds.empty()) return refuse(EINVAL, "to be mapped, but no file");
   Request request = make(Request::Kind::kDmaMap, slot);
-  request.flags_ = map.flags;
-  request.offset_ = map.offset;
-  request.iova_ = map.address;
-  request.length_ = map.size;
+  request.content_.flags = map.flags;
+  request.content_.offset = map.offset;
+  request.content_.iova = map.address;
+  request.content_.length = map.size;
   request.fds_ = std::move(message.fds);
   queue(std::move(request));
   return 0;
@@ -444,9 +438,9 @@ int Engine::handle_dma_unmap(const Message& message, const std::shared_ptr<Slot>
   if ((unmap.flags & wire::kUnmapAll) && (unmap.address != 0 || unmap.size != 0))
     return refuse(EINVAL, "all windows, but with an address or a size");
   Request request = make(Request::Kind::kDmaUnmap, slot);
-  request.flags_ = unmap.flags;
-  request.iova_ = unmap.address;
-  request.length_ = unmap.size;
+  request.content_.flags = unmap.flags;
+  request.content_.iova = unmap.address;
+  request.content_.length = unmap.size;
   queue(std::move(request));
   return 0;
 }
@@ -455,150 +449,75 @@ int Engine::handle_dma_unmap(const Message& message, const std::shared_ptr<Slot>
 // ------------------------------------------------------------------------------------
 
 void Engine::execute(Request& request) {
-  const auto answer = [&request](int error) {
-    if (error != 0)
-      request.reply_error(error);
-    else
-      request.reply_done();
-  };
-  switch (request.kind_) {
-    case Request::Kind::kRegionRead: {
-      uint8_t small[64];
-      std::vector<uint8_t> large;
-      uint8_t* data = small;
-      if (request.size_ > sizeof small) {
-        large.resize(request.size_);
-        data = large.data();
-      }
-      const int error = device_.region_read(request.region_, request.offset_, data, request.size_);
-      if (error != 0)
-        request.reply_error(error);
-      else
-        request.reply_read(data);
-      return;
+  int error = 0;
+  if (request.kind() == Request::Kind::kRegionRead) {
+    uint8_t small[64];
+    std::vector<uint8_t> large;
+    uint8_t* data = small;
+    if (request.size() > sizeof small) {
+      large.resize(request.size());
+      data = large.data();
     }
-    case Request::Kind::kRegionWrite:
-      answer(device_.region_write(request.region_, request.offset_, request.data_.data(), request.size_));
-      return;
+    error = device_.region_read(request.region(), request.offset(), data, request.size());
+    if (error == 0) request.reply_read(data);
+  } else if (request.kind() == Request::Kind::kRegionWrite) {
+    error = device_.region_write(request.region(), request.offset(), request.data().data(), request.size());
+    if (error == 0) request.reply_done();
+  } else {
+    error = perform(request);
+    if (error == 0) request.reply_done();
+  }
+  if (error != 0) request.reply_error(error);
+}
+
+int Engine::perform(Request& request) {
+  const Request::Content& asked = request.content();
+  switch (asked.kind) {
     case Request::Kind::kDmaMap: {
       UniqueFd file = request.fds_.empty() ? UniqueFd() : std::move(request.fds_[0]);
-      int error = dma_->map(request.iova_, request.length_, (request.flags_ & wire::kDmaReadable) != 0,
-                            (request.flags_ & wire::kDmaWritable) != 0, std::move(file), request.offset_);
-      if (error == 0) {
-        error = device_.dma_mapped(request.iova_, request.length_);
-        if (error != 0) dma_->unmap(request.iova_, request.length_);
-      }
-      answer(error);
-      return;
+      const int error = dma_->map(asked.iova, asked.length, (asked.flags & wire::kDmaReadable) != 0,
+                                  (asked.flags & wire::kDmaWritable) != 0, std::move(file), asked.offset);
+      if (error == 0) device_.dma_mapped(asked.iova, asked.length);
+      return error;
     }
     case Request::Kind::kDmaUnmap: {
-      if (request.flags_ & wire::kUnmapAll) {
+      if (asked.flags & wire::kUnmapAll) {
         for (const auto& window : dma_->all())
           device_.dma_unmapping(window.second->iova(), window.second->size());
         dma_->clear();
-        answer(0);
-        return;
+        return 0;
       }
-      const auto window = dma_->all().find(request.iova_);
-      if (window == dma_->all().end() || window->second->size() != request.length_) {
-        answer(ENOENT);
-        return;
-      }
-      device_.dma_unmapping(request.iova_, request.length_);
-      answer(dma_->unmap(request.iova_, request.length_));
-      return;
+      const auto window = dma_->all().find(asked.iova);
+      if (window == dma_->all().end() || window->second->size() != asked.length) return ENOENT;
+      device_.dma_unmapping(asked.iova, asked.length);
+      return dma_->unmap(asked.iova, asked.length);
     }
     case Request::Kind::kSetIrqs: {
-      const auto action = action_of(request.flags_);
-      int error;
-      if (request.size_ == 0)
-        error = irqs_->disable(request.region_);
-      else if (request.flags_ & wire::kSetDataEventfd)
-        error =
-            irqs_->assign(request.region_, request.start_, request.size_, action, std::move(request.fds_));
-      else
-        error = irqs_->act(request.region_, request.start_, request.size_, action, request.data_);
+      const int error =
+          irqs_->set(asked.region, asked.flags, asked.start, asked.size, asked.data, std::move(request.fds_));
       if (error == 0) {
-        const uint32_t count = request.size_ == 0 ? irq_infos_[request.region_].count : request.size_;
-        device_.irqs_changed(request.region_, request.start_, count);
+        const uint32_t count = asked.size == 0 ? irq_infos_[asked.region].count : asked.size;
+        device_.irqs_changed(asked.region, asked.start, count);
       }
-      answer(error);
-      return;
+      return error;
     }
     case Request::Kind::kReset:
-      answer(device_.reset());
-      return;
+      return device_.reset();
+    case Request::Kind::kConnect:
+      device_.connected();
+      return 0;
     case Request::Kind::kDisconnect:
       device_.disconnected();
       dma_->clear();
       irqs_->clear();
       leaving_.store(false);
       work_->ring();
-      return;
+      return 0;
+    case Request::Kind::kRegionRead:
+    case Request::Kind::kRegionWrite:
+      break;
   }
+  return EINVAL;  // a region access is the owner's
 }
 
 }  // namespace rdu::pcie::vfio_user::detail
-
-namespace rdu::pcie::vfio_user {
-
-// --- Request
-// ---------------------------------------------------------------------------------------------------------
-
-Request::Request(Request&&) noexcept = default;
-
-Request& Request::operator=(Request&& other) noexcept {
-  if (this != &other) {
-    if (slot_) reply_error(EIO);
-    kind_ = other.kind_;
-    number_ = other.number_;
-    region_ = other.region_;
-    offset_ = other.offset_;
-    size_ = other.size_;
-    data_ = std::move(other.data_);
-    iova_ = other.iova_;
-    length_ = other.length_;
-    flags_ = other.flags_;
-    start_ = other.start_;
-    fds_ = std::move(other.fds_);
-    slot_ = std::move(other.slot_);
-  }
-  return *this;
-}
-
-Request::~Request() {
-  if (slot_) reply_error(EIO);
-}
-
-void Request::reply_read(const uint8_t* data) {
-  if (!slot_) return;
-  const wire::RegionAccess access = {offset_, region_, size_};
-  slot_->connection->finish(*slot_, &access, sizeof access, data, size_);
-  slot_.reset();
-}
-
-void Request::reply_done() {
-  if (!slot_) return;
-  detail::Connection& connection = *slot_->connection;
-  if (slot_->command.command == static_cast<uint16_t>(wire::Command::kRegionWriteMulti)) {
-    const wire::WriteMulti multi = {slot_->parts};
-    connection.finish(*slot_, &multi, sizeof multi);
-  } else if (kind_ == Kind::kRegionWrite) {
-    const wire::RegionAccess access = {offset_, region_, size_};
-    connection.finish(*slot_, &access, sizeof access);
-  } else if (kind_ == Kind::kDmaUnmap) {
-    const wire::DmaUnmap unmap = {sizeof unmap, flags_, iova_, length_};
-    connection.finish(*slot_, &unmap, sizeof unmap);
-  } else {
-    connection.finish(*slot_, nullptr, 0);
-  }
-  slot_.reset();
-}
-
-void Request::reply_error(int error) {
-  if (!slot_) return;
-  slot_->connection->fail(*slot_, error);
-  slot_.reset();
-}
-
-}  // namespace rdu::pcie::vfio_user

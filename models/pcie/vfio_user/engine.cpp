@@ -173,20 +173,21 @@ std::optional<Request> Engine::next() {
   std::optional<Request> request(std::move(queue_.front()));
   queue_.pop_front();
   queued_.store(queue_.size(), std::memory_order_release);
-  queued_bytes_.fetch_sub(request->data_.size());
+  queued_bytes_.fetch_sub(request->data().size());
   return request;
 }
 
 Request Engine::make(Request::Kind kind, std::shared_ptr<Slot> slot) {
-  Request request;
-  request.kind_ = kind;
-  request.number_ = next_number_++;
+  Request::Content content;
+  content.kind = kind;
+  content.number = next_number_++;
+  Request request(std::move(content));
   request.slot_ = std::move(slot);
   return request;
 }
 
 void Engine::queue(Request request) {
-  queued_bytes_.fetch_add(request.data_.size());
+  queued_bytes_.fetch_add(request.data().size());
   const std::lock_guard<std::mutex> lock(queue_lock_);
   queue_.push_back(std::move(request));
   queued_.store(queue_.size(), std::memory_order_release);
@@ -299,6 +300,7 @@ void Engine::accept_session(const Capabilities& client) {
   const uint32_t data = static_cast<uint32_t>(sizeof(wire::Header) + sizeof(wire::RegionAccess));
   connection_->set_max_message(std::max(kSmallMessage, options_.max_data_transfer + data));
   connected_.store(true, std::memory_order_release);
+  queue(make(Request::Kind::kConnect, nullptr));
   log("vfio-user: " + peer_ + " has the device");
 }
 

@@ -38,6 +38,7 @@ class Engine {
   bool wait(std::chrono::milliseconds timeout);
   void wake() { sim_bell_.ring(); }
   void execute(Request& request);
+  int perform(Request& request);
 
   bool connected() const { return connected_.load(std::memory_order_acquire); }
   DmaMap& dma() { return *dma_; }

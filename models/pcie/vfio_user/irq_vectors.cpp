@@ -6,6 +6,9 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <utility>
+
+#include "pcie/vfio_user/protocol.h"
 
 namespace rdu::pcie::vfio_user {
 
@@ -101,6 +104,16 @@ int IrqVectors::disable(uint32_t index) {
   if (index >= indices_.size()) return EINVAL;
   for (Vector& vector : indices_[index].vectors) vector = Vector();
   return 0;
+}
+
+int IrqVectors::set(uint32_t index, uint32_t flags, uint32_t start, uint32_t count,
+                    const std::vector<uint8_t>& chosen, std::vector<UniqueFd> fds) {
+  if (count == 0) return disable(index);
+  const Action action = flags & wire::kSetActionMask     ? Action::kMask
+                        : flags & wire::kSetActionUnmask ? Action::kUnmask
+                                                         : Action::kTrigger;
+  return flags & wire::kSetDataEventfd ? assign(index, start, count, action, std::move(fds))
+                                       : act(index, start, count, action, chosen);
 }
 
 bool IrqVectors::trigger(uint32_t index, uint32_t number) {

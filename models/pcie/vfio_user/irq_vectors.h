@@ -39,6 +39,10 @@ class IrqVectors {
   int act(uint32_t index, uint32_t start, uint32_t count, Action action, const std::vector<uint8_t>& chosen);
   int disable(uint32_t index);
 
+  // Does what a SET_IRQS message asks, with its flags as they are.
+  int set(uint32_t index, uint32_t flags, uint32_t start, uint32_t count, const std::vector<uint8_t>& chosen,
+          std::vector<UniqueFd> fds);
+
   // Raises a vector. True if the client was told; false if it has no eventfd for it, or if it is masked (it
   // is then pending, and unmasking it tells the client).
   bool trigger(uint32_t index, uint32_t vector);

@@ -34,6 +34,9 @@ void Server::wake() {
 void Server::execute(Request& request) {
   engine_->execute(request);
 }
+int Server::perform(Request& request) {
+  return engine_->perform(request);
+}
 bool Server::connected() const {
   return engine_->connected();
 }

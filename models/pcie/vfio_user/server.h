@@ -31,6 +31,7 @@
 
 #include "pcie/vfio_user/dma_map.h"
 #include "pcie/vfio_user/irq_vectors.h"
+#include "pcie/vfio_user/request.h"
 #include "pcie/vfio_user/unique_fd.h"
 
 namespace rdu::pcie::vfio_user {
@@ -76,8 +77,11 @@ class Device {
   virtual int region_read(uint32_t index, uint64_t offset, uint8_t* data, size_t size) = 0;
   virtual int region_write(uint32_t index, uint64_t offset, const uint8_t* data, size_t size) = 0;
 
-  // After a window was added to Server::dma(). An error takes it away again.
-  virtual int dma_mapped(uint64_t iova, uint64_t size) = 0;
+  // A client has negotiated and has the device.
+  virtual void connected() = 0;
+
+  // After a window was added to Server::dma().
+  virtual void dma_mapped(uint64_t iova, uint64_t size) = 0;
   // Before a window is taken away: the device must not use it from here on.
   virtual void dma_unmapping(uint64_t iova, uint64_t size) = 0;
 
@@ -114,58 +118,8 @@ class SocketError : public std::runtime_error {
 };
 
 namespace detail {
-struct Slot;
 class Engine;
-}  // namespace detail
-
-// One request of the client, waiting for the simulation. It is answered once, by one of the functions below,
-// at any later moment of the owner's choice; one that is destroyed unanswered is answered EIO. Move-only.
-class Request {
- public:
-  enum class Kind {
-    kRegionRead,   // region, offset, size
-    kRegionWrite,  // region, offset, data
-    kDmaMap,       // for execute()
-    kDmaUnmap,     // for execute()
-    kSetIrqs,      // for execute()
-    kReset,
-    kDisconnect,  // the client has gone; no answer. The next client is let in when this has been executed.
-  };
-
-  Request(Request&&) noexcept;
-  Request& operator=(Request&&) noexcept;
-  ~Request();
-
-  Kind kind() const { return kind_; }
-  // Counts the requests of the server's life, from 1: the identity of this one in traces.
-  uint64_t number() const { return number_; }
-  uint32_t region() const { return region_; }
-  uint64_t offset() const { return offset_; }
-  uint32_t size() const { return size_; }  // bytes to read or to write
-  const std::vector<uint8_t>& data() const { return data_; }
-
-  void reply_read(const uint8_t* data);  // size() bytes
-  void reply_done();                     // every other kind
-  void reply_error(int error);           // errno value, not 0
-
- private:
-  friend class detail::Engine;
-  friend class Server;
-  Request() = default;
-
-  Kind kind_ = Kind::kDisconnect;
-  uint64_t number_ = 0;
-  uint32_t region_ = 0;
-  uint64_t offset_ = 0;  // in the region; for the DMA kinds, in the file
-  uint32_t size_ = 0;
-  std::vector<uint8_t> data_;
-  uint64_t iova_ = 0;
-  uint64_t length_ = 0;
-  uint32_t flags_ = 0;
-  uint32_t start_ = 0;
-  std::vector<UniqueFd> fds_;
-  std::shared_ptr<detail::Slot> slot_;
-};
+}
 
 class Server {
  public:
@@ -197,8 +151,11 @@ class Server {
 
   // Does what the request asks, by calls of the device, and answers it.
   void execute(Request& request);
+  // The same for a request that is no region access, without the answer: 0 or the errno value to answer.
+  int perform(Request& request);
 
-  bool connected() const;  // a client has negotiated and has not gone
+  // A client has negotiated and has not gone: true before its kConnect is seen, false before its kDisconnect.
+  bool connected() const;
   DmaMap& dma();
   IrqVectors& irqs();
   const std::string& path() const;

@@ -100,10 +100,8 @@ class FakeDevice : public Device {
     if (offset == kCopy) copy();
     return 0;
   }
-  int dma_mapped(uint64_t iova, uint64_t) override {
-    ++maps;
-    return iova == refused_iova ? ENOMEM : 0;
-  }
+  void connected() override { ++connects; }
+  void dma_mapped(uint64_t, uint64_t) override { ++maps; }
   void dma_unmapping(uint64_t, uint64_t) override { ++unmaps; }
   void irqs_changed(uint32_t, uint32_t, uint32_t) override { ++irq_changes; }
   int reset() override {
@@ -115,8 +113,7 @@ class FakeDevice : public Device {
 
   Server* server = nullptr;
   std::vector<uint8_t> bar0;
-  std::atomic<int> accesses{0}, maps{0}, unmaps{0}, irq_changes{0}, resets{0}, disconnects{0};
-  uint64_t refused_iova = ~uint64_t{0};
+  std::atomic<int> accesses{0}, maps{0}, unmaps{0}, irq_changes{0}, resets{0}, connects{0}, disconnects{0};
 
  private:
   uint64_t reg(uint64_t offset) const {
