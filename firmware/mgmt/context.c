@@ -49,9 +49,10 @@ static void set_segment(uint32_t context, uint64_t segment, uint64_t base, uint6
                                                       RDU_SLB_SEGMENT_FLAGS_WRITE_MASK);
 }
 
-/* The root of its page table; what the hardware has kept of an older one is forgotten. */
+/* The root of its page table, 0: none; what the hardware has kept of an older one is forgotten. */
 static void set_host_table(uint32_t id, uint64_t root) {
-  mmio_write64(RDU_BASE_HOSTCTL + RDU_HOSTCTL_HOST_TABLE_ROOT(id), root);
+  mmio_write64(RDU_BASE_HOSTCTL + RDU_HOSTCTL_HOST_TABLE_ROOT(id),
+               root | FIELD(RDU_HOSTCTL_HOST_TABLE_ROOT_VALID, root != 0));
 }
 
 void context_init(void) {

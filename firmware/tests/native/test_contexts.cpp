@@ -36,8 +36,8 @@ TEST_CASE("contexts: a host page table of one's own") {
   REQUIRE(create(RDU_HOST_TABLE_SPAN, 0x7000).result == 1);
   REQUIRE(create(4096, 0x9000).result == 2);
   REQUIRE(create(4096, 0).result == 3);
-  CHECK(table(d, 1) == 0x7000);
-  CHECK(table(d, 2) == 0x9000);
+  CHECK(table(d, 1) == (0x7000 | RDU_HOSTCTL_HOST_TABLE_ROOT_VALID_MASK));
+  CHECK(table(d, 2) == (0x9000 | RDU_HOSTCTL_HOST_TABLE_ROOT_VALID_MASK));
   CHECK(table(d, 3) == 0);
   CHECK(segment(d.chip, 1, 3, RDU_SLB_SEGMENT_BASE(0)) == RDU_BASE_HOST_PAGED + RDU_HOST_TABLE_SPAN);
   CHECK(segment(d.chip, 1, 3, RDU_SLB_SEGMENT_LIMIT(0)) == RDU_HOST_TABLE_SPAN);
