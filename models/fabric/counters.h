@@ -49,7 +49,16 @@ class Counters {
     }
     return product;
   }
-  /// Smallest and largest offset.
+  /// Does no offset, on the way from one to the next neither, come near the ends of 64 bits?
+  bool fits() const {
+    __int128 reach = 0;
+    for (unsigned i = 0; i < Levels; ++i) {
+      const __int128 level = static_cast<__int128>(counts_[i] - 1) * strides_[i];
+      reach += level < 0 ? -level : level;
+    }
+    return reach < (__int128{1} << 62);
+  }
+  /// Smallest and largest offset, if they fit.
   std::pair<int64_t, int64_t> extent() const {
     int64_t low = 0;
     int64_t high = 0;

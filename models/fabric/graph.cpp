@@ -57,6 +57,10 @@ Graph::Graph(const Site& site, const ProgramImage& program) : site_(site), param
   check_inputs();
 }
 
+Graph::~Graph() {
+  site_.context.work.clear();
+}
+
 void Graph::make_units(const ProgramImage& program) {
   for (const auto& [id, words] : program.units()) {
     const unsigned row = RDU_UNIT_ROW(id);
@@ -245,9 +249,14 @@ bool Graph::reconfigure(const ProgramImage& program, const std::vector<uint32_t>
 }
 
 void Graph::start(uint64_t cycle) {
+  site_.context.work.clear();
   for (const auto& [id, unit] : units_) unit->start(cycle);
   for (const auto& [id, unit] : units_) unit->wake();
-  run();
+}
+
+bool Graph::run(uint64_t horizon) {
+  site_.context.work.run(horizon);
+  return site_.context.work.stopped_at_horizon();
 }
 
 std::optional<uint64_t> Graph::end() const {

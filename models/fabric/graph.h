@@ -41,15 +41,17 @@ class Graph {
 
   /// Throws LoadFault: BAD_CONFIG, BAD_ROUTE.
   Graph(const Site& site, const ProgramImage& program);
+  ~Graph();
 
   /// Takes over changed words of the units in `touched`. False if they change what is connected to what: then
   /// build a new graph. Throws LoadFault (BAD_CONFIG) and changes nothing then.
   bool reconfigure(const ProgramImage& program, const std::vector<uint32_t>& touched);
 
-  /// Begins an execution and runs it as far as it goes without memory.
+  /// Begins an execution at `cycle`; run() does it.
   void start(uint64_t cycle);
-  /// Goes on with what has become known.
-  void run() { site_.context.work.run(); }
+  /// Goes on with what has become known, as far as it goes without memory and up to the cycle
+  /// `horizon`. True if units have stopped there: then run() has to come again at that cycle.
+  bool run(uint64_t horizon);
 
   /// The cycle at which the kernel ends: every store acknowledged, every token at the master. Nothing while
   /// that is not known.

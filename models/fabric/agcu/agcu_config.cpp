@@ -24,6 +24,8 @@ AgcuConfig::Rows decode_rows(const ConfigWords& words, const char* name, uint64_
   if (rows.count > Counters<4>::kMostIterations) {
     throw BadConfig(fmt::format("the {} counters iterate more than 2^40 times", name));
   }
+  if (!rows.counters.fits())
+    throw BadConfig(fmt::format("the {} counters reach further than 2^62 bytes", name));
   const auto [low, high] = rows.counters.extent();
   const uint64_t below = 0 - static_cast<uint64_t>(low);
   const uint64_t above = static_cast<uint64_t>(high) + rows.bytes;

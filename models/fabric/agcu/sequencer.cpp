@@ -20,6 +20,10 @@ constexpr uint64_t kMostArguments = 65536;
 constexpr unsigned kProgramBytesPerCycle = 4;
 constexpr unsigned kArgumentBytesPerCycle = sizeof(rdu_argument_tuple) / 2;
 
+/// How far units run ahead of the kernel without memory, in cycles. Changes no result; long enough that
+/// hardly any kernel meets it, short enough that the host gets a word in when one never ends.
+constexpr uint64_t kRunAhead = 1 << 17;
+
 constexpr uint64_t kUnitTimes = 0x20;
 constexpr uint64_t kUnitCounts = 0x21;
 
@@ -150,6 +154,7 @@ void Sequencer::host_reset() {
   memory_.abandon();
   wake_.cancel();
   step_end_.reset();
+  horizon_.reset();
   fault_.reset();
   unload_ = false;
   scrubbed_ = 0;
@@ -165,6 +170,7 @@ void Sequencer::host_reset() {
 // --- a command's steps ---
 
 void Sequencer::next_step() {
+  horizon_.reset();
   step_begin_ = core::now();
   step_cycle_ = clock_.cycles_ceil(step_begin_);
   step_end_.reset();
@@ -237,11 +243,18 @@ void Sequencer::start_execution() {
   }
   ++step_cycle_;  // the start wire
   graph_->start(step_cycle_);
+  run_graph();
   look_for_end();
 }
 
+void Sequencer::run_graph() {
+  const uint64_t horizon = std::max(step_cycle_, clock_.cycles_ceil(core::now())) + kRunAhead;
+  horizon_.reset();
+  if (graph_->run(horizon)) horizon_ = cycle_time(horizon);
+}
+
 void Sequencer::memory_answered() {
-  if (state_ == State::execute && graph_) graph_->run();
+  if (state_ == State::execute && graph_) run_graph();
   look_for_end();
 }
 
@@ -277,6 +290,8 @@ void Sequencer::look_for_end_of_execution() {
   if (step_end_ || fault_) return;
   if (const std::optional<uint64_t> end = graph_->end()) {
     step_end_ = cycle_time(std::max(*end, step_cycle_));
+    schedule();
+  } else if (horizon_) {
     schedule();
   } else if (memory_.in_flight() == 0) {
     uint32_t unit = 0;
@@ -397,6 +412,7 @@ void Sequencer::stop(const Fault& fault) {
   if (state_ == State::program_load) graph_.reset();
   memory_.abandon();
   step_end_.reset();
+  horizon_.reset();
   fault_.reset();
   set_state(State::quiesce);
   settle();
@@ -426,6 +442,7 @@ void Sequencer::schedule() {
   core::Time at = core::kNever;
   if (fault_) at = std::min(at, fault_->time);
   if (step_end_) at = std::min(at, *step_end_);
+  if (horizon_) at = std::min(at, *horizon_);
   if (state_ == State::quiesce && memory_.in_flight() == 0) at = std::min(at, memory_.last_answer());
   wake_.cancel();
   if (at == core::kNever) return;
@@ -451,6 +468,10 @@ void Sequencer::act() {
     } else {
       finish_execution();
     }
+  } else if (horizon_ && *horizon_ <= now) {
+    run_graph();
+    look_for_end();
+    schedule();
   } else {
     schedule();
   }

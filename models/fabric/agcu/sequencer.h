@@ -60,6 +60,7 @@ class Sequencer : public sc_core::sc_module, private MemoryListener {
   void finish_execution();
   /// Sets when the current step ends, once that can be told.
   void look_for_end();
+  void run_graph();
   void look_for_end_of_fetch();
   void look_for_end_of_execution();
   void load_program();
@@ -99,6 +100,7 @@ class Sequencer : public sc_core::sc_module, private MemoryListener {
   core::Time step_begin_ = 0;
   uint64_t step_cycle_ = 0;
   std::optional<core::Time> step_end_;
+  std::optional<core::Time> horizon_;  ///< units have stopped there
   std::optional<Fault> fault_;
   bool unload_ = false;  ///< an abort wants the program gone when all is quiet
 

@@ -37,6 +37,7 @@ void SimdPcu::run() {
 }
 
 bool SimdPcu::fire() {
+  if (beyond_horizon(next_)) return false;
   const unsigned packets_out = config_.packets_out();
   const uint64_t limit = std::min({left_, context_.params.max_burst, static_cast<uint64_t>(kChunk),
                                    static_cast<uint64_t>(writer_.room(packets_out) / packets_out)});

@@ -149,7 +149,7 @@ bool Pmu::write() {
 }
 
 bool Pmu::read() {
-  if (reader_.fill == writer_.fill) return false;
+  if (reader_.fill == writer_.fill || beyond_horizon(reader_.next)) return false;
   const Run places = output_.places();
   if (places.n == 0) return false;
   const uint64_t n =

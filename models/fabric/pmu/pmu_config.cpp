@@ -23,6 +23,7 @@ uint64_t decode_counters(const ConfigWords& words, const char* name, uint64_t of
   if (total > Counters<Levels>::kMostIterations) {
     throw BadConfig(fmt::format("{} iterate more than 2^40 times", name));
   }
+  if (!counters.fits()) throw BadConfig(fmt::format("{} reach further than 2^62 bytes", name));
   counters.compact();
   return total;
 }

@@ -219,8 +219,10 @@ TEST_CASE("configurations that a PMU cannot execute are refused") {
           "accesses reach from byte 0 up to 524352, outside the scratchpad of 524288 bytes");
   REQUIRE(refused(pmu(1, 1, 0, {}, {{2, -2}})) ==
           "accesses reach from byte -2 up to 64, outside the scratchpad of 524288 bytes");
-  REQUIRE(refused(pmu(1, 1, 0, {{0xffffffff, 0x7fffffff}}, {})).substr(0, 26) ==
+  REQUIRE(refused(pmu(1, 1, 0, {{0x7fffffff, 0x7fffffff}}, {})).substr(0, 26) ==
           "accesses reach from byte 0");
+  REQUIRE(refused(pmu(1, 1, 0, {{0xffffffff, INT32_MIN}, {256, INT32_MIN}}, {})) ==
+          "the write counters reach further than 2^62 bytes");
   REQUIRE(refused(pmu(1, 2, 128, {{3, 64}}, {})) ==
           "accesses span 192 bytes, more than BUFFER_SIZE = 128: buffers would overlap");
   REQUIRE(refused(pmu(1, 16, 0x8000, {{512, 64}}, {})).empty());

@@ -12,7 +12,13 @@ void Worklist::add(Unit& unit) {
   next_.push_back(&unit);
 }
 
-void Worklist::run() {
+void Worklist::run(uint64_t horizon) {
+  horizon_ = horizon;
+  for (Unit* unit : beyond_) {
+    unit->beyond_ = false;
+    add(*unit);
+  }
+  beyond_.clear();
   while (!next_.empty()) {
     now_.swap(next_);
     for (Unit* unit : now_) {
@@ -20,6 +26,13 @@ void Worklist::run() {
       unit->run();
     }
     now_.clear();
+  }
+}
+
+void Worklist::clear() {
+  for (std::vector<Unit*>* list : {&next_, &beyond_}) {
+    for (Unit* unit : *list) unit->queued_ = unit->beyond_ = false;
+    list->clear();
   }
 }
 

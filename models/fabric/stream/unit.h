@@ -17,12 +17,21 @@ class Unit;
 class Worklist {
  public:
   void add(Unit& unit);
-  /// Runs until nobody can go on with what is known.
-  void run();
+  /// Runs until nobody can go on with what is known, or would only beyond the cycle `horizon`. A program can
+  /// make units that need nobody's data or whose data never ends; without a horizon they would run for ever
+  /// at one moment of simulated time. Later calls have later horizons.
+  void run(uint64_t horizon);
+  /// Somebody has stopped at the horizon. Then run() has to come again when that cycle does, and not later.
+  bool stopped_at_horizon() const { return !beyond_.empty(); }
+  /// Forgets everybody.
+  void clear();
 
  private:
+  friend class Unit;
+  uint64_t horizon_ = ~uint64_t{0};
   std::vector<Unit*> now_;
   std::vector<Unit*> next_;
+  std::vector<Unit*> beyond_;  ///< stopped at the horizon
 };
 
 /// What the units of a tile share.
@@ -74,12 +83,22 @@ class Unit {
   void wake() { context_.work.add(*this); }
 
  protected:
+  /// True if a firing at `cycle` has to wait until the horizon has moved; the unit is run again then.
+  bool beyond_horizon(uint64_t cycle) {
+    Worklist& work = context_.work;
+    if (cycle <= work.horizon_) return false;
+    if (!beyond_) work.beyond_.push_back(this);
+    beyond_ = true;
+    return true;
+  }
+
   Context& context_;
 
  private:
   friend class Worklist;
   uint32_t id_;
   bool queued_ = false;
+  bool beyond_ = false;
 };
 
 /// "pcu[3][2]", "agcu_west[3]"; "unit 0x..." for an id of no known kind.

@@ -83,7 +83,7 @@ class Sink : public Unit {
 inline void run_all(Context& context, const std::vector<Unit*>& units, uint64_t start = 0) {
   for (Unit* unit : units) unit->start(start);
   for (Unit* unit : units) unit->wake();
-  context.work.run();
+  context.work.run(~uint64_t{0});
 }
 
 inline Packet packet_of(const std::vector<float>& values) {
