@@ -112,11 +112,12 @@ struct rdu_cqe {
 /* arg0: argument tuples, arg1: how many, arg2: tile; result: fabric cycles of execution */
 #define RDU_CMD_LAUNCH 0x13u
 
-/* Completes when something happens that the host should know, or at once if that was before: each event
- * completes one such command, the oldest first. result: the event's first 8 bytes (struct rdu_log_event),
- * start and end: its time. A queue that is used for it runs nothing else meanwhile, so a host has one for
- * events alone. Events that nobody waits for are kept, RDU_EVENTS_KEPT at most; of more, the oldest are
- * dropped and counted. */
+/* Completes when something happens that the host should know, or at once if that was before: with the oldest
+ * event that this queue has not got yet. Every queue gets every event, so nobody takes another's; a new queue
+ * begins with those that no queue has got. result: the event's first 8 bytes (struct rdu_log_event), start
+ * and end: its time. A queue that is used for it runs nothing else meanwhile, so a host has one for events
+ * alone. Events are kept, RDU_EVENTS_KEPT at most; of more, the oldest are dropped, and counted if nobody got
+ * them. */
 #define RDU_CMD_EVENT 0x14u
 
 /* Log pages. */

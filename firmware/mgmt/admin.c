@@ -11,6 +11,7 @@
 #include "mgmt/command.h"
 #include "mgmt/context.h"
 #include "mgmt/dma.h"
+#include "mgmt/event.h"
 #include "mgmt/host.h"
 #include "mgmt/log.h"
 #include "mgmt/log_page.h"
@@ -178,6 +179,7 @@ static void create_queue(void) {
   const uint32_t status = check_queue(&id, &shape);
   if (status == RDU_STATUS_OK) {
     queue_create(id, &shape);
+    event_open(&queues[id]);
     log_debug("queue %" PRIu32 ": %" PRIu32 " entries, context %" PRIu32, id, shape.sq_entries,
               shape.context);
   }

@@ -1,6 +1,5 @@
 #include "mgmt/command.h"
 
-#include <inttypes.h>
 #include <stddef.h>
 
 #include "hal/clint.h"
@@ -11,7 +10,6 @@
 #include "mgmt/event.h"
 #include "mgmt/fault.h"
 #include "mgmt/host.h"
-#include "mgmt/log.h"
 #include "mgmt/panic.h"
 #include "mgmt/sequencer.h"
 #include "mgmt/telemetry.h"
@@ -117,9 +115,6 @@ void command_finished(uint32_t engine, const struct engine_result* result) {
   usage_engine(engine, queue->shape.context, result);
   fault_report(queue, result);
   host_trace(queue_tag(queue->id, queue->begun - 1));
-  if (result->status != RDU_STATUS_OK)
-    log_debug("queue %" PRIu32 ": command %" PRIu32 " ended with status 0x%" PRIx32 ", 0x%" PRIx64, queue->id,
-              queue->begun - 1, result->status, result->value);
   if (queue->id == 0)
     admin_cleared(result);
   else

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "mgmt/copy_engine.h"
+#include "mgmt/watchdog.h"
 #include "rdu_abi.h"
 #include "regs/address_map.h"
 
@@ -29,7 +30,9 @@ static void start(const struct dma_job* job) {
   copy_engine_start(0, &copy);
 }
 
+/* Entries move, so the firmware gets on: hosts may keep it busy without a pause for as long as they like. */
 void dma_submit(struct dma_job* job) {
+  watchdog_kick();
   job->busy = true;
   job->next = NULL;
   if (first) {

@@ -6,7 +6,8 @@
 
 static struct rdu_log_event ring[RDU_EVENTS_KEPT]; /* event of sequence n lies at n % RDU_EVENTS_KEPT */
 static uint64_t happened;                          /* sequence of the latest; the first is 1 */
-static uint64_t taken; /* sequence of the last that a host took, or that was dropped */
+static uint64_t taken;             /* sequence of the last that any queue got, or that was dropped */
+static uint64_t seen[QUEUE_COUNT]; /* sequence of the last that the queue got */
 static uint64_t lost;
 static uint32_t waiting; /* bit n: the running command of queue n waits */
 
@@ -15,8 +16,15 @@ void event_init(void) {
   waiting = 0;
 }
 
+void event_open(const struct queue* queue) {
+  seen[queue->id] = taken;
+}
+
 static void deliver(struct queue* queue) {
-  const struct rdu_log_event* const event = &ring[++taken % RDU_EVENTS_KEPT];
+  uint64_t* const last = &seen[queue->id];
+  if (happened - *last > RDU_EVENTS_KEPT) *last = happened - RDU_EVENTS_KEPT;
+  const struct rdu_log_event* const event = &ring[++*last % RDU_EVENTS_KEPT];
+  if (*last > taken) taken = *last;
   struct engine_result result = {.start_ns = event->time_ns, .end_ns = event->time_ns};
   memcpy(&result.value, event, sizeof result.value);
   waiting &= ~(1u << queue->id);
@@ -36,16 +44,13 @@ void event_report(uint32_t type, uint32_t code, uint32_t severity, uint32_t sour
                                                             .source = (uint8_t)source,
                                                             .time_ns = clint_now_ns(),
                                                             .value = value};
-  for (uint32_t n = 0; waiting >> n; ++n) {
-    if (!(waiting >> n & 1)) continue;
-    deliver(&queues[n]);
-    return;
-  }
+  for (uint32_t n = 0; waiting >> n; ++n)
+    if (waiting >> n & 1) deliver(&queues[n]);
 }
 
 void event_wait(struct queue* queue) {
   waiting |= 1u << queue->id;
-  if (taken != happened)
+  if (seen[queue->id] != happened)
     deliver(queue);
   else if (queue->sealed) /* there may never be one */
     event_abort(queue);

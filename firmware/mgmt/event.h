@@ -13,6 +13,8 @@ void event_init(void);
 /* Both as struct rdu_log_event describes. May be called at any time. */
 void event_report(uint32_t type, uint32_t code, uint32_t severity, uint32_t source, uint64_t value);
 
+/* A new queue: it gets what no queue has got, and what happens from now on. */
+void event_open(const struct queue* queue);
 /* The queue's running command waits for an event; it completes at once when one is there. */
 void event_wait(struct queue* queue);
 /* Ends the queue's wait, if it waits, with RDU_STATUS_ABORTED. */

@@ -179,9 +179,9 @@ class Queue:
 class Device:
     """A device that was brought up: admin queue, interrupts, one context of all three tiers."""
 
-    def __init__(self, path, bring_up=True):
+    def __init__(self, path, bring_up=True, memory=8 << 20):
         self.client = vfio_user.Client(path)
-        self.memory = HostMemory(self.client)
+        self.memory = HostMemory(self.client, memory)
         vectors = self.client.irq_info(vfio_user.MSIX)[1]
         self.events = [vfio_user.eventfd() for _ in range(min(vectors, 8))]
         if bring_up:

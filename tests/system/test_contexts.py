@@ -1,12 +1,15 @@
 """Contexts as the firmware keeps them: nobody finds what another has left, nobody waits for a large one's memory, and
 the log pages tell who has what and how commands failed."""
 
+import os
+import struct
 import time
+from random import Random
 
 import pytest
 
 import rdu
-from driver import ABI, DDR, FAULT, HBM, HOST, Device, va
+from driver import ABI, DDR, FAULT, HBM, HOST, Device, program_stream, va
 from rdu import SLOWER
 
 CREATE_CONTEXT, DELETE_CONTEXT = ABI["RDU_ADMIN_CREATE_CONTEXT"], ABI["RDU_ADMIN_DELETE_CONTEXT"]
@@ -118,3 +121,187 @@ def test_a_large_context_costs_little_and_holds_nobody_up():
             assert ideal * 0.99 < (entry.end_ns - entry.start_ns) * 1e-9 < ideal * 1.05
             assert took < 20 * SLOWER, f"{took:.1f} s of host time for {ideal:.1f} s of simulated time"
             device.admin.ok(DELETE_CONTEXT, context=entry.result)
+
+
+# --- what one context can do to the others ---
+
+
+def flood(device, count, opcode, *args, contexts):
+    """`count` commands at once on each of as many queues as there are, two or three a context."""
+    queues = []
+    for number in range(1, 16):
+        context = contexts[number % len(contexts)]
+        queue = device.create_queue(context, number, entries=1024, vector=1 + number % 7)
+        for _ in range(count):
+            queue.push(opcode, *args, context=context, ring=False)
+        queues.append(queue)
+    for queue in queues:
+        queue.ring()
+    return queues
+
+
+@pytest.mark.parametrize("opcode", [NOP, 0xEE, COPY, LOAD, LAUNCH])
+def test_work_without_a_pause_is_no_hang(simulator, opcode):
+    """Tens of milliseconds in which the firmware never sleeps; its watchdog has 20 ms."""
+    with Device(simulator.socket, memory=16 << 20) as device:
+        contexts = [device.create_context(4096, 4096) for _ in range(7)]
+        queues = flood(device, 1023, opcode, contexts=contexts)
+        entries = [queue.completion(timeout=60) for queue in queues for _ in range(1023)]
+        assert len({e.status for e in entries}) == 1
+        device.identify()
+        assert "hangs" not in simulator.output and "watchdog" not in simulator.output
+
+
+def test_random_commands(simulator):
+    """Any 64 bytes: each completes once, with a status, and neither the firmware nor another context takes harm."""
+    seed = int(os.environ.get("RDU_SEED", "1"), 0)
+    print(f"RDU_SEED={seed}")
+    random = Random(seed)
+    interesting = [0, 1, 63, 64, 4095, 4096, 1 << 20, (1 << 20) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 39, 1 << 44,
+                   (1 << 44) - 1, (1 << 46) - 1, 1 << 46, 1 << 63, (1 << 64) - 1]
+    opcodes = [NOP, COPY, LOAD, LAUNCH]
+
+    def argument():
+        kind = random.randrange(4)
+        if kind == 0:
+            return random.choice(interesting)
+        if kind == 1:
+            return va(random.choice((0, HBM, DDR, HOST)), random.choice(interesting) & (1 << 44) - 1)
+        if kind == 2:
+            return random.randrange(8)
+        return random.getrandbits(64)
+
+    with Device(simulator.socket) as device:
+        victim = device.create_context(1 << 16, 1 << 16)
+        hostile = device.create_context(1 << 20, 1 << 20)
+        kept = bytes(random.getrandbits(8) for _ in range(1 << 16))
+        data, back = device.memory.put(kept), device.memory.take(1 << 16)
+        own = device.create_queue(victim, number=1)
+        for segment in HBM, DDR:
+            own.ok(COPY, va(segment, 0), va(HOST, data), len(kept), context=victim)
+        # The hostile one reaches host memory of its own only: 64 KiB behind everything else.
+        queue = device.create_queue(hostile, number=2, entries=64)
+        for _ in range(60):
+            ids = []
+            for _ in range(random.randrange(1, 60)):
+                opcode = random.choice(opcodes) if random.randrange(8) else random.getrandbits(8)
+                if opcode == ABI["RDU_CMD_EVENT"]:
+                    continue  # waits for what never comes
+                context = hostile if random.randrange(8) else random.getrandbits(random.choice((3, 32)))
+                args = [argument() for _ in range(7)]
+                if opcode == COPY:  # this host's memory is the test's own
+                    args[0] &= ~(3 << 44)
+                    args[0] |= random.choice((HBM, DDR)) << 44
+                ids.append(queue.push(opcode, *args, context=context, ring=False))
+            queue.ring()
+            assert [queue.completion(timeout=60).command_id for _ in ids] == ids
+        for segment in HBM, DDR:
+            device.memory.bytes[back : back + len(kept)] = bytes(len(kept))
+            own.ok(COPY, va(HOST, back), va(segment, 0), len(kept), context=victim)
+            assert device.memory.get(back, len(kept)) == kept, "the other context's memory has changed"
+        assert len(device.log_page("CONTEXTS")) == 2
+        assert "panic" not in simulator.output
+
+
+# --- programs by hand: from memory along row 0 of the tile, and back to memory ---
+
+PCU, PMU, SWITCH, AGCU = 1, 2, 3, 4
+EAST_OUT, WEST_IN, FROM_PMU, FROM_AGCU, TO_PMU, TO_AGCU = 4, 12, 17, 18, 20, 22  # ports, switch.regs.yaml
+
+
+def record(kind, column, word, *values):
+    return struct.pack(f"<IHH{len(values)}I", kind << 24 | column, word, len(values), *values)
+
+
+def route(column, inbound, outbound):
+    return record(SWITCH, column, inbound * 8, 1 << 31 | 1 << outbound)
+
+
+def agcu(column, first_word, address, rows):
+    """A load (first_word 0) or store (16) generator of rows of 64 bytes, all at the same place."""
+    outer, inner = (rows >> 20 or 1), (min(rows, 1 << 20))
+    return record(AGCU, column, first_word, 1, 64, address & 0xFFFFFFFF, address >> 32, inner, 0, outer, 0)
+
+
+def program(columns, source, destination, rows, through_pmu=None):
+    """Loads and stores as many rows; `through_pmu`: stores as many as this, out of the first scratchpad."""
+    records = [agcu(0, 0, source, rows), agcu(1, 16, destination, through_pmu or rows)]
+    if through_pmu:
+        records += [record(PMU, 0, 0, 1, 1), record(PMU, 0, 3, 4096), record(PMU, 0, 16, rows, 64),
+                    record(PMU, 0, 32, through_pmu, 64), route(0, FROM_AGCU, TO_PMU), route(0, FROM_PMU, EAST_OUT)]
+    else:
+        records.append(route(0, FROM_AGCU, EAST_OUT))
+    records += [route(column, WEST_IN, EAST_OUT) for column in range(1, columns - 1)]
+    records.append(route(columns - 1, WEST_IN, TO_AGCU))
+    return b"".join(records), len(records)
+
+
+class Kernels:
+    """Loads and launches in a context of its own."""
+
+    def __init__(self, device, number):
+        who = device.identify()
+        self.device, self.shape = device, (who["rows"], who["columns"])
+        self.context = device.create_context()
+        self.queue = device.create_queue(self.context, number)
+
+    def load(self, *arguments, **more):
+        stream = program_stream(self.shape, *program(self.shape[1], *arguments, **more))
+        host = self.device.memory.put(stream)
+        self.queue.ok(COPY, va(HBM, 1 << 16), va(HOST, host), len(stream), context=self.context)
+        self.queue.ok(LOAD, va(HBM, 1 << 16), len(stream), 0, context=self.context)
+
+    def read(self, offset, size):
+        host = self.device.memory.take(size)
+        self.queue.ok(COPY, va(HOST, host), va(HBM, offset), size, context=self.context)
+        return self.device.memory.get(host, size)
+
+
+def test_an_endless_kernel_is_ended_by_deleting_its_queue(simulator):
+    with Device(simulator.socket) as device:
+        endless, other = Kernels(device, 1), Kernels(device, 2)
+        for _ in range(3):
+            endless.load(va(HBM, 0), va(HBM, 4096), 1 << 40)
+            endless.queue.push(LAUNCH, 0, 0, 0, context=endless.context)
+            # Copies go on meanwhile; the tile itself is taken.
+            other.queue.ok(COPY, va(HBM, 0), va(HBM, 64), 64, context=other.context)
+            other.queue.push(LAUNCH, 0, 0, 0, context=other.context)
+            device.identify()
+            assert device.log_page("USAGE")[0]["tile0_ns"] > 0
+            device.admin.ok(DELETE_QUEUE, 1)
+            assert endless.queue.completion().status == ABI["RDU_STATUS_ABORTED"]
+            assert other.queue.completion().status == ABI["RDU_STATUS_PROGRAM"] + FAULT["NO_PROGRAM"]
+            other.load(va(HBM, 0), va(HBM, 4096), 4)
+            other.queue.ok(LAUNCH, 0, 0, 0, context=other.context)
+            endless.queue = device.create_queue(endless.context, 1)
+        device.admin.ok(DELETE_QUEUE, 1)
+        device.admin.ok(DELETE_CONTEXT, context=endless.context)
+
+
+def test_scratchpads_of_a_former_context_are_gone(simulator):
+    with Device(simulator.socket) as device:
+        first, second = Kernels(device, 1), Kernels(device, 2)
+        secret = device.memory.put(b"\xa5" * 64)
+        first.queue.ok(COPY, va(HBM, 0), va(HOST, secret), 64, context=first.context)
+
+        def leave(kernels):
+            """Sixteen packets in the scratchpad."""
+            kernels.load(va(HBM, 0), va(HBM, 4096), 16, through_pmu=16)
+            kernels.queue.ok(LAUNCH, 0, 0, 0, context=kernels.context)
+
+        def find(kernels):
+            """The sixteenth, of which the program has written the first only."""
+            kernels.load(va(HBM, 0), va(HBM, 8192), 1, through_pmu=16)
+            kernels.queue.ok(LAUNCH, 0, 0, 0, context=kernels.context)
+            return kernels.read(8192, 64)
+
+        leave(first)
+        assert find(first) == b"\xa5" * 64, "scratchpads outlive programs of one context"
+        assert find(second) == bytes(64)
+        assert find(first) == bytes(64)
+        leave(first)
+        device.admin.ok(DELETE_QUEUE, 1)
+        device.admin.ok(DELETE_CONTEXT, context=first.context)
+        again = Kernels(device, 1)
+        assert again.context == first.context
+        assert find(again) == bytes(64)

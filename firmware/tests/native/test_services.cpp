@@ -100,6 +100,35 @@ TEST_CASE("an event completes the command that waits for it; without one it is k
   CHECK(d.call(kEventQueue, RDU_CMD_EVENT, c, {}).status == RDU_STATUS_OK);
 }
 
+TEST_CASE("every queue gets every event, and nobody takes another's") {
+  Device d;
+  d.enable();
+  const uint32_t c = d.create_context();
+  d.create_queue(kEventQueue, c);
+  event_report(RDU_EVENT_ECC, 0, 0, 1, 0);
+  d.create_queue(1, c);
+  const auto next = [&](unsigned queue) { return view(d.call(queue, RDU_CMD_EVENT, c, {})).sequence; };
+  CHECK(next(1) == 1);  // nobody has got it
+  d.create_queue(2, c);
+  event_report(RDU_EVENT_ECC, 0, 0, 1, 0);
+  CHECK(next(2) == 2);  // the one before was somebody's
+  CHECK(next(1) == 2);
+  CHECK(next(kEventQueue) == 1);
+  CHECK(next(kEventQueue) == 2);
+  for (const unsigned queue : {1u, 2u}) {
+    d.push(queue, RDU_CMD_EVENT, c, {});
+    d.ring(queue);
+  }
+  d.chip.run();
+  event_report(RDU_EVENT_LINK, 0, 0, 5, 0);
+  d.chip.run();
+  for (const unsigned queue : {1u, 2u}) CHECK(view(d.take(queue).at(0)).source == 5);
+  for (unsigned n = 0; n < RDU_EVENTS_KEPT + 5; ++n) event_report(RDU_EVENT_ECC, 0, 0, 1, n);
+  const uint32_t oldest = 3 + 5 + 1;
+  for (const unsigned queue : {1u, 2u, static_cast<unsigned>(kEventQueue)}) CHECK(next(queue) == oldest);
+  CHECK(health(d).events_lost == 5);
+}
+
 TEST_CASE("of too many events that nobody takes the oldest are dropped and counted") {
   Device d;
   d.enable();
