@@ -10,10 +10,6 @@ namespace rdu::runtime {
 
 namespace {
 
-uint64_t segment_base(rdu_tier tier) {
-  return RDU_VA(tier == RDU_TIER_HBM ? RDU_SEGMENT_HBM : RDU_SEGMENT_DDR, 0);
-}
-
 using Lock = std::lock_guard<std::recursive_mutex>;
 
 }  // namespace
@@ -38,21 +34,11 @@ const char* tier_name(rdu_tier tier) {
 Memory::Memory(std::shared_ptr<Context> context, rdu_tier tier, uint64_t bytes)
     : context_(std::move(context)), tier_(tier), size_(bytes) {
   if (bytes == 0) throw Error(RDU_ERROR_INVALID_ARGUMENT, "memory of 0 bytes");
-  const char* name = tier_name(tier);
+  tier_name(tier);  // throws if it is none
   Lock lock(context_->device()->mutex());
-  Transport& transport = context_->transport();
-  if (tier == RDU_TIER_HOST) {
-    pinned_ = transport.pin(bytes);
-    address_ = pinned_->address();
-  } else {
-    user::RangeAllocator& range = context_->range(tier);
-    const auto offset = range.allocate(bytes);
-    if (!offset)
-      throw Error(RDU_ERROR_NO_MEMORY,
-                  fmt::format("the context's {} has no room for {} bytes: {} are free, {} in one piece", name,
-                              bytes, range.available(), range.largest()));
-    address_ = segment_base(tier) + *offset;
-  }
+  allocation_ = context_->transport().allocate(tier, bytes);
+  address_ = allocation_->address();
+  if (tier == RDU_TIER_HOST) pointer_ = allocation_->map();
   context_->memories.insert(this);
 }
 
@@ -62,23 +48,37 @@ Memory::~Memory() {
 }
 
 void Memory::drop() {
-  if (tier_ == RDU_TIER_HOST) {
-    pinned_.reset();
-  } else {
-    context_->range(tier_).free(address_ - segment_base(tier_));
-  }
+  pointer_ = nullptr;
+  allocation_.reset();
+}
+
+uint8_t* Memory::pointer() const {
+  Lock lock(context_->device()->mutex());
+  return pointer_;
+}
+
+uint8_t* Memory::map() {
+  Lock lock(context_->device()->mutex());
+  context_->transport();
+  if (pointer_ == nullptr) pointer_ = allocation_->map();
+  return pointer_;
+}
+
+void Memory::unmap() {
+  Lock lock(context_->device()->mutex());
+  if (tier_ == RDU_TIER_HOST || !allocation_) return;
+  pointer_ = nullptr;
+  allocation_->unmap();
 }
 
 // --- Context
 // -------------------------------------------------------------------------------------------------
 
 Context::Context(std::shared_ptr<Device> device, uint64_t hbm_bytes, uint64_t ddr_bytes)
-    : device_(std::move(device)),
-      hbm_(0, hbm_bytes, RDU_MEMORY_ALIGNMENT),
-      ddr_(0, ddr_bytes, RDU_MEMORY_ALIGNMENT) {
+    : device_(std::move(device)) {
   Lock lock(device_->mutex());
-  id_ = device_->transport().create_context(hbm_bytes, ddr_bytes);
-  alive_ = true;
+  transport_ = device_->transport().create_context(hbm_bytes, ddr_bytes);
+  id_ = transport_->id();
   device_->add(this);
 }
 
@@ -89,7 +89,7 @@ Context::~Context() {
 
 void Context::destroy() {
   Lock lock(device_->mutex());
-  if (!alive_) return;  // the device was closed before
+  if (!transport_) return;  // the device was closed before
   if (!queues.empty())
     throw Error(RDU_ERROR_IN_USE, fmt::format("the context still has {} queues", queues.size()));
   if (programs != 0)
@@ -99,7 +99,7 @@ void Context::destroy() {
                              memory->size(), tier_name(memory->tier()), memory->address()));
   }
   try {
-    device_->transport().delete_context(id_);
+    transport_->destroy();
   } catch (const Error& error) {
     // Of a device that is lost, or whose firmware no longer answers, nothing is left to be deleted.
     if (error.result() != RDU_ERROR_DEVICE_LOST && error.result() != RDU_ERROR_FIRMWARE) throw;
@@ -109,23 +109,27 @@ void Context::destroy() {
 }
 
 void Context::drop() {
-  if (!std::exchange(alive_, false)) return;
+  if (!transport_) return;
   for (Queue* queue : queues) queue->drop();
   queues.clear();
   for (Memory* memory : memories) memory->drop();
   memories.clear();
+  transport_.reset();
 }
 
-Transport& Context::transport() {
-  if (!alive_ && device_->is_open()) throw Error(RDU_ERROR_INVALID_ARGUMENT, "the context was destroyed");
-  return device_->transport();
+TransportContext& Context::transport() {
+  Lock lock(device_->mutex());
+  if (transport_) return *transport_;
+  device_->transport();  // says so, if the device has gone
+  throw Error(RDU_ERROR_INVALID_ARGUMENT, "the context was destroyed");
 }
 
-user::RangeAllocator& Context::range(rdu_tier tier) {
+Room Context::room(rdu_tier tier) {
   if (tier == RDU_TIER_HOST)
     throw Error(RDU_ERROR_INVALID_ARGUMENT, "host memory has no fixed size that a context could tell");
   tier_name(tier);  // throws for anything else
-  return tier == RDU_TIER_HBM ? hbm_ : ddr_;
+  Lock lock(device_->mutex());
+  return transport().room(tier);
 }
 
 }  // namespace rdu::runtime

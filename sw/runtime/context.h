@@ -8,7 +8,6 @@
 #include "rdu.h"
 #include "runtime/device.h"
 #include "runtime/transport.h"
-#include "user/range_allocator.h"
 
 namespace rdu::runtime {
 
@@ -27,7 +26,10 @@ class Memory {
   rdu_tier tier() const { return tier_; }
   uint64_t size() const { return size_; }        // as asked for
   uint64_t address() const { return address_; }  // virtual
-  uint8_t* pointer() const { return pinned_ ? pinned_->data() : nullptr; }
+  // As this process sees it: host memory always, memory of the device from map() to unmap(); else nullptr.
+  uint8_t* pointer() const;
+  uint8_t* map();
+  void unmap();
 
  private:
   friend class Context;
@@ -37,7 +39,8 @@ class Memory {
   rdu_tier tier_;
   uint64_t size_;
   uint64_t address_ = 0;
-  std::unique_ptr<PinnedMemory> pinned_;
+  std::unique_ptr<Allocation> allocation_;  // until its context goes
+  uint8_t* pointer_ = nullptr;
 };
 
 class Context {
@@ -55,10 +58,10 @@ class Context {
 
   const std::shared_ptr<Device>& device() const { return device_; }
   uint32_t id() const { return id_; }
-  // Throws DEVICE_LOST once it was destroyed or the device closed.
-  Transport& transport();
+  // Throws once it was destroyed, or DEVICE_LOST once the device was closed.
+  TransportContext& transport();
 
-  user::RangeAllocator& range(rdu_tier tier);  // HBM or DDR; INVALID_ARGUMENT for the host
+  Room room(rdu_tier tier);  // HBM or DDR; INVALID_ARGUMENT for the host
 
   // Children register themselves. All under Device::mutex().
   std::set<Memory*> memories;
@@ -68,8 +71,7 @@ class Context {
  private:
   std::shared_ptr<Device> device_;
   uint32_t id_ = 0;
-  bool alive_ = false;
-  user::RangeAllocator hbm_, ddr_;
+  std::unique_ptr<TransportContext> transport_;  // until it was destroyed
 };
 
 const char* tier_name(rdu_tier tier);

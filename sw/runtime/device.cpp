@@ -133,6 +133,30 @@ std::vector<rdu_device_event> Device::events() {
   return result;
 }
 
+std::vector<rdu_context_usage> Device::contexts() {
+  std::vector<rdu_context_usage> result;
+  for (const auto& c : entries<rdu_log_context>(transport().read_log(RDU_LOG_CONTEXTS), "contexts"))
+    result.push_back({c.id, c.queues, c.owner, c.hbm_bytes, c.ddr_bytes, c.commands, c.copied_bytes,
+                      c.tile_ns, c.copy_ns});
+  return result;
+}
+
+rdu_usage Device::usage() {
+  const auto pages = entries<rdu_log_usage>(transport().read_log(RDU_LOG_USAGE), "usage");
+  if (pages.size() != 1) throw Error(RDU_ERROR_PROTOCOL, "the firmware's usage page has a bad size");
+  const rdu_log_usage& page = pages[0];
+  rdu_usage usage{};
+  usage.time_ns = page.time_ns;
+  static_assert(sizeof usage.tile_ns == sizeof page.tile_ns && sizeof usage.copy_ns == sizeof page.copy_ns);
+  std::memcpy(usage.tile_ns, page.tile_ns, sizeof usage.tile_ns);
+  std::memcpy(usage.copy_ns, page.copy_ns, sizeof usage.copy_ns);
+  usage.hbm_bytes = page.hbm_bytes;
+  usage.hbm_used = page.hbm_used;
+  usage.ddr_bytes = page.ddr_bytes;
+  usage.ddr_used = page.ddr_used;
+  return usage;
+}
+
 std::string Device::panic_text() {
   auto reports = entries<rdu_log_panic>(transport().read_log(RDU_LOG_PANIC), "panic");
   if (reports.empty()) return {};

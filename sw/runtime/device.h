@@ -34,11 +34,12 @@ class Device : public std::enable_shared_from_this<Device> {
   std::vector<rdu_sensor> sensors();
   rdu_health health();
   std::vector<rdu_device_event> events();
+  std::vector<rdu_context_usage> contexts();
+  rdu_usage usage();
   std::string panic_text();  // empty if there was none
 
   // Throws DEVICE_LOST once the device was closed.
   Transport& transport();
-  bool is_open() const { return transport_ != nullptr; }
   Milliseconds timeout() const { return timeout_; }  // of administrative commands and waits for room
   void log(const std::string& line) const;
 

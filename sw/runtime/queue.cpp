@@ -8,6 +8,8 @@
 
 #include "regs/sequencer.h"
 #include "runtime/health.h"
+#include "runtime/translate.h"
+#include "user/status.h"
 
 namespace rdu::runtime {
 
@@ -87,10 +89,10 @@ const char* command_name(uint8_t opcode) {
 
 }  // namespace
 
-std::optional<Error> failure_of(uint8_t opcode, const Completion& completion, const Transport& transport) {
+std::optional<Error> failure_of(uint8_t opcode, const Completion& completion) {
   const rdu_result result = result_of(completion.status);
   if (result == RDU_OK) return std::nullopt;
-  const std::string reason = transport.explain(opcode, completion);
+  const std::string reason = user::status_text(opcode, completion.status, completion.result);
   if (result == RDU_ERROR_GUEST_FAULT) return Error(result, "guest fault: " + reason);
   return Error(result, fmt::format("the {} failed: {}", command_name(opcode), reason));
 }
@@ -98,87 +100,57 @@ std::optional<Error> failure_of(uint8_t opcode, const Completion& completion, co
 // --- Event
 // ---------------------------------------------------------------------------------------------------
 
-Event::Event(std::shared_ptr<Queue> queue, uint8_t opcode, std::shared_ptr<Submission> submission)
-    : queue_(std::move(queue)),
-      opcode_(opcode),
-      number_(submission->number()),
-      submission_(std::move(submission)) {
-  std::lock_guard lock(queue_->event_mutex_);
-  queue_->events_.insert(this);
-}
-
-Event::~Event() {
-  std::lock_guard lock(queue_->event_mutex_);
-  queue_->events_.erase(this);
-}
-
-bool Event::finished(Milliseconds timeout) {
-  std::shared_ptr<Submission> submission;
-  {
-    std::lock_guard lock(queue_->event_mutex_);
-    if (completion_) return true;
-    submission = submission_;
-  }
-  if (!submission) {
-    if (!queue_->context_->device()->is_open())
-      throw Error(RDU_ERROR_DEVICE_LOST, "the device was closed before the command completed");
-    throw Error(RDU_ERROR_ABORTED,
-                fmt::format("the {} was aborted: its queue was destroyed before it completed",
-                            command_name(opcode_)));
-  }
-  if (!submission->wait(timeout)) return false;
-  const Completion completion = submission->completion();
-  std::lock_guard lock(queue_->event_mutex_);
-  completion_ = completion;
-  if (auto failure = failure_of(opcode_, completion, queue_->context_->transport()))
-    failure_ = failure->what();
-  return true;
-}
-
 void Event::wait(Milliseconds timeout) {
-  if (!finished(timeout))
-    throw Error(RDU_ERROR_TIMEOUT,
-                fmt::format("the {} did not complete within {} ms", command_name(opcode_), timeout.count()));
-  const rdu_result result = result_of(completion_->status);
-  if (result != RDU_OK) throw Error(result, failure_);
+  if (!place_.stream->wait(*place_.ticket, timeout))
+    throw Error(RDU_ERROR_TIMEOUT, fmt::format("the {} did not complete within {} ms",
+                                               command_name(place_.ticket->opcode()), timeout.count()));
+  if (const auto failure = failure_of(place_.ticket->opcode(), completion())) throw Error(*failure);
+}
+
+bool Event::query() {
+  if (place_.stream->wait(*place_.ticket, Milliseconds{0})) return true;
+  place_.stream->look();  // which notices a device that is lost
+  return place_.stream->wait(*place_.ticket, Milliseconds{0});
+}
+
+Completion Event::completion() {
+  return place_.stream->completion(*place_.ticket);
 }
 
 rdu_event_info Event::info() {
-  if (!finished(Milliseconds{0})) throw Error(RDU_ERROR_TIMEOUT, "the command has not completed yet");
+  const Ticket& ticket = *place_.ticket;
+  if (!place_.stream->wait(ticket, Milliseconds{0}))
+    throw Error(RDU_ERROR_TIMEOUT, "the command has not completed yet");
+  const Completion c = completion();
   rdu_event_info info{};
-  info.start_ns = completion_->start_ns;
-  info.end_ns = completion_->end_ns;
-  const bool counts = opcode_ == RDU_CMD_LOAD_PROGRAM || opcode_ == RDU_CMD_LAUNCH;
-  if (counts && completion_->status == RDU_STATUS_OK) info.cycles = completion_->result;
-  info.tag = (static_cast<uint64_t>(queue_->id()) << 16 | (number_ & 0xffff)) + 1;
+  info.start_ns = c.start_ns;
+  info.end_ns = c.end_ns;
+  const bool counts = ticket.opcode() == RDU_CMD_LOAD_PROGRAM || ticket.opcode() == RDU_CMD_LAUNCH;
+  if (counts && c.status == RDU_STATUS_OK) info.cycles = c.result;
+  info.tag = (static_cast<uint64_t>(queue_) << 16 | (ticket.number() & 0xffff)) + 1;
   return info;
 }
 
 rdu_device_event Event::device_event() {
-  if (opcode_ != RDU_CMD_EVENT)
+  if (place_.ticket->opcode() != RDU_CMD_EVENT)
     throw Error(RDU_ERROR_INVALID_ARGUMENT, "the event is not of rdu_device_event_async");
   wait(Milliseconds{0});
+  const Completion c = completion();
   rdu_log_event event{};
-  static_assert(offsetof(rdu_log_event, time_ns) == sizeof completion_->result);
-  std::memcpy(&event, &completion_->result, sizeof completion_->result);
-  event.time_ns = completion_->start_ns;
+  static_assert(offsetof(rdu_log_event, time_ns) == sizeof c.result);
+  std::memcpy(&event, &c.result, sizeof c.result);
+  event.time_ns = c.start_ns;
   return device_event_of(event);
 }
 
-// The queue goes: keeps how the command ended, if it has.
-void Event::drop() {
-  if (!completion_ && submission_) {
-    try {
-      if (submission_->wait(Milliseconds{0})) {
-        completion_ = submission_->completion();
-        if (auto failure = failure_of(opcode_, *completion_, queue_->context_->transport()))
-          failure_ = failure->what();
-      }
-    } catch (const Error&) {
-      // The device is lost; wait() will say so.
-    }
-  }
-  submission_.reset();
+size_t wait_any(const std::vector<const Event*>& events, Milliseconds timeout) {
+  std::vector<StreamTicket> places;
+  for (const Event* event : events) places.push_back(event->place());
+  const auto found = wait_any(places, timeout);
+  if (!found)
+    throw Error(RDU_ERROR_TIMEOUT,
+                fmt::format("none of {} commands completed within {} ms", events.size(), timeout.count()));
+  return *found;
 }
 
 // --- Queue
@@ -190,14 +162,13 @@ std::shared_ptr<Queue> Queue::create(std::shared_ptr<Context> context, uint32_t 
 
 Queue::Queue(std::shared_ptr<Context> context, uint32_t entries) : context_(std::move(context)) {
   std::lock_guard lock(context_->device()->mutex());
-  Transport& transport = context_->transport();
+  const uint32_t most = context_->device()->transport().max_entries();
   if (entries == 0) entries = kDefaultEntries;
-  if (entries < 2 || entries > transport.max_entries() || (entries & (entries - 1)) != 0)
+  if (entries < 2 || entries > most || (entries & (entries - 1)) != 0)
     throw Error(RDU_ERROR_INVALID_ARGUMENT,
-                fmt::format("a queue of {} entries: must be a power of two, 2 to {}", entries,
-                            transport.max_entries()));
-  commands_ = transport.create_queue(context_->id(), entries);
-  id_ = commands_->id();
+                fmt::format("a queue of {} entries: must be a power of two, 2 to {}", entries, most));
+  stream_ = std::make_shared<Stream>(context_->transport().create_queue(entries));
+  id_ = stream_->id();
   context_->queues.insert(this);
 }
 
@@ -207,54 +178,48 @@ Queue::~Queue() {
 }
 
 void Queue::destroy() {
+  stream_->close(Error(RDU_ERROR_ABORTED, "the command was aborted: its queue was destroyed before"));
   std::lock_guard submit_lock(submit_mutex_);
   std::lock_guard lock(context_->device()->mutex());
-  if (!commands_) return;  // the device was closed before
+  if (context_->queues.erase(this) == 0) return;  // the device was closed before
   try {
     collect();
   } catch (const Error&) {
-    // The device is lost: nothing runs any more.
+    // The rest was aborted.
   }
   if (failure_)
     context_->device()->log(fmt::format("a command that nobody waited for: {}", failure_->what()));
-  context_->queues.erase(this);
-  drop();
-}
-
-void Queue::drop() {
-  {
-    std::lock_guard lock(event_mutex_);
-    for (Event* event : events_) event->drop();
-  }
   unwatched_.clear();
-  commands_.reset();
   argument_memory_.reset();
 }
 
-CommandQueue& Queue::commands() {
-  if (!commands_) {
-    context_->transport();  // says so, if the device or the context are what has gone
-    throw Error(RDU_ERROR_INVALID_ARGUMENT, "the queue was destroyed");
-  }
-  return *commands_;
+void Queue::drop() {
+  stream_->close(Error(RDU_ERROR_DEVICE_LOST, "the device was closed before the command completed"));
+  argument_memory_.reset();
+}
+
+// Throws, if the device, the context or the queue is what has gone.
+Stream& Queue::stream() {
+  context_->transport();
+  return *stream_;
 }
 
 // The caller holds submit_mutex_.
-Queue::Result Queue::submit(rdu_sqe sqe, bool want_event) {
+Queue::Result Queue::submit(rdu_sqe sqe, bool want_event, std::unique_ptr<UserBuffer> buffer) {
   sqe.context = context_->id();
-  auto submission = commands().submit(sqe, context_->device()->timeout());
-  if (want_event) return std::make_unique<Event>(shared_from_this(), sqe.opcode, std::move(submission));
-  unwatched_.push_back({sqe.opcode, std::move(submission)});
+  auto ticket = stream().submit(sqe, context_->device()->timeout(), std::move(buffer));
+  if (want_event) return std::make_unique<Event>(id_, stream_, std::move(ticket));
+  unwatched_.push_back(std::move(ticket));
   collect();
   return nullptr;
 }
 
 // Looks at unwatched commands that have completed, so that their list stays short.
 void Queue::collect() {
-  while (!unwatched_.empty() && unwatched_.front().submission->wait(Milliseconds{0})) {
-    const Unwatched done = std::move(unwatched_.front());
+  while (!unwatched_.empty() && stream_->wait(*unwatched_.front(), Milliseconds{0})) {
+    const auto done = std::move(unwatched_.front());
     unwatched_.pop_front();
-    auto failure = failure_of(done.opcode, done.submission->completion(), context_->transport());
+    auto failure = failure_of(done->opcode(), stream_->completion(*done));
     if (failure && !failure_) failure_ = std::move(failure);
   }
 }
@@ -292,13 +257,39 @@ Queue::Result Queue::copy(const Memory& destination, uint64_t destination_offset
   check_context(source);
   check_range(destination, destination_offset, bytes, "destination");
   check_range(source, source_offset, bytes, "source");
+  return copy(destination.address() + destination_offset, source.address() + source_offset, bytes,
+              want_event);
+}
+
+Queue::Result Queue::copy(uint64_t destination, uint64_t source, uint64_t bytes, bool want_event,
+                          std::unique_ptr<UserBuffer> buffer) {
   std::lock_guard lock(submit_mutex_);
   rdu_sqe sqe{};
   sqe.opcode = RDU_CMD_COPY;
-  sqe.arg[0] = destination.address() + destination_offset;
-  sqe.arg[1] = source.address() + source_offset;
+  sqe.arg[0] = destination;
+  sqe.arg[1] = source;
   sqe.arg[2] = bytes;
-  return submit(sqe, want_event);
+  return submit(sqe, want_event, std::move(buffer));
+}
+
+Queue::Result Queue::upload(const Memory& destination, uint64_t offset, const void* source, uint64_t bytes,
+                            bool want_event) {
+  check_context(destination);
+  check_range(destination, offset, bytes, "destination");
+  if (bytes == 0) return nop(want_event);
+  auto buffer = UserBuffer::to_be_read(context_->transport(), source, bytes);
+  const uint64_t from = buffer->address();
+  return copy(destination.address() + offset, from, bytes, want_event, std::move(buffer));
+}
+
+Queue::Result Queue::download(void* destination, const Memory& source, uint64_t offset, uint64_t bytes,
+                              bool want_event) {
+  check_context(source);
+  check_range(source, offset, bytes, "source");
+  if (bytes == 0) return nop(want_event);
+  auto buffer = UserBuffer::to_be_written(context_->transport(), destination, bytes);
+  const uint64_t to = buffer->address();
+  return copy(to, source.address() + offset, bytes, want_event, std::move(buffer));
 }
 
 Queue::Result Queue::load(uint64_t address, uint64_t bytes, uint64_t identity, bool want_event) {
@@ -322,42 +313,46 @@ Queue::Result Queue::launch(const std::vector<rdu_argument_tuple>& tuples, uint6
                 fmt::format("'{}' takes {} bytes of arguments, a queue has room for {}", program_name, bytes,
                             kArgumentBytes));
   std::lock_guard lock(submit_mutex_);
-  CommandQueue& queue = commands();
+  Stream& stream = this->stream();
   {
     std::lock_guard device_lock(context_->device()->mutex());
     if (context_->device()->loaded_program != identity)
       throw Error(RDU_ERROR_NOT_LOADED,
                   fmt::format("'{}' is not the program that was loaded last", program_name));
-    if (!argument_memory_) argument_memory_ = context_->transport().pin(kArgumentBytes);
+    if (!argument_memory_) argument_memory_ = context_->transport().allocate(RDU_TIER_HOST, kArgumentBytes);
   }
   const ArgumentRing::Place place = argument_ring_.reserve(bytes);
   const Milliseconds timeout = context_->device()->timeout();
-  if (place.after && !queue.wait_below(*place.after + 1, timeout))
+  if (place.after && !stream.wait_below(*place.after + 1, timeout))
     throw Error(RDU_ERROR_TIMEOUT,
                 fmt::format("no room for arguments: earlier launches did not complete within {} ms",
                             timeout.count()));
-  if (bytes != 0) std::memcpy(argument_memory_->data() + place.offset, tuples.data(), bytes);
+  if (bytes != 0) std::memcpy(argument_memory_->map() + place.offset, tuples.data(), bytes);
   rdu_sqe sqe{};
   sqe.opcode = RDU_CMD_LAUNCH;
   sqe.arg[0] = argument_memory_->address() + place.offset;
   sqe.arg[1] = tuples.size();
   sqe.arg[2] = 0;  // tile
-  const uint64_t number = queue.submitted();
+  const uint64_t number = stream.submitted();
   Result result = submit(sqe, want_event);
   argument_ring_.used_by(number);
   return result;
 }
 
+void Queue::wait_for(const Event& event) {
+  stream().wait_for(event.place().stream, event.place().ticket);
+}
+
 void Queue::begin_batch() {
-  commands().hold();
+  stream().hold();
 }
 void Queue::end_batch() {
-  commands().release();
+  stream().release();
 }
 
 void Queue::finish(Milliseconds timeout) {
-  CommandQueue& queue = commands();
-  if (!queue.wait_below(queue.submitted(), timeout))
+  Stream& stream = this->stream();
+  if (!stream.wait_below(stream.submitted(), timeout))
     throw Error(RDU_ERROR_TIMEOUT,
                 fmt::format("the queue's commands did not all complete within {} ms", timeout.count()));
   std::lock_guard lock(submit_mutex_);
@@ -366,6 +361,20 @@ void Queue::finish(Milliseconds timeout) {
     const Error failure = *std::exchange(failure_, std::nullopt);
     throw failure;
   }
+}
+
+int Queue::descriptor() {
+  stream();
+  std::lock_guard lock(poll_mutex_);
+  if (!poll_set_)
+    poll_set_ = translate(RDU_ERROR_TIMEOUT, [&] { return std::make_unique<PollSet>(stream_); });
+  return poll_set_->fd();
+}
+
+void Queue::acknowledge() {
+  std::lock_guard lock(poll_mutex_);
+  if (!poll_set_) throw Error(RDU_ERROR_INVALID_ARGUMENT, "nobody has asked for the queue's descriptor");
+  poll_set_->acknowledge();
 }
 
 }  // namespace rdu::runtime

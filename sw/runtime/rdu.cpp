@@ -2,14 +2,16 @@
 #include "rdu.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <chrono>
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "runtime/address.h"
 #include "runtime/context.h"
 #include "runtime/device.h"
 #include "runtime/error.h"
@@ -134,6 +136,10 @@ const char* rdu_strerror(rdu_result result) {
       return "internal error of librdu";
     case RDU_ERROR_HARDWARE:
       return "the hardware failed";
+    case RDU_ERROR_PERMISSION:
+      return "not permitted";
+    case RDU_ERROR_UNSUPPORTED:
+      return "not offered by this device";
   }
   return "unknown result";
 }
@@ -161,6 +167,8 @@ const char* rdu_result_name(rdu_result result) {
     RDU_NAME(RDU_ERROR_ABORTED);
     RDU_NAME(RDU_ERROR_INTERNAL);
     RDU_NAME(RDU_ERROR_HARDWARE);
+    RDU_NAME(RDU_ERROR_PERMISSION);
+    RDU_NAME(RDU_ERROR_UNSUPPORTED);
   }
 #undef RDU_NAME
   return "unknown result";
@@ -185,12 +193,29 @@ void rdu_set_log(rdu_log_function function, void* user) {
 rdu_result rdu_open(const char* address, uint32_t timeout_ms, rdu_device** device) {
   return guard([&] {
     need(device, "device");
-    if (address == nullptr) address = std::getenv("RDU_DEVICE");
-    if (address == nullptr || *address == '\0') address = RDU_DEFAULT_ADDRESS;
+    const std::string where = address == nullptr ? rdu::runtime::default_address() : address;
     const Milliseconds timeout{timeout_ms};
-    auto transport = rdu::runtime::open_transport(address, timeout, write_log);
+    auto transport = rdu::runtime::open_transport(where, timeout, write_log);
     *device = new rdu_device{std::make_shared<Device>(std::move(transport), timeout, write_log)};
   });
+}
+
+rdu_result rdu_device_list(rdu_address* addresses, size_t capacity, size_t* count) {
+  return guard([&] {
+    need(count, "count");
+    if (capacity != 0) need(addresses, "addresses");
+    std::vector<rdu_address> all;
+    for (const std::string& text : rdu::runtime::list_addresses()) {
+      rdu_address address{};
+      hand_out(text, address.text, sizeof address.text);
+      if (text == address.text) all.push_back(address);  // a path that is too long is none of a device
+    }
+    hand_out(all, addresses, capacity, count);
+  });
+}
+
+rdu_result rdu_device_count(size_t* count) {
+  return rdu_device_list(nullptr, 0, count);
 }
 
 rdu_result rdu_close(rdu_device* device) {
@@ -269,6 +294,22 @@ rdu_result rdu_read_panic(rdu_device* device, char* text, size_t capacity, size_
   });
 }
 
+// --- who uses it
+// ---------------------------------------------------------------------------------------------
+
+rdu_result rdu_read_contexts(rdu_device* device, rdu_context_usage* contexts, size_t capacity,
+                             size_t* count) {
+  return guard([&] {
+    need(count, "count");
+    if (capacity != 0) need(contexts, "contexts");
+    hand_out(need(device, "device").device->contexts(), contexts, capacity, count);
+  });
+}
+
+rdu_result rdu_read_usage(rdu_device* device, rdu_usage* usage) {
+  return guard([&] { need(usage, "usage") = need(device, "device").device->usage(); });
+}
+
 // --- contexts and memory
 // -------------------------------------------------------------------------------------
 
@@ -313,13 +354,22 @@ void* rdu_mem_pointer(const rdu_memory* memory) {
   return memory == nullptr ? nullptr : memory->memory->pointer();
 }
 
+rdu_result rdu_mem_map(rdu_memory* memory, void** pointer) {
+  return guard([&] {
+    need(pointer, "pointer");
+    *pointer = need(memory, "memory").memory->map();
+  });
+}
+
+rdu_result rdu_mem_unmap(rdu_memory* memory) {
+  return guard([&] { need(memory, "memory").memory->unmap(); });
+}
+
 rdu_result rdu_mem_available(rdu_context* context, rdu_tier tier, uint64_t* bytes, uint64_t* largest) {
   return guard([&] {
-    Context& c = *need(context, "context").context;
-    std::lock_guard lock(c.device()->mutex());
-    const auto& range = c.range(tier);
-    if (bytes != nullptr) *bytes = range.available();
-    if (largest != nullptr) *largest = range.largest();
+    const auto room = need(context, "context").context->room(tier);
+    if (bytes != nullptr) *bytes = room.bytes;
+    if (largest != nullptr) *largest = room.largest;
   });
 }
 
@@ -362,6 +412,38 @@ rdu_result rdu_copy_async(rdu_queue* queue, rdu_memory* destination, uint64_t de
                               *need(source, "source").memory, source_offset, bytes, event != nullptr),
              event);
   });
+}
+
+rdu_result rdu_upload_async(rdu_queue* queue, rdu_memory* destination, uint64_t offset, const void* source,
+                            uint64_t bytes, rdu_event** event) {
+  return guard([&] {
+    hand_out(need(queue, "queue")
+                 .queue->upload(*need(destination, "destination").memory, offset,
+                                &need(static_cast<const char*>(source), "source"), bytes, event != nullptr),
+             event);
+  });
+}
+
+rdu_result rdu_download_async(rdu_queue* queue, void* destination, const rdu_memory* source, uint64_t offset,
+                              uint64_t bytes, rdu_event** event) {
+  return guard([&] {
+    hand_out(need(queue, "queue")
+                 .queue->download(&need(static_cast<char*>(destination), "destination"),
+                                  *need(source, "source").memory, offset, bytes, event != nullptr),
+             event);
+  });
+}
+
+rdu_result rdu_queue_wait_event(rdu_queue* queue, const rdu_event* event) {
+  return guard([&] { need(queue, "queue").queue->wait_for(*need(event, "event").event); });
+}
+
+rdu_result rdu_queue_get_fd(rdu_queue* queue, int* fd) {
+  return guard([&] { need(fd, "fd") = need(queue, "queue").queue->descriptor(); });
+}
+
+rdu_result rdu_queue_acknowledge(rdu_queue* queue) {
+  return guard([&] { need(queue, "queue").queue->acknowledge(); });
 }
 
 rdu_result rdu_nop_async(rdu_queue* queue, rdu_event** event) {
@@ -443,6 +525,40 @@ rdu_result rdu_event_wait(rdu_event* event, uint32_t timeout_ms) {
   return guard([&] { need(event, "event").event->wait(Milliseconds{timeout_ms}); });
 }
 
+rdu_result rdu_event_query(rdu_event* event, uint32_t* completed) {
+  return guard([&] { need(completed, "completed") = need(event, "event").event->query() ? 1 : 0; });
+}
+
+rdu_result rdu_event_wait_all(rdu_event* const* events, size_t count, uint32_t timeout_ms) {
+  return guard([&] {
+    if (count != 0) need(events, "events");
+    for (size_t i = 0; i < count; ++i) need(events[i], "an event");
+    const auto deadline = std::chrono::steady_clock::now() + Milliseconds{timeout_ms};
+    std::optional<Error> first;
+    for (size_t i = 0; i < count; ++i) {
+      const auto left = std::chrono::ceil<Milliseconds>(deadline - std::chrono::steady_clock::now());
+      try {
+        events[i]->event->wait(std::max(left, Milliseconds{0}));
+      } catch (const Error& error) {
+        if (error.result() == RDU_ERROR_TIMEOUT) throw;
+        if (!first) first = error;
+      }
+    }
+    if (first) throw Error(*first);
+  });
+}
+
+rdu_result rdu_event_wait_any(rdu_event* const* events, size_t count, uint32_t timeout_ms, size_t* index) {
+  return guard([&] {
+    need(index, "index");
+    if (count == 0) throw Error(RDU_ERROR_INVALID_ARGUMENT, "no events to wait for");
+    need(events, "events");
+    std::vector<const Event*> all;
+    for (size_t i = 0; i < count; ++i) all.push_back(need(events[i], "an event").event.get());
+    *index = rdu::runtime::wait_any(all, Milliseconds{timeout_ms});
+  });
+}
+
 rdu_result rdu_event_get_info(rdu_event* event, rdu_event_info* info) {
   return guard([&] { need(info, "info") = need(event, "event").event->info(); });
 }
@@ -481,6 +597,28 @@ rdu_result rdu_launch(rdu_queue* queue, rdu_program* program, const rdu_argument
     if (count != 0) need(arguments, "arguments");
     need(program, "program")
         .program->launch(*need(queue, "queue").queue, arguments, count, true)
+        ->wait(Milliseconds{timeout_ms});
+  });
+}
+
+rdu_result rdu_upload(rdu_queue* queue, rdu_memory* destination, uint64_t offset, const void* source,
+                      uint64_t bytes, uint32_t timeout_ms) {
+  return guard([&] {
+    need(queue, "queue")
+        .queue
+        ->upload(*need(destination, "destination").memory, offset,
+                 &need(static_cast<const char*>(source), "source"), bytes, true)
+        ->wait(Milliseconds{timeout_ms});
+  });
+}
+
+rdu_result rdu_download(rdu_queue* queue, void* destination, const rdu_memory* source, uint64_t offset,
+                        uint64_t bytes, uint32_t timeout_ms) {
+  return guard([&] {
+    need(queue, "queue")
+        .queue
+        ->download(&need(static_cast<char*>(destination), "destination"), *need(source, "source").memory,
+                   offset, bytes, true)
         ->wait(Milliseconds{timeout_ms});
   });
 }

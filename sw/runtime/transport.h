@@ -1,7 +1,8 @@
-// The way to a device. Everything above it (contexts, memory, programs, events) is the same whether a
+// The way to a device. Everything above it (memory, streams of work, programs, events) is the same whether a
 // simulator is at the other end of a socket or a card behind a kernel driver.
 //
-// All functions throw Error (error.h) and may be called from any thread.
+// All functions throw Error (error.h), those of queues what user/command_stream.h says. They may be called
+// from any thread.
 #pragma once
 
 #include <chrono>
@@ -11,50 +12,47 @@
 #include <string>
 #include <vector>
 
+#include "rdu.h"
 #include "rdu_abi.h"
+#include "user/command_stream.h"
 
 namespace rdu::runtime {
 
-using Milliseconds = std::chrono::milliseconds;
+using user::Completion;
+using user::Milliseconds;
 
-// Memory of this process that the device reaches. Must not outlive its transport.
-class PinnedMemory {
+// Memory that a context reaches. Must not outlive its context. Its end gives it back.
+class Allocation {
  public:
-  virtual ~PinnedMemory() = default;
-  virtual uint8_t* data() const = 0;
-  virtual uint64_t address() const = 0;  // virtual address, the same in every context of the process
+  virtual ~Allocation() = default;
+  virtual uint64_t address() const = 0;  // virtual, in its context
+  // As this process sees it: host memory always, device memory from here to unmap(). Throws NO_RESOURCE when
+  // no window is free. Idempotent.
+  virtual uint8_t* map() = 0;
+  virtual void unmap() noexcept = 0;
 };
 
-// How a command ended.
-struct Completion {
-  uint16_t status = 0;  // RDU_STATUS_*
-  uint64_t result = 0;
-  uint64_t start_ns = 0, end_ns = 0;  // device time
+struct Room {
+  uint64_t bytes = 0;    // free
+  uint64_t largest = 0;  // piece; at most so many where the kernel driver hands them out
 };
 
-// A command on its way. Must not be used once its queue is gone.
-class Submission {
+// A context: its segments and what lies in them. Its end gives it back, at the latest when the process ends,
+// however that happens.
+class TransportContext {
  public:
-  virtual ~Submission() = default;
-  virtual uint64_t number() const = 0;  // of its queue, from 0
-  // Sleeps until it has completed; false when the time has passed. 0 asks without waiting.
-  virtual bool wait(Milliseconds timeout) = 0;
-  virtual Completion completion() const = 0;  // after wait() was true
-};
-
-// A queue pair. Destroying it deletes it in the device. Must not outlive its transport.
-class CommandQueue {
- public:
-  virtual ~CommandQueue() = default;
+  virtual ~TransportContext() = default;
   virtual uint32_t id() const = 0;
-  // Of a full queue waits for room, at most `timeout`. The command id is set by the queue.
-  virtual std::shared_ptr<Submission> submit(const rdu_sqe& sqe, Milliseconds timeout) = 0;
-  // Until every command whose number is below `number` has completed.
-  virtual bool wait_below(uint64_t number, Milliseconds timeout) = 0;
-  virtual uint64_t submitted() = 0;
-  // Between them submissions wait, for the device to find them all at once; a wait for one of them ends that.
-  virtual void hold() = 0;
-  virtual void release() = 0;
+  virtual Room room(rdu_tier tier) = 0;  // HBM or DDR
+  // Throws NO_MEMORY.
+  virtual std::unique_ptr<Allocation> allocate(rdu_tier tier, uint64_t bytes) = 0;
+  // Ordinary memory of the process, [memory, memory + bytes), for the device to read and write where it is.
+  // Nothing if that cannot be: the transport cannot share it, or the process itself must not write it.
+  virtual std::unique_ptr<Allocation> pin(void* memory, uint64_t bytes) = 0;
+  // entries: a power of two, 2 to Transport::max_entries(). Must be closed before the context goes.
+  virtual std::unique_ptr<user::CommandStream> create_queue(uint32_t entries) = 0;
+  // Deletes it in the device. Without, that happens when the transport goes.
+  virtual void destroy() = 0;
 };
 
 class Transport {
@@ -66,18 +64,12 @@ class Transport {
   virtual uint32_t max_entries() const = 0;  // of a queue
   virtual uint64_t device_time() = 0;        // ns
 
-  virtual uint32_t create_context(uint64_t hbm_bytes, uint64_t ddr_bytes) = 0;
-  virtual void delete_context(uint32_t context) = 0;
-  virtual std::unique_ptr<CommandQueue> create_queue(uint32_t context, uint32_t entries) = 0;
-  virtual std::unique_ptr<PinnedMemory> pin(uint64_t bytes) = 0;
+  // Must not outlive the transport.
+  virtual std::unique_ptr<TransportContext> create_context(uint64_t hbm_bytes, uint64_t ddr_bytes) = 0;
   virtual std::vector<uint8_t> read_log(uint32_t page) = 0;  // RDU_LOG_*
-
-  // Why a command ended as it did.
-  virtual std::string explain(uint8_t opcode, const Completion& completion) const = 0;
 };
 
-// Finds the transport for an address ("unix:PATH" or PATH) and brings the device up within the time. `log`
-// gets lines for people.
+// Opens the device at an address (address.h) within the time. `log` gets lines for people.
 std::unique_ptr<Transport> open_transport(const std::string& address, Milliseconds timeout,
                                           std::function<void(const std::string&)> log);
 

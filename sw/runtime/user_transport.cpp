@@ -1,119 +1,114 @@
 #include "runtime/user_transport.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <new>
-#include <system_error>
 #include <utility>
 
+#include "runtime/context.h"
 #include "runtime/error.h"
+#include "runtime/translate.h"
 #include "user/device.h"
-#include "user/errors.h"
-#include "user/status.h"
+#include "user/range_allocator.h"
 #include "user/vfio_user_bus.h"
 
 namespace rdu::runtime {
 
 namespace {
 
-rdu_result result_of(user::DeviceError::Kind kind) {
-  switch (kind) {
-    case user::DeviceError::Kind::kIncompatible:
-      return RDU_ERROR_INCOMPATIBLE;
-    case user::DeviceError::Kind::kFirmware:
-      return RDU_ERROR_FIRMWARE;
-    case user::DeviceError::Kind::kProtocol:
-      return RDU_ERROR_PROTOCOL;
-  }
-  return RDU_ERROR_INTERNAL;
+uint64_t segment_base(rdu_tier tier) {
+  return RDU_VA(tier == RDU_TIER_HBM ? RDU_SEGMENT_HBM : RDU_SEGMENT_DDR, 0);
 }
 
-rdu_result result_of_refusal(uint16_t status) {
-  switch (status) {
-    case RDU_STATUS_NO_MEMORY:
-      return RDU_ERROR_NO_MEMORY;
-    case RDU_STATUS_NO_RESOURCE:
-      return RDU_ERROR_NO_RESOURCE;
-    case RDU_STATUS_IN_USE:
-      return RDU_ERROR_IN_USE;
-    default:
-      return RDU_ERROR_REJECTED;
-  }
-}
-
-// Runs `call` and turns what the driver throws into Error. A time-out means different things: nobody there,
-// a firmware that does not answer, a queue without room.
-template <typename Call>
-auto translate(rdu_result timeout_means, Call call) -> decltype(call()) {
-  try {
-    return call();
-  } catch (const user::DeviceLost& error) {
-    throw Error(RDU_ERROR_DEVICE_LOST, error.what());
-  } catch (const user::Timeout& error) {
-    throw Error(timeout_means, error.what());
-  } catch (const user::VfioUserError& error) {
-    throw Error(RDU_ERROR_PROTOCOL, error.what());
-  } catch (const user::DeviceError& error) {
-    throw Error(result_of(error.kind()), error.what());
-  } catch (const user::CommandError& error) {
-    throw Error(result_of_refusal(error.status()), error.what());
-  } catch (const std::bad_alloc&) {
-    throw Error(RDU_ERROR_NO_MEMORY, "out of host memory or bus addresses");
-  } catch (const std::system_error& error) {
-    throw Error(RDU_ERROR_NO_MEMORY, error.what());
-  }
-}
-
-class UserPinnedMemory : public PinnedMemory {
+class UserHostMemory : public Allocation {
  public:
-  explicit UserPinnedMemory(user::DmaBuffer buffer) : buffer_(std::move(buffer)) {}
-  uint8_t* data() const override { return buffer_.data(); }
+  explicit UserHostMemory(user::DmaBuffer buffer) : buffer_(std::move(buffer)) {}
   uint64_t address() const override { return RDU_VA(RDU_SEGMENT_HOST, buffer_.bus_address()); }
+  uint8_t* map() override { return buffer_.data(); }
+  void unmap() noexcept override {}
 
  private:
   user::DmaBuffer buffer_;
 };
 
-class UserSubmission : public Submission {
+class UserContext : public TransportContext {
  public:
-  UserSubmission(user::QueuePair& pair, std::shared_ptr<user::Command> command)
-      : pair_(pair), command_(std::move(command)) {}
+  UserContext(user::Device& device, uint64_t hbm_bytes, uint64_t ddr_bytes)
+      : device_(device),
+        hbm_(0, hbm_bytes, RDU_MEMORY_ALIGNMENT),
+        ddr_(0, ddr_bytes, RDU_MEMORY_ALIGNMENT),
+        id_(device.create_context(hbm_bytes, ddr_bytes)) {}
 
-  uint64_t number() const override { return command_->number(); }
-  bool wait(Milliseconds timeout) override {
-    return translate(RDU_ERROR_TIMEOUT, [&] { return pair_.wait(*command_, timeout); });
+  uint32_t id() const override { return id_; }
+
+  Room room(rdu_tier tier) override {
+    std::lock_guard lock(mutex_);
+    const user::RangeAllocator& range = this->range(tier);
+    return {range.available(), range.largest()};
   }
-  Completion completion() const override {
-    const user::Completion& c = pair_.completion(*command_);
-    return {c.status, c.result, c.start_ns, c.end_ns};
-  }
 
- private:
-  user::QueuePair& pair_;
-  std::shared_ptr<user::Command> command_;
-};
+  std::unique_ptr<Allocation> allocate(rdu_tier tier, uint64_t bytes) override;
 
-class UserQueue : public CommandQueue {
- public:
-  explicit UserQueue(std::unique_ptr<user::DeviceQueue> queue) : queue_(std::move(queue)) {}
+  // What the simulator is to reach must be a file that it can map.
+  std::unique_ptr<Allocation> pin(void*, uint64_t) override { return nullptr; }
 
-  uint32_t id() const override { return queue_->pair().id(); }
-  std::shared_ptr<Submission> submit(const rdu_sqe& sqe, Milliseconds timeout) override {
-    return translate(RDU_ERROR_TIMEOUT, [&] {
-      return std::make_shared<UserSubmission>(queue_->pair(), queue_->pair().submit(sqe, timeout));
+  std::unique_ptr<user::CommandStream> create_queue(uint32_t entries) override {
+    return translate(RDU_ERROR_FIRMWARE, [&]() -> std::unique_ptr<user::CommandStream> {
+      return device_.create_queue(id_, entries);
     });
   }
-  bool wait_below(uint64_t number, Milliseconds timeout) override {
-    return translate(RDU_ERROR_TIMEOUT, [&] { return queue_->pair().wait_below(number, timeout); });
-  }
-  uint64_t submitted() override { return queue_->pair().submitted(); }
-  void hold() override { queue_->pair().hold(); }
-  void release() override {
-    translate(RDU_ERROR_TIMEOUT, [&] { queue_->pair().release(); });
+
+  void destroy() override {
+    translate(RDU_ERROR_FIRMWARE, [&] { device_.delete_context(id_); });
   }
 
  private:
-  std::unique_ptr<user::DeviceQueue> queue_;
+  class DeviceMemory;
+  user::RangeAllocator& range(rdu_tier tier) { return tier == RDU_TIER_HBM ? hbm_ : ddr_; }
+
+  user::Device& device_;
+  std::mutex mutex_;  // of the two
+  user::RangeAllocator hbm_, ddr_;
+  uint32_t id_;
 };
+
+class UserContext::DeviceMemory : public Allocation {
+ public:
+  DeviceMemory(UserContext& context, rdu_tier tier, uint64_t offset)
+      : context_(context), tier_(tier), offset_(offset) {}
+  ~DeviceMemory() override {
+    std::lock_guard lock(context_.mutex_);
+    context_.range(tier_).free(offset_);
+  }
+  uint64_t address() const override { return segment_base(tier_) + offset_; }
+  uint8_t* map() override {
+    throw Error(
+        RDU_ERROR_UNSUPPORTED,
+        fmt::format("{} cannot be mapped: the device has no window onto its memory", tier_name(tier_)));
+  }
+  void unmap() noexcept override {}
+
+ private:
+  UserContext& context_;
+  rdu_tier tier_;
+  uint64_t offset_;
+};
+
+std::unique_ptr<Allocation> UserContext::allocate(rdu_tier tier, uint64_t bytes) {
+  if (tier == RDU_TIER_HOST) {
+    return translate(RDU_ERROR_FIRMWARE, [&]() -> std::unique_ptr<Allocation> {
+      return std::make_unique<UserHostMemory>(device_.allocate(bytes));
+    });
+  }
+  std::lock_guard lock(mutex_);
+  user::RangeAllocator& range = this->range(tier);
+  const auto offset = range.allocate(bytes);
+  if (!offset)
+    throw Error(RDU_ERROR_NO_MEMORY,
+                fmt::format("the context's {} has no room for {} bytes: {} are free, {} in one piece",
+                            tier_name(tier), bytes, range.available(), range.largest()));
+  return std::make_unique<DeviceMemory>(*this, tier, *offset);
+}
 
 class UserTransport : public Transport {
  public:
@@ -125,27 +120,13 @@ class UserTransport : public Transport {
   uint64_t device_time() override {
     return translate(RDU_ERROR_FIRMWARE, [&] { return device_->timestamp(); });
   }
-  uint32_t create_context(uint64_t hbm_bytes, uint64_t ddr_bytes) override {
-    return translate(RDU_ERROR_FIRMWARE, [&] { return device_->create_context(hbm_bytes, ddr_bytes); });
-  }
-  void delete_context(uint32_t context) override {
-    translate(RDU_ERROR_FIRMWARE, [&] { device_->delete_context(context); });
-  }
-  std::unique_ptr<CommandQueue> create_queue(uint32_t context, uint32_t entries) override {
-    return translate(RDU_ERROR_FIRMWARE, [&]() -> std::unique_ptr<CommandQueue> {
-      return std::make_unique<UserQueue>(device_->create_queue(context, entries));
-    });
-  }
-  std::unique_ptr<PinnedMemory> pin(uint64_t bytes) override {
-    return translate(RDU_ERROR_FIRMWARE, [&]() -> std::unique_ptr<PinnedMemory> {
-      return std::make_unique<UserPinnedMemory>(device_->allocate(bytes));
+  std::unique_ptr<TransportContext> create_context(uint64_t hbm_bytes, uint64_t ddr_bytes) override {
+    return translate(RDU_ERROR_FIRMWARE, [&]() -> std::unique_ptr<TransportContext> {
+      return std::make_unique<UserContext>(*device_, hbm_bytes, ddr_bytes);
     });
   }
   std::vector<uint8_t> read_log(uint32_t page) override {
     return translate(RDU_ERROR_FIRMWARE, [&] { return device_->read_log(page); });
-  }
-  std::string explain(uint8_t opcode, const Completion& completion) const override {
-    return user::status_text(opcode, completion.status, completion.result);
   }
 
  private:
@@ -161,12 +142,8 @@ std::unique_ptr<Transport> make_user_transport(std::unique_ptr<user::Bus> bus, u
   });
 }
 
-std::unique_ptr<Transport> open_transport(const std::string& address, Milliseconds timeout,
-                                          std::function<void(const std::string&)> log) {
-  const std::string scheme = "unix:";
-  const std::string path = address.rfind(scheme, 0) == 0 ? address.substr(scheme.size()) : address;
-  if (path.empty() || (path == address && address.find(':') < address.find('/')))
-    throw Error(RDU_ERROR_INVALID_ARGUMENT, "'" + address + "' is no device address; expected unix:PATH");
+std::unique_ptr<Transport> open_user_transport(const std::string& path, Milliseconds timeout,
+                                               std::function<void(const std::string&)> log) {
   const auto start = std::chrono::steady_clock::now();
   auto bus = translate(RDU_ERROR_NO_DEVICE, [&] {
     user::ClientOptions options;

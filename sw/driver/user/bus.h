@@ -39,6 +39,11 @@ class Bus {
   virtual void disable_vectors() = 0;
   // Sleeps until the vector is raised, or was since the last call: how often; 0 when the time has passed.
   virtual uint64_t wait_vector(uint32_t vector, Milliseconds timeout) = 0;
+  // Wakes who sleeps in wait_vector(), as the device would.
+  virtual void raise_vector(uint32_t vector) noexcept = 0;
+  // For poll(): readable when wait_vector() would not sleep; hangs up when the device is lost.
+  virtual int vector_fd(uint32_t vector) = 0;
+  virtual int loss_fd() = 0;
 };
 
 }  // namespace rdu::user

@@ -94,10 +94,18 @@ void DmaBuffer::release() noexcept {
 // ---------------------------------------------------------------------------------------------
 
 DeviceQueue::DeviceQueue(Device& device, DmaBuffer memory, const QueuePair::Layout& layout)
-    : device_(device), memory_(std::move(memory)), pair_(*device.bus_, layout) {}
+    : QueuePair(*device.bus_, layout), device_(device), memory_(std::move(memory)) {}
 
 DeviceQueue::~DeviceQueue() {
-  device_.delete_queue(pair_.id());
+  close();
+}
+
+void DeviceQueue::close() noexcept {
+  QueuePair::close();
+  std::call_once(deleted_, [this] {
+    device_.delete_queue(id());
+    memory_ = {};
+  });
 }
 
 // --- bring-up

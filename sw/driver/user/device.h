@@ -50,20 +50,19 @@ class DmaBuffer {
   uint64_t bus_address_ = 0;
 };
 
-// A queue pair with the memory that it lies in. Destroying it deletes it in the device.
-class DeviceQueue {
+// A queue pair with the memory that it lies in. Closing it, or its end, deletes it in the device. Must be
+// closed before its device goes.
+class DeviceQueue : public QueuePair {
  public:
   DeviceQueue(Device& device, DmaBuffer memory, const QueuePair::Layout& layout);
-  DeviceQueue(const DeviceQueue&) = delete;
-  DeviceQueue& operator=(const DeviceQueue&) = delete;
-  ~DeviceQueue();
+  ~DeviceQueue() override;
 
-  QueuePair& pair() { return pair_; }
+  void close() noexcept override;
 
  private:
   Device& device_;
   DmaBuffer memory_;
-  QueuePair pair_;
+  std::once_flag deleted_;
 };
 
 class Device {

@@ -1,8 +1,13 @@
 #include "user/fake_device.h"
 
 #include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
@@ -16,14 +21,27 @@ namespace {
 constexpr uint32_t kCapability = 0x40;  // where our capability lies
 constexpr uint16_t kMaster = 4, kMsixEnable = 0x8000;
 using Guard = std::lock_guard<std::recursive_mutex>;
+
+void raise(int eventfd) {
+  const uint64_t one = 1;
+  if (::write(eventfd, &one, sizeof one) < 0) std::abort();
+}
 }  // namespace
 
 FakeDevice::FakeDevice()
     : magic(RDU_HOSTIF_MAGIC_RESET),
       version(RDU_HOSTIF_VERSION_RESET),
       csts(RDU_HOSTIF_CSTS_FW_MASK | RDU_SYSCTL_BOOT_STAGE_STAGE_READY << RDU_HOSTIF_CSTS_STAGE_SHIFT),
-      mailbox_answer(RDU_ABI_VERSION),
-      vectors_(16, 0) {}
+      mailbox_answer(RDU_ABI_VERSION) {
+  for (int i = 0; i < 16; ++i) vectors_.push_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, connection_) != 0) std::abort();
+}
+
+FakeDevice::~FakeDevice() {
+  for (const int eventfd : vectors_) ::close(eventfd);
+  ::close(connection_[0]);
+  if (!lost_) ::close(connection_[1]);
+}
 
 void FakeDevice::hold(bool on) {
   Guard lock(mutex_);
@@ -34,8 +52,7 @@ void FakeDevice::hold(bool on) {
 
 void FakeDevice::lose() {
   Guard lock(mutex_);
-  lost_ = true;
-  raised_.notify_all();
+  if (!std::exchange(lost_, true)) ::close(connection_[1]);
 }
 
 void FakeDevice::complete(uint32_t queue, const rdu_cqe& cqe) {
@@ -61,6 +78,16 @@ size_t FakeDevice::live_contexts() {
 size_t FakeDevice::live_queues() {
   Guard lock(mutex_);
   return queues_.size();
+}
+
+void FakeDevice::share(uint64_t address, uint8_t* memory, uint64_t bytes) {
+  Guard lock(mutex_);
+  windows_[address] = {memory, bytes};
+}
+
+void FakeDevice::unshare(uint64_t address) {
+  Guard lock(mutex_);
+  windows_.erase(address);
 }
 
 void FakeDevice::check() {
@@ -157,8 +184,7 @@ void FakeDevice::post(uint32_t id, rdu_cqe cqe) {
   std::memcpy(entry, &cqe, sizeof cqe);
   ++q.completed;
   if ((msix_control_ & kMsixEnable) == 0) throw std::logic_error("fake: MSI-X is off");
-  ++vectors_.at(q.vector);
-  raised_.notify_all();
+  raise(vectors_.at(q.vector));
 }
 
 rdu_cqe FakeDevice::execute(uint32_t queue, const rdu_sqe& sqe) {
@@ -363,11 +389,16 @@ void FakeBus::disable_vectors() {
 }
 
 uint64_t FakeBus::wait_vector(uint32_t vector, Milliseconds timeout) {
-  std::unique_lock<std::recursive_mutex> lock(d_.mutex_);
-  uint64_t& count = d_.vectors_.at(vector);
-  d_.raised_.wait_for(lock, timeout, [&] { return count != 0 || d_.lost_; });
+  pollfd set[2] = {{d_.vectors_.at(vector), POLLIN, 0}, {d_.connection_[0], 0, 0}};
+  ::poll(set, 2, static_cast<int>(timeout.count()));
+  Guard lock(d_.mutex_);
   d_.check();
-  return std::exchange(count, 0);
+  uint64_t count = 0;
+  return ::read(set[0].fd, &count, sizeof count) < 0 ? 0 : count;
+}
+
+void FakeBus::raise_vector(uint32_t vector) noexcept {
+  raise(d_.vectors_.at(vector));
 }
 
 }  // namespace rdu::user

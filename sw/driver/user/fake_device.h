@@ -3,7 +3,6 @@
 // a function of the test.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -19,6 +18,9 @@ namespace rdu::user {
 class FakeDevice {
  public:
   FakeDevice();
+  FakeDevice(const FakeDevice&) = delete;
+  FakeDevice& operator=(const FakeDevice&) = delete;
+  ~FakeDevice();
 
   // What the test chooses, before the driver comes.
   uint32_t magic;
@@ -48,6 +50,10 @@ class FakeDevice {
   size_t live_contexts();
   size_t live_queues();  // the administrative one included
 
+  // Bus addresses from `address` on lead to memory of the test, until unshare().
+  void share(uint64_t address, uint8_t* memory, uint64_t bytes);
+  void unshare(uint64_t address);
+
   // `bytes` bytes of a context at a virtual address; nullptr if outside.
   uint8_t* at(uint32_t context, uint64_t virtual_address, uint64_t bytes);
 
@@ -76,7 +82,6 @@ class FakeDevice {
   void post(uint32_t id, rdu_cqe cqe);
 
   std::recursive_mutex mutex_;
-  std::condition_variable_any raised_;
   bool lost_ = false, held_ = false;
   uint32_t cc_ = 0, aqa_ = 0;
   uint64_t asq_ = 0, acq_ = 0;
@@ -85,7 +90,8 @@ class FakeDevice {
   std::map<uint64_t, std::pair<uint8_t*, uint64_t>> windows_;
   std::map<uint32_t, Queue> queues_;
   std::map<uint32_t, Context> contexts_;
-  std::vector<uint64_t> vectors_;
+  std::vector<int> vectors_;  // eventfds
+  int connection_[2];         // sockets: the driver's end, and the other one
   rdu_log_memory counters_{};
   std::vector<std::string> seen_;
 };
@@ -110,6 +116,9 @@ class FakeBus : public Bus {
   void enable_vectors(uint32_t count) override;
   void disable_vectors() override;
   uint64_t wait_vector(uint32_t vector, Milliseconds timeout) override;
+  void raise_vector(uint32_t vector) noexcept override;
+  int vector_fd(uint32_t vector) override { return d_.vectors_.at(vector); }
+  int loss_fd() override { return d_.connection_[0]; }
 
  private:
   FakeDevice& d_;

@@ -1,5 +1,9 @@
 // The driver against a fake device: bring-up and its failures, queue rings, time-outs, a lost device, and
 // that what the device sees does not depend on timing.
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -173,12 +177,12 @@ TEST_CASE("commands pass the ring's end many times, in order, whatever the ring'
   const uint32_t entries = GENERATE(2u, 4u, 64u);
   auto queue = device->create_queue(context, entries);
   std::vector<std::shared_ptr<Command>> commands;
-  for (int i = 0; i < 300; ++i) commands.push_back(queue->pair().submit(nop(), kSoon));
-  CHECK(queue->pair().submitted() == 300);
+  for (int i = 0; i < 300; ++i) commands.push_back(queue->submit(nop(), kSoon));
+  CHECK(queue->submitted() == 300);
   uint64_t last = 0;
   for (const auto& command : commands) {
-    REQUIRE(queue->pair().wait(*command, Milliseconds{0}));
-    const Completion& c = queue->pair().completion(*command);
+    REQUIRE(queue->wait(*command, Milliseconds{0}));
+    const Completion& c = queue->completion(*command);
     CHECK(c.status == RDU_STATUS_OK);
     CHECK(c.end_ns == c.start_ns + 100);
     CHECK(c.start_ns >= last);
@@ -191,8 +195,8 @@ TEST_CASE("command ids run over 16 bits") {
   auto device = open(fake);
   auto queue = device->create_queue(device->create_context(0, 0), 1024);
   std::shared_ptr<Command> last;
-  for (int i = 0; i < 66000; ++i) last = queue->pair().submit(nop(), kSoon);
-  CHECK(queue->pair().wait(*last, kSoon));
+  for (int i = 0; i < 66000; ++i) last = queue->submit(nop(), kSoon);
+  CHECK(queue->wait(*last, kSoon));
 }
 
 TEST_CASE("a full queue waits for room, and gives up in time") {
@@ -201,15 +205,15 @@ TEST_CASE("a full queue waits for room, and gives up in time") {
   auto queue = device->create_queue(device->create_context(0, 0), 4);
   fake.hold(true);
   std::shared_ptr<Command> last;
-  for (int i = 0; i < 3; ++i) last = queue->pair().submit(nop(), Milliseconds{0});
-  CHECK_THROWS_AS(queue->pair().submit(nop(), Milliseconds{20}), Timeout);
-  CHECK_FALSE(queue->pair().wait(*last, Milliseconds{20}));
+  for (int i = 0; i < 3; ++i) last = queue->submit(nop(), Milliseconds{0});
+  CHECK_THROWS_AS(queue->submit(nop(), Milliseconds{20}), Timeout);
+  CHECK_FALSE(queue->wait(*last, Milliseconds{20}));
   std::thread later([&] {
     std::this_thread::sleep_for(Milliseconds{20});
     fake.hold(false);
   });
-  last = queue->pair().submit(nop(), kSoon);
-  CHECK(queue->pair().wait(*last, kSoon));
+  last = queue->submit(nop(), kSoon);
+  CHECK(queue->wait(*last, kSoon));
   later.join();
 }
 
@@ -222,7 +226,7 @@ TEST_CASE("held submissions reach the device together, by one doorbell") {
     for (const std::string& line : fake.seen()) count += line.rfind("write 0x1008 ", 0) == 0 ? 1 : 0;
     return count;
   };
-  QueuePair& pair = queue->pair();
+  QueuePair& pair = *queue;
   pair.hold();
   std::shared_ptr<Command> last;
   for (int i = 0; i < 3; ++i) last = pair.submit(nop(), kSoon);
@@ -251,11 +255,11 @@ TEST_CASE("several threads wait on one queue") {
   auto queue = device->create_queue(device->create_context(0, 0), 16);
   fake.hold(true);
   std::vector<std::shared_ptr<Command>> commands;
-  for (int i = 0; i < 8; ++i) commands.push_back(queue->pair().submit(nop(), kSoon));
+  for (int i = 0; i < 8; ++i) commands.push_back(queue->submit(nop(), kSoon));
   std::vector<std::thread> threads;
   std::atomic<int> woken{0};
   for (const auto& command : commands)
-    threads.emplace_back([&, command] { woken += queue->pair().wait(*command, kSoon) ? 1 : 0; });
+    threads.emplace_back([&, command] { woken += queue->wait(*command, kSoon) ? 1 : 0; });
   std::this_thread::sleep_for(Milliseconds{10});
   fake.hold(false);
   for (auto& thread : threads) thread.join();
@@ -270,7 +274,7 @@ TEST_CASE("several threads submit to one small queue") {
   std::vector<std::thread> threads;
   for (int t = 0; t < 3; ++t) {
     threads.emplace_back([&] {
-      for (int i = 0; i < 300; ++i) queue->pair().submit(nop(), kSoon);
+      for (int i = 0; i < 300; ++i) queue->submit(nop(), kSoon);
     });
   }
   for (int i = 0; i < 20; ++i) {
@@ -279,8 +283,8 @@ TEST_CASE("several threads submit to one small queue") {
     fake.hold(false);
   }
   for (auto& thread : threads) thread.join();
-  CHECK(queue->pair().submitted() == 900);
-  CHECK(queue->pair().wait_below(900, kSoon));
+  CHECK(queue->submitted() == 900);
+  CHECK(queue->wait_below(900, kSoon));
 }
 
 TEST_CASE("a lost device wakes who waits for it, at once") {
@@ -288,16 +292,16 @@ TEST_CASE("a lost device wakes who waits for it, at once") {
   auto device = open(fake);
   auto queue = device->create_queue(device->create_context(0, 0), 4);
   fake.hold(true);
-  auto command = queue->pair().submit(nop(), kSoon);
+  auto command = queue->submit(nop(), kSoon);
   std::thread later([&] {
     std::this_thread::sleep_for(Milliseconds{20});
     fake.lose();
   });
   const auto begin = std::chrono::steady_clock::now();
-  CHECK_THROWS_AS(queue->pair().wait(*command, Milliseconds{60000}), DeviceLost);
+  CHECK_THROWS_AS(queue->wait(*command, Milliseconds{60000}), DeviceLost);
   CHECK(std::chrono::steady_clock::now() - begin < kSoon);
   later.join();
-  CHECK_THROWS_AS(queue->pair().submit(nop(), kSoon), DeviceLost);
+  CHECK_THROWS_AS(queue->submit(nop(), kSoon), DeviceLost);
   CHECK_THROWS_AS(device->timestamp(), DeviceLost);
 }
 
@@ -309,13 +313,13 @@ TEST_CASE("a device that breaks the queue's rules is found out") {
   cqe.command_id = 7;
   SECTION("a completion of nothing") {
     fake.complete(1, cqe);
-    CHECK_THROWS_WITH(queue->pair().wait_below(1, kSoon), Contains("command 7 that was not submitted"));
+    CHECK_THROWS_WITH(queue->wait_below(1, kSoon), Contains("command 7 that was not submitted"));
   }
   SECTION("a completion out of order") {
     fake.hold(true);
-    auto command = queue->pair().submit(nop(), kSoon);
+    auto command = queue->submit(nop(), kSoon);
     fake.complete(1, cqe);
-    CHECK_THROWS_WITH(queue->pair().wait(*command, kSoon), Contains("completed command 7 where 0 was next"));
+    CHECK_THROWS_WITH(queue->wait(*command, kSoon), Contains("completed command 7 where 0 was next"));
     fake.hold(false);
   }
 }
@@ -345,7 +349,7 @@ TEST_CASE("what the firmware refuses, it refuses with a reason") {
   for (int i = 1; i < 16; ++i) queues.push_back(device->create_queue(context, 2));
   CHECK_THROWS_WITH(device->create_queue(context, 2), "all 16 queue pairs are in use");
   queues.erase(queues.begin() + 3);
-  CHECK(device->create_queue(context, 2)->pair().id() == 4);
+  CHECK(device->create_queue(context, 2)->id() == 4);
 }
 
 TEST_CASE("a log longer than the buffer comes in pieces") {
@@ -380,14 +384,83 @@ TEST_CASE("what the device sees does not depend on how fast it is") {
       }
       std::shared_ptr<Command> command;
       for (int i = 0; i < 60; ++i) {
-        command = queue->pair().submit(nop(), kSoon);
-        if (i % 7 == 0) queue->pair().wait(*command, kSoon);
+        command = queue->submit(nop(), kSoon);
+        if (i % 7 == 0) queue->wait(*command, kSoon);
       }
-      queue->pair().wait(*command, kSoon);
+      queue->wait(*command, kSoon);
       stop = true;
       if (slow) thread.join();
     }
     return fake.seen();
   };
   CHECK(session(false) == session(true));
+}
+
+TEST_CASE("a queue that is closed ends every wait, and keeps what had completed") {
+  FakeDevice fake;
+  auto device = open(fake);
+  auto queue = device->create_queue(device->create_context(0, 0), 8);
+  const auto done = queue->submit(nop(), kSoon);
+  fake.hold(true);
+  const auto waiting = queue->submit(nop(), kSoon);
+  std::atomic<int> ended{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i)
+    threads.emplace_back([&] {
+      try {
+        queue->wait(*waiting, Milliseconds{60000});
+      } catch (const QueueClosed&) {
+        ++ended;
+      }
+    });
+  std::this_thread::sleep_for(Milliseconds{20});
+  // The firmware's part, deleting the queue, it does only when it is let go.
+  std::thread later([&] {
+    std::this_thread::sleep_for(Milliseconds{20});
+    fake.hold(false);
+  });
+  queue->close();
+  later.join();
+  for (std::thread& thread : threads) thread.join();
+  CHECK(ended == 3);
+  CHECK(queue->wait(*done, Milliseconds{0}));
+  CHECK_THROWS_AS(queue->wait(*waiting, Milliseconds{0}), QueueClosed);
+  CHECK_THROWS_AS(queue->submit(nop(), kSoon), QueueClosed);
+  CHECK(fake.live_queues() == 1);
+}
+
+TEST_CASE("who sleeps on descriptors is told, whoever takes the completions") {
+  FakeDevice fake;
+  auto device = open(fake);
+  auto queue = device->create_queue(device->create_context(0, 0), 8);
+  const int mine = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  const auto readable = [](int fd) {
+    pollfd set{fd, POLLIN, 0};
+    return ::poll(&set, 1, 0) == 1;
+  };
+  queue->listen(mine);
+  CHECK_FALSE(readable(queue->interrupt_fd()));
+  auto command = queue->submit(nop(), kSoon);
+  CHECK(readable(queue->interrupt_fd()));
+  queue->look();
+  CHECK_FALSE(readable(queue->interrupt_fd()));
+  CHECK(readable(mine));
+  uint64_t count = 0;
+  CHECK(::read(mine, &count, sizeof count) == sizeof count);
+  CHECK(queue->wait(*command, Milliseconds{0}));
+
+  // A thread sleeps for the interrupt; another takes it away from it, and still both get on.
+  fake.hold(true);
+  command = queue->submit(nop(), kSoon);
+  std::atomic<bool> woken{false};
+  std::thread sleeper([&] { woken = queue->wait(*command, kSoon); });
+  std::thread taker([&] {
+    while (queue->completed() < 2) queue->look();
+  });
+  fake.hold(false);
+  sleeper.join();
+  taker.join();
+  CHECK(woken);
+  queue->unlisten(mine);
+  ::close(mine);
 }

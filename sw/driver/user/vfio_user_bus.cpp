@@ -1,5 +1,7 @@
 #include "user/vfio_user_bus.h"
 
+#include <unistd.h>
+
 #include <utility>
 
 #include "user/errors.h"
@@ -24,6 +26,16 @@ VfioUserBus::VfioUserBus(VfioUserClient client) : client_(std::move(client)) {
   const IrqInfo msix = client_.irq_info(kMsix);
   if (msix.count == 0 || !msix.eventfd) throw incompatible("the socket's device has no MSI-X interrupts");
   vectors_ = msix.count;
+}
+
+void VfioUserBus::raise_vector(uint32_t vector) noexcept {
+  try {
+    const uint64_t one = 1;
+    // Fails only if it was raised almost 2^64 times already.
+    if (::write(client_.irq_fd(kMsix, vector), &one, sizeof one) < 0) return;
+  } catch (const std::exception&) {
+    // The vectors are disabled: nobody sleeps.
+  }
 }
 
 }  // namespace rdu::user

@@ -37,6 +37,9 @@ class VfioUserBus : public Bus {
   uint64_t wait_vector(uint32_t vector, Milliseconds timeout) override {
     return client_.wait_irq(kMsix, vector, timeout);
   }
+  void raise_vector(uint32_t vector) noexcept override;
+  int vector_fd(uint32_t vector) override { return client_.irq_fd(kMsix, vector); }
+  int loss_fd() override { return client_.socket_fd(); }
 
  private:
   VfioUserClient client_;

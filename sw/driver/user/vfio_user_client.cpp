@@ -793,6 +793,10 @@ int VfioUserClient::irq_fd(uint32_t index, uint32_t vector) {
   return impl_->irq(index, vector)->get();
 }
 
+int VfioUserClient::socket_fd() {
+  return impl_->socket();
+}
+
 uint64_t VfioUserClient::wait_irq(uint32_t index, uint32_t vector, Milliseconds timeout) {
   const std::shared_ptr<Fd> eventfd = impl_->irq(index, vector);
   const auto until = Clock::now() + timeout;

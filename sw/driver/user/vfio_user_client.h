@@ -176,6 +176,8 @@ class VfioUserClient {
   void trigger_irq(uint32_t index, uint32_t vector);
   // The eventfd of an enabled vector, for poll() in the caller's own loop; it stays the client's.
   int irq_fd(uint32_t index, uint32_t vector);
+  // The connection, for poll() alone: it hangs up when the simulator goes away.
+  int socket_fd();
   // Sleeps until the vector is raised: how often it was since the last call; 0 if the time has passed. Throws
   // DeviceLost at once if the simulator goes away meanwhile.
   uint64_t wait_irq(uint32_t index, uint32_t vector, Milliseconds timeout);

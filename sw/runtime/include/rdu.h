@@ -23,7 +23,11 @@
  * given to a destroy function is ignored.
  *
  * Threads. All functions may be called from any thread. Commands of one queue run and complete in the order
- * of submission; different queues are independent.
+ * of submission; different queues are independent, but for rdu_queue_wait_event().
+ *
+ * Processes. Over the kernel driver many processes use a device at once, each with contexts of its own; a
+ * simulator's socket has room for one process at a time. When a process ends, however that happens, all that
+ * it had is given back.
  *
  * Time-outs are milliseconds of the host's clock; 0 asks without waiting (RDU_ERROR_TIMEOUT if it would have
  * to). Every wait also ends, with RDU_ERROR_DEVICE_LOST, when the device goes away (the simulator was killed,
@@ -42,7 +46,7 @@ extern "C" {
 
 /* Major in the upper half: a program compiled for major N runs with any later minor of N. */
 #define RDU_API_VERSION_MAJOR 1u
-#define RDU_API_VERSION_MINOR 0u
+#define RDU_API_VERSION_MINOR 1u
 #define RDU_API_VERSION ((RDU_API_VERSION_MAJOR << 16) | RDU_API_VERSION_MINOR)
 
 #if defined(__GNUC__)
@@ -79,7 +83,11 @@ typedef enum rdu_result {
   RDU_ERROR_GUEST_FAULT = 14, /* a kernel or a copy did what the hardware forbids */
   RDU_ERROR_ABORTED = 15,     /* the command was stopped */
   RDU_ERROR_INTERNAL = 16,    /* a mistake of librdu */
-  RDU_ERROR_HARDWARE = 17 /* memory with an error that ECC cannot correct; a chip that is too hot to launch */
+  RDU_ERROR_HARDWARE =
+      17, /* memory with an error that ECC cannot correct; a chip that is too hot to launch */
+  /* From 1.1 on. */
+  RDU_ERROR_PERMISSION = 18, /* the user may not do that */
+  RDU_ERROR_UNSUPPORTED = 19 /* this device, or the way to it, does not offer it */
 } rdu_result;
 
 /* "the device went away": what a code means in general. Never NULL. */
@@ -99,19 +107,36 @@ RDU_EXPORT void rdu_set_log(rdu_log_function function, void* user);
 
 /* --- device --- */
 
-/* Where a device is looked for if neither the address nor $RDU_DEVICE names one. */
+/* Where a device is looked for if neither the address nor $RDU_DEVICE names one, and the kernel driver has
+ * none. */
 #define RDU_DEFAULT_ADDRESS "unix:/tmp/rdu.sock"
 
-/* Takes the device and brings it up as a driver does: waits for the socket, checks identity and versions,
- * waits for the firmware to report ready, places the admin queue, enables it. All of it within `timeout_ms`,
- * which is also the time-out of the administrative commands behind the other functions. address: "unix:PATH",
- * the socket of a simulator (or just PATH); NULL: $RDU_DEVICE, else RDU_DEFAULT_ADDRESS. */
+/* Opens a device. address:
+ *   "/dev/rdu0", "rdu0"   a node of the kernel driver, which has brought the device up;
+ *   "unix:PATH", "PATH"   the socket of a simulator. The library itself is then the driver: it waits for the
+ *                         socket, checks identity and versions, waits for the firmware to report ready,
+ *                         places the admin queue, enables it. Other processes wait until it lets go;
+ *   NULL                  $RDU_DEVICE, else the first node, else RDU_DEFAULT_ADDRESS.
+ * All of it within `timeout_ms`, which is also the time-out of the administrative commands behind the other
+ * functions, and for room in a full queue. A device may be opened several times, over the kernel driver. */
 RDU_EXPORT rdu_result rdu_open(const char* address, uint32_t timeout_ms, rdu_device** device);
 
 /* Lets the device go, whatever is still in use: contexts are deleted, running commands lost. Every handle
  * that belonged to it can only be destroyed (released) from here on; anything else gives
  * RDU_ERROR_DEVICE_LOST. Does not fail for a lost device. */
 RDU_EXPORT rdu_result rdu_close(rdu_device* device);
+
+/* (1.1) An address for rdu_open(). */
+typedef struct rdu_address {
+  char text[128];
+} rdu_address;
+/* (1.1) The devices of this machine: nodes of the kernel driver, by number, and what $RDU_DEVICE and
+ * RDU_DEFAULT_ADDRESS name, if it exists; first the one that rdu_open(NULL) would open. Opens none of them.
+ * Writes at most `capacity` entries; *count is how many there are. With capacity 0, `addresses` may be NULL.
+ */
+RDU_EXPORT rdu_result rdu_device_list(rdu_address* addresses, size_t capacity, size_t* count);
+/* (1.1) How many those are. */
+RDU_EXPORT rdu_result rdu_device_count(size_t* count);
 
 typedef struct rdu_info {
   char model[32];
@@ -219,6 +244,32 @@ RDU_EXPORT rdu_result rdu_describe_device_event(const rdu_device_event* event, c
  * panic; else as rdu_read_log. */
 RDU_EXPORT rdu_result rdu_read_panic(rdu_device* device, char* text, size_t capacity, size_t* bytes);
 
+/* --- who uses it (1.1) --- */
+
+typedef struct rdu_context_usage {
+  uint32_t id;     /* of the context */
+  uint32_t queues; /* that it has */
+  uint64_t owner;  /* process id; 0 over a simulator's socket, where there is but one process */
+  uint64_t hbm_bytes, ddr_bytes;
+  uint64_t commands;         /* completed */
+  uint64_t copied_bytes;     /* by its copies */
+  uint64_t tile_ns, copy_ns; /* device time of its launches and loads, and of its copies; of several at once,
+                                each counts */
+} rdu_context_usage;
+/* Those that exist, by id, of all processes: as rdu_read_sensors. */
+RDU_EXPORT rdu_result rdu_read_contexts(rdu_device* device, rdu_context_usage* contexts, size_t capacity,
+                                        size_t* count);
+
+typedef struct rdu_usage {
+  uint64_t time_ns;             /* device time now */
+  uint64_t tile_ns[4];          /* in which the tile was loading or executing, since power-on */
+  uint64_t copy_ns[3];          /* in which the copy engine's channel was busy */
+  uint64_t hbm_bytes, hbm_used; /* of contexts */
+  uint64_t ddr_bytes, ddr_used;
+} rdu_usage;
+/* The share of time in which something was busy is its difference over that of time_ns, of two readings. */
+RDU_EXPORT rdu_result rdu_read_usage(rdu_device* device, rdu_usage* usage);
+
 /* --- contexts and memory --- */
 
 /* Reserves `hbm_bytes` and `ddr_bytes` of device memory (each may be 0); no other context reaches it. */
@@ -245,10 +296,18 @@ RDU_EXPORT rdu_result rdu_mem_free(rdu_memory* memory);
 RDU_EXPORT uint64_t rdu_mem_address(const rdu_memory* memory);
 RDU_EXPORT uint64_t rdu_mem_size(const rdu_memory* memory);
 RDU_EXPORT rdu_tier rdu_mem_tier(const rdu_memory* memory);
-/* Host memory as this process sees it; NULL for memory of the device. */
+/* Host memory, and from rdu_mem_map() on memory of the device, as this process sees it; else NULL. */
 RDU_EXPORT void* rdu_mem_pointer(const rdu_memory* memory);
-/* Free bytes of a tier of the context, and the largest piece of them (either may be NULL). HBM and DDR only.
+/* (1.1) Maps memory of the device into this process, through a window of BAR2: loads and stores then go to
+ * it over PCIe. For sparse accesses; copies are faster for all that is large. A command that was submitted
+ * before may still change it. RDU_ERROR_NO_RESOURCE: no window is free; windows are few (16 of 16 MiB), and
+ * are shared by all contexts. RDU_ERROR_UNSUPPORTED: the device has none. Of host memory: rdu_mem_pointer().
  */
+RDU_EXPORT rdu_result rdu_mem_map(rdu_memory* memory, void** pointer);
+/* (1.1) Nobody uses the pointer any more. Does nothing if it is not mapped. rdu_mem_free() does it, too. */
+RDU_EXPORT rdu_result rdu_mem_unmap(rdu_memory* memory);
+/* Free bytes of a tier of the context, and the largest piece of them (either may be NULL). HBM and DDR only.
+ * Over the kernel driver the largest piece is an upper bound. */
 RDU_EXPORT rdu_result rdu_mem_available(rdu_context* context, rdu_tier tier, uint64_t* bytes,
                                         uint64_t* largest);
 
@@ -268,6 +327,19 @@ RDU_EXPORT rdu_result rdu_queue_finish(rdu_queue* queue, uint32_t timeout_ms);
 RDU_EXPORT rdu_result rdu_queue_begin_batch(rdu_queue* queue);
 RDU_EXPORT rdu_result rdu_queue_end_batch(rdu_queue* queue);
 
+/* (1.1) Order between queues: commands that are submitted to `queue` from here on begin after the event's
+ * command has completed, however that ended; `event` may be released at once. They stay on the host until
+ * then (a thread of the library gives them to the device), so that they do not run ahead; submitting does not
+ * wait. Of an event of the same queue, which is in order anyway, nothing is to be done. */
+RDU_EXPORT rdu_result rdu_queue_wait_event(rdu_queue* queue, const rdu_event* event);
+
+/* (1.1) A descriptor for poll(), select() or epoll, the queue's own: readable when commands have completed
+ * since the last rdu_queue_acknowledge(), or when the device is lost. In a loop: poll(), acknowledge, then
+ * rdu_event_query() for each event that is waited for. Other threads may wait for the queue meanwhile. Do not
+ * read or close it. */
+RDU_EXPORT rdu_result rdu_queue_get_fd(rdu_queue* queue, int* fd);
+RDU_EXPORT rdu_result rdu_queue_acknowledge(rdu_queue* queue);
+
 /* In all functions that end in _async: `event` may be NULL for a command whose completion is of no interest
  * by itself; else the caller releases the event. */
 
@@ -276,6 +348,14 @@ RDU_EXPORT rdu_result rdu_queue_end_batch(rdu_queue* queue);
 RDU_EXPORT rdu_result rdu_copy_async(rdu_queue* queue, rdu_memory* destination, uint64_t destination_offset,
                                      const rdu_memory* source, uint64_t source_offset, uint64_t bytes,
                                      rdu_event** event);
+/* (1.1) Copies from and to any memory of this process, such as that of malloc(), which must stay as it is
+ * until the copy has completed. It is pinned for that time, where the transport can: over the kernel driver.
+ * Over a simulator's socket the library copies it to, or from, host memory of its own; what is downloaded is
+ * there once an event, a query, rdu_queue_finish() or rdu_queue_acknowledge() has told that it completed. */
+RDU_EXPORT rdu_result rdu_upload_async(rdu_queue* queue, rdu_memory* destination, uint64_t offset,
+                                       const void* source, uint64_t bytes, rdu_event** event);
+RDU_EXPORT rdu_result rdu_download_async(rdu_queue* queue, void* destination, const rdu_memory* source,
+                                         uint64_t offset, uint64_t bytes, rdu_event** event);
 /* Does nothing, in order: for measuring, and as a marker. */
 RDU_EXPORT rdu_result rdu_nop_async(rdu_queue* queue, rdu_event** event);
 
@@ -334,6 +414,17 @@ RDU_EXPORT rdu_result rdu_launch_async(rdu_queue* queue, rdu_program* program, c
  * may be called again and says the same again. */
 RDU_EXPORT rdu_result rdu_event_wait(rdu_event* event, uint32_t timeout_ms);
 
+/* (1.1) Whether it has completed, well or not, without waiting: *completed is 1 or 0. Fails only when it
+ * never will: RDU_ERROR_DEVICE_LOST, RDU_ERROR_ABORTED. */
+RDU_EXPORT rdu_result rdu_event_query(rdu_event* event, uint32_t* completed);
+/* (1.1) Until all have completed. Returns the failure of the first in the array that failed; if the time has
+ * passed, RDU_ERROR_TIMEOUT. */
+RDU_EXPORT rdu_result rdu_event_wait_all(rdu_event* const* events, size_t count, uint32_t timeout_ms);
+/* (1.1) Until one has completed, well or not: its index, of several the lowest. The events may be of any
+ * queues and devices. */
+RDU_EXPORT rdu_result rdu_event_wait_any(rdu_event* const* events, size_t count, uint32_t timeout_ms,
+                                         size_t* index);
+
 typedef struct rdu_event_info {
   uint64_t start_ns; /* device time at which the engine began to work on the command */
   uint64_t end_ns;
@@ -353,6 +444,10 @@ RDU_EXPORT void rdu_event_release(rdu_event* event);
 RDU_EXPORT rdu_result rdu_copy(rdu_queue* queue, rdu_memory* destination, uint64_t destination_offset,
                                const rdu_memory* source, uint64_t source_offset, uint64_t bytes,
                                uint32_t timeout_ms);
+RDU_EXPORT rdu_result rdu_upload(rdu_queue* queue, rdu_memory* destination, uint64_t offset,
+                                 const void* source, uint64_t bytes, uint32_t timeout_ms); /* (1.1) */
+RDU_EXPORT rdu_result rdu_download(rdu_queue* queue, void* destination, const rdu_memory* source,
+                                   uint64_t offset, uint64_t bytes, uint32_t timeout_ms); /* (1.1) */
 RDU_EXPORT rdu_result rdu_program_load(rdu_queue* queue, rdu_program* program, uint32_t timeout_ms);
 RDU_EXPORT rdu_result rdu_launch(rdu_queue* queue, rdu_program* program, const rdu_argument* arguments,
                                  size_t count, uint32_t timeout_ms);

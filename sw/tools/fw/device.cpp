@@ -51,6 +51,9 @@ class FirmwareDevice::SharedBus : public user::Bus {
   uint64_t wait_vector(uint32_t vector, Milliseconds timeout) override {
     return bus_->wait_vector(vector, timeout);
   }
+  void raise_vector(uint32_t vector) noexcept override { bus_->raise_vector(vector); }
+  int vector_fd(uint32_t vector) override { return bus_->vector_fd(vector); }
+  int loss_fd() override { return bus_->loss_fd(); }
 
  private:
   std::shared_ptr<user::Bus> bus_;

@@ -84,6 +84,9 @@ struct FakeBus : user::Bus {
   void enable_vectors(uint32_t) override {}
   void disable_vectors() override {}
   uint64_t wait_vector(uint32_t, user::Milliseconds) override { return 0; }
+  void raise_vector(uint32_t) noexcept override {}
+  int vector_fd(uint32_t) override { return -1; }
+  int loss_fd() override { return -1; }
 };
 
 struct Chip {
