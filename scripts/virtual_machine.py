@@ -60,7 +60,7 @@ cd "$FOLDER"
 
 run() {  # NUMBER
   commands=/run/commands/$1
-  setsid sh "$commands/command" </dev/null >"$commands/stdout" 2>"$commands/stderr" &
+  setsid /bin/sh "$commands/command" </dev/null >"$commands/stdout" 2>"$commands/stderr" &
   echo $! >"$commands/pid"
   wait $!
   echo "done $1 $?" >&3
@@ -278,6 +278,66 @@ class Command:
         self._machine.send(f"kill {self.number}")
 
 
+class Monitor:
+    """QEMU's monitor: replies in their order, events whenever they come."""
+
+    def __init__(self, connection, qemu):
+        self._stream = connection.makefile("rw")
+        self._qemu = qemu
+        self._asking = threading.Lock()
+        self._changed = threading.Condition()
+        self._replies, self._events, self._over = [], [], False
+        threading.Thread(target=self._listen, daemon=True).start()
+        self._take(lambda: self._replies and self._replies.pop(0), 60, "QEMU's monitor says nothing")  # its greeting
+        self.execute("qmp_capabilities", {}, 60)
+
+    def _listen(self):
+        with contextlib.suppress(OSError, ValueError):
+            for line in self._stream:
+                message = json.loads(line)
+                with self._changed:
+                    (self._events if "event" in message else self._replies).append(message)
+                    self._changed.notify_all()
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
+
+    def _take(self, find, timeout, what):
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                found = find()
+                if found:
+                    return found
+                left = deadline - time.monotonic()
+                if self._over:
+                    raise Failure(f"QEMU has ended{self._qemu.last_words()}")
+                if left <= 0:
+                    raise TimeoutError(f"{what} within {timeout:g} s")
+                self._changed.wait(left)
+
+    def execute(self, name, arguments, timeout):
+        with self._asking:
+            try:
+                self._stream.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+                self._stream.flush()
+            except OSError:
+                raise Failure(f"QEMU has ended{self._qemu.last_words()}") from None
+            reply = self._take(lambda: self._replies and self._replies.pop(0), timeout, f"no answer to '{name}'")
+        if "error" in reply:
+            raise Failure(f"QEMU refuses '{name}': {reply['error']['desc']}")
+        return reply["return"]
+
+    def expect(self, name, timeout):
+        def find():
+            while self._events:
+                event = self._events.pop(0)
+                if event["event"] == name:
+                    return event
+            return None
+        return self._take(find, timeout, f"no event {name} of QEMU")
+
+
 class VirtualMachine:
     """QEMU with a Debian guest. Leaves nothing behind: `with VirtualMachine(folder, ...) as machine: ...`."""
 
@@ -308,15 +368,11 @@ class VirtualMachine:
                               folder / "qemu.log", foreground=terminal is not None)
             try:
                 self._channel = self._accept(serve)
-                self._qmp = self._accept(qmp).makefile("rw")
+                self._monitor = Monitor(self._accept(qmp), self.qemu)
             except Failure:
                 self.qemu.end()
                 raise
-        self._qmp_lock = threading.Lock()
-        self._events = []
-        self._qmp_reply()  # the greeting
         threading.Thread(target=self._listen_to_guest, daemon=True).start()
-        self.qmp("qmp_capabilities")
 
     # What QEMU is told
 
@@ -482,34 +538,17 @@ class VirtualMachine:
     def running(self):
         return self.qemu.running()
 
-    def _qmp_reply(self):
-        while True:
-            line = self._qmp.readline()
-            if not line:
-                raise Failure(f"QEMU has ended{self.qemu.last_words()}")
-            message = json.loads(line)
-            if "event" not in message:
-                return message
-            self._events.append(message)
-
-    def qmp(self, execute, **arguments):
+    def qmp(self, execute, timeout=60, **arguments):
         """Asks QEMU's monitor, e.g. qmp("device_del", id="card"). Throws Failure with what it says."""
-        request = {"execute": execute, "arguments": {name.replace("_", "-"): value for name, value in arguments.items()}}
-        with self._qmp_lock:
-            try:
-                self._qmp.write(json.dumps(request) + "\n")
-                self._qmp.flush()
-                reply = self._qmp_reply()
-            except OSError:
-                raise Failure(f"QEMU has ended{self.qemu.last_words()}") from None
-        if "error" in reply:
-            raise Failure(f"QEMU refuses '{execute}': {reply['error']['desc']}")
-        return reply["return"]
+        return self._monitor.execute(execute, arguments, timeout)
+
+    def expect_qmp_event(self, name, timeout):
+        """Takes the next event of that name, e.g. "SUSPEND", as QEMU tells it; those before it are forgotten."""
+        return self._monitor.expect(name, timeout)
 
     def plug(self):
         """Puts the card into its slot."""
-        card = self._card()
-        self.qmp("device_add", **card)
+        self.qmp("device_add", **self._card())
 
     def end(self):
         self.qemu.end()
