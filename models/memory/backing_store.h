@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 namespace rdu::memory {
@@ -9,14 +10,9 @@ namespace rdu::memory {
 /// only on pages that were written. Never-written bytes read as zero.
 class BackingStore {
  public:
-  enum class Kind {
-    anonymous,  ///< private to the process
-    shared,     ///< backed by a memfd, so that another process can map it (a PCIe BAR without traps)
-  };
-
   /// `name` is the owner's hierarchical name, for messages. Throws bad_input if capacity is 0 or no multiple
   /// of the page size, or if the host refuses the mapping.
-  BackingStore(std::string name, uint64_t capacity, Kind kind = Kind::anonymous);
+  BackingStore(std::string name, uint64_t capacity);
   ~BackingStore();
   BackingStore(const BackingStore&) = delete;
   BackingStore& operator=(const BackingStore&) = delete;
@@ -36,32 +32,39 @@ class BackingStore {
   /// Everything reads as zero again; the host gets its pages back.
   void clear();
 
-  /// Bytes that the host spends, in whole pages: for `anonymous` the pages that write() has reached (own
-  /// bitmap: mincore() would count pages that were only read, and walk the whole range), for `shared` what
-  /// the file occupies, whoever wrote it.
+  /// Bytes that the host spends, in whole pages: those that write() has reached (own bitmap: mincore() would
+  /// count pages that were only read, and walk the whole range), and those of attached files that have data.
   uint64_t touched_bytes() const;
 
-  /// `shared` only: the file to map elsewhere (the store keeps it), and the mapping itself. -1 and nullptr
-  /// for `anonymous`, whose bitmap must see every write.
-  int fd() const { return fd_; }
-  uint8_t* shared_data() const { return kind_ == Kind::shared ? base_ : nullptr; }
+  /// As core::MappableMemory. The file's pages take the place of the store's own in its address range, so
+  /// read() and write() know nothing of it and cost the same. The file must not get shorter.
+  void attach(uint64_t offset, uint64_t length, int fd, uint64_t file_offset);
+  void detach(uint64_t offset);
 
   static constexpr uint64_t kPage = 4096;
 
  private:
+  struct Attached {
+    uint64_t length;
+    int fd;
+    uint64_t file_offset;
+  };
+
   void check(uint64_t offset, uint64_t length) const;
-  uint8_t* map(uint64_t bytes, int fd, const char* what) const;
-  void mark(uint64_t offset, uint64_t length);
+  uint8_t* map(uint64_t bytes, const char* what) const;
+  bool is_marked(uint64_t page) const;
+  void mark(uint64_t offset, uint64_t length) const;
   bool any_written(uint64_t offset, uint64_t end) const;
   void drop(uint64_t offset, uint64_t length);
+  void notice_attached(uint64_t offset, uint64_t end) const;
+  [[noreturn]] void fail(const char* what) const;
 
   std::string name_;
   uint64_t capacity_;
-  Kind kind_;
-  int fd_ = -1;
   uint8_t* base_ = nullptr;
-  uint8_t* written_ = nullptr;  ///< a bit a page; itself sparse. anonymous only
-  uint64_t written_pages_ = 0;
+  uint8_t* written_ = nullptr;  ///< a bit a page; itself sparse
+  mutable uint64_t written_pages_ = 0;
+  std::map<uint64_t, Attached> attached_;  ///< by offset
 };
 
 }  // namespace rdu::memory

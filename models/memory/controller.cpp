@@ -33,12 +33,11 @@ const ControllerParams& checked(const std::string& name, const ControllerParams&
 
 }  // namespace
 
-MemoryController::MemoryController(const sc_core::sc_module_name& name, const ControllerParams& params,
-                                   BackingStore::Kind kind)
+MemoryController::MemoryController(const sc_core::sc_module_name& name, const ControllerParams& params)
     : sc_core::sc_module(name),
       registers(this->name(), regs_),
       params_(checked(this->name(), params)),
-      store_(this->name(), params.capacity, kind) {
+      store_(this->name(), params.capacity) {
   channels_.reserve(params_.channels);
   for (unsigned i = 0; i < params_.channels; ++i) {
     channels_.push_back({ChannelTiming(params_.bandwidth, params_.channels, params_.latency),

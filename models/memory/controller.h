@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/mappable_memory.h"
 #include "core/register_port.h"
 #include "core/systemc.h"
 #include "core/transfer.h"
@@ -18,12 +19,11 @@ namespace rdu::memory {
 /// A memory controller, for HBM and DDR, at transaction level: it spreads a transfer over the channels by
 /// interleave and answers when the last channel has. The firmware trains it through its registers before it
 /// answers at all (memctl.regs.yaml). README.md has the formulas.
-class MemoryController : public sc_core::sc_module, public core::TransferTarget {
+class MemoryController : public sc_core::sc_module, public core::TransferTarget, public core::MappableMemory {
  public:
   /// Throws bad_input for parameters that make no memory (no channel, no bandwidth, an interleave that does
   /// not divide the capacity), and what BackingStore throws.
-  MemoryController(const sc_core::sc_module_name& name, const ControllerParams& params,
-                   BackingStore::Kind kind = BackingStore::Kind::anonymous);
+  MemoryController(const sc_core::sc_module_name& name, const ControllerParams& params);
 
   core::RegisterPort registers;  ///< its socket goes to the management core's bus
   core::InterruptLine interrupt;
@@ -36,6 +36,15 @@ class MemoryController : public sc_core::sc_module, public core::TransferTarget 
   void zero(core::Transfer& t, uint64_t offset, core::Time arrive) override;
   /// Works before training too: it is a debugger's and loader's back door.
   bool debug(uint64_t offset, uint8_t* data, uint64_t length, bool write) override;
+
+  // core::MappableMemory. What reaches the bytes through the file passes no controller: it takes no time, is
+  // not counted, needs no training once attached, and ECC does not see it.
+  uint64_t capacity() const override { return params_.capacity; }
+  bool available() const override { return trained_; }
+  void attach(uint64_t offset, uint64_t length, int fd, uint64_t file_offset) override {
+    store_.attach(offset, length, fd, file_offset);
+  }
+  void detach(uint64_t offset) override { store_.detach(offset); }
 
   /// A chip's reset: untrained, counters and registers at their reset values. Memory keeps its content, as
   /// DRAM may; power_cycle() also zeroes it.
