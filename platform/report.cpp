@@ -88,12 +88,10 @@ void Report::write(const std::string& file, const Socket& socket) const {
   j["instructions"] = hart.instructions;
   j["hart_cycles"] = hart.cycles;
   j["memory"] = {{"hbm", counters(socket.hbm())}, {"ddr", counters(socket.ddr())}};
-  const auto& host = socket.endpoint().statistics();
-  j["host"] = {{"register_reads", host.host_reads},
-               {"register_writes", host.host_writes},
-               {"dma_bytes_read", host.dma_bytes_read},
-               {"dma_bytes_written", host.dma_bytes_written},
-               {"interrupts", host.interrupts}};
+  const auto host = socket.endpoint().statistics();
+  j["host"] = {{"register_reads", host.host_reads},     {"register_writes", host.host_writes},
+               {"dma_bytes_read", host.dma_bytes_read}, {"dma_bytes_written", host.dma_bytes_written},
+               {"interrupts", host.interrupts},         {"table_reads", host.table_reads}};
   j["guest_faults"] = socket.guest_faults();
   for (unsigned t = 0; t < socket.tiles(); ++t) j["tiles"].push_back(describe(socket.tile(t)));
   finish(file, std::move(j));

@@ -53,11 +53,11 @@ Socket::Socket(const sc_core::sc_module_name& module_name, const SocketParams& p
       links_("links", params.links),
       endpoint_(
           "pcie", params.pcie,
-          [this] {
-            const auto& sysctl = management_.sysctl();
-            return sysctl.boot_stage() | sysctl.boot_error() << 16;
-          },
-          [this] { management_.restart(mgmt::ResetReason::host); }),
+          {[this] {
+             const auto& sysctl = management_.sysctl();
+             return sysctl.boot_stage() | sysctl.boot_error() << 16;
+           },
+           [this] { management_.restart(mgmt::ResetReason::host); }, params.mgmt.fuses.serial, &hbm_, &ddr_}),
       hbm_bridge_("hbm_bridge", tln_, map::HBM.base, kHbmBridge),
       ddr_bridge_("ddr_bridge", tln_, map::DDR.base, kDdrBridge),
       host_bridge_("host_bridge", tln_, map::HOST.base, kHostBridge) {
@@ -129,7 +129,9 @@ void Socket::attach_blocks() {
 void Socket::attach_memory() {
   tln_.attach(map::HBM.base, params_.hbm.capacity, hbm_, "hbm", params_.tln.hbm);
   tln_.attach(map::DDR.base, params_.ddr.capacity, ddr_, "ddr", params_.tln.ddr);
-  tln_.attach(map::HOST.base, map::HOST.size, endpoint_, "host", params_.tln.host);
+  tln_.attach(map::HOST.base, map::HOST.size, endpoint_.host_memory(), "host", params_.tln.host);
+  tln_.attach(map::HOST_PAGED.base, map::HOST_PAGED.size, endpoint_.paged_host_memory(), "host_paged",
+              params_.tln.host);
   tln_.attach(map::RAM.base, management_.ram().size(), management_.ram(), "ram", params_.tln.ram);
   auto& bus = management_.bus();
   bus.attach(map::HBM.name, map::HBM.base, map::HBM.size, hbm_bridge_.socket);

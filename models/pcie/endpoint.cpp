@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "pcie/trace_events.h"
 
 namespace rdu::pcie {
 
@@ -13,43 +14,99 @@ using vfio_user::Request;
 
 namespace {
 
-/// Kinds of events in the trace hash.
-constexpr uint64_t kHostAccess = 0x10, kHostDma = 0x11, kInterrupt = 0x12, kHostReset = 0x13;
+/// Headers of TLPs (2.2), for the header log.
+constexpr uint32_t kMemoryRead = 0x00000000, kMemoryWrite = 0x40000000, kAddress64 = 0x20000000,
+                   kCompletionWithData = 0x4a000000, kPoison = 1u << 14;
 
-uint64_t fold(const uint8_t* data, size_t size) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < size; ++i) value = (value << 7 | value >> 57) ^ data[i];
-  return value;
+/// A memory request of the root complex. Its length and byte enables tell the dwords that are covered.
+ErrorReporting::Tlp memory_request(bool write, uint64_t address, uint64_t size) {
+  const uint64_t first = address % 4, end = first + size;
+  const uint64_t dwords = (end + 3) / 4;
+  uint32_t first_enables = 0xf & (0xfu << first), last_enables = 0xf >> (-end % 4);
+  if (dwords == 1) {
+    first_enables &= last_enables;
+    last_enables = 0;
+  }
+  const uint32_t dw0 = (write ? kMemoryWrite : kMemoryRead) | (dwords & 0x3ff);
+  const uint32_t dw1 = last_enables << 4 | first_enables;
+  const auto low = static_cast<uint32_t>(address & ~uint64_t{3});
+  if (address >> 32 == 0) return {dw0, dw1, low, 0};
+  return {dw0 | kAddress64, dw1, static_cast<uint32_t>(address >> 32), low};
+}
+
+/// A completion that carries poisoned data.
+ErrorReporting::Tlp poisoned_completion(uint64_t address, uint64_t size) {
+  const uint64_t dwords = (address % 4 + size + 3) / 4;
+  return {kCompletionWithData | kPoison | static_cast<uint32_t>(dwords & 0x3ff),
+          static_cast<uint32_t>(size & 0xfff), static_cast<uint32_t>(address & 0x7f), 0};
 }
 
 }  // namespace
 
 Endpoint::Endpoint(const sc_core::sc_module_name& module_name, const PcieParams& params,
-                   std::function<uint32_t()> boot_stage, std::function<void()> restart_core)
+                   Connections connections)
     : sc_module(module_name),
       params_(params),
-      interface_(std::string(name()) + ".hostctl",
-                 {std::move(boot_stage),
-                  [this] { return (connected_ ? 1u : 0u) | (config_.bus_master() ? 2u : 0u); },
-                  std::move(restart_core), [this](unsigned vector) { send_msix(vector); },
-                  [this](unsigned queue, core::CommandTag first, unsigned count) {
-                    auto& tracer = core::Tracer::get();
-                    if (!tracer.enabled()) return;
-                    for (unsigned i = 0; i < count; ++i) {
-                      // Tags of one queue run through 16 bits.
-                      const core::CommandTag tag = (queue << 16 | ((first - 1 + i) & 0xffff)) + 1;
-                      tracer.begin_command(tag);
-                      tracer.instant(host_track_, core::now() + i, fmt::format("doorbell {}", queue), tag);
-                    }
-                  }}),
+      hbm_(connections.hbm),
+      ddr_(connections.ddr),
+      config_(connections.serial),
+      windows_(std::string(name()) + ".bar2"),
+      interface_(std::string(name()) + ".hostctl", interface_connections(connections)),
+      bar0_(interface_.host(), config_.msix, ConfigSpace::kMsixTable, ConfigSpace::kMsixPending,
+            [this] {
+              uint64_t pending = config_.msix.pending();
+              for (unsigned v = 0; v < Msix::kVectors; ++v)
+                if (host_ && host_->pending(vfio_user::kIrqMsix, v)) pending |= uint64_t{1} << v;
+              return pending;
+            }),
+      dma_(name(), params_, *this),
+      paged_(
+          dma_, params.table_cache_lines, [this](unsigned context) { return interface_.host_table(context); },
+          [this](const DmaFailure& failure) { dma_failed(failure); }),
       host_track_(core::Tracer::get().track(std::string(name()) + ".host")),
-      bar0_(core::AccessLog::get().place(std::string(name()) + ".bar0")),
-      dma_track_(core::Tracer::get().track(std::string(name()) + ".dma")) {
+      bar0_place_(core::AccessLog::get().place(std::string(name()) + ".bar0")) {
   SC_HAS_PROCESS(Endpoint);
   SC_THREAD(serve);
 }
 
 Endpoint::~Endpoint() = default;
+
+HostInterface::Connections Endpoint::interface_connections(Connections& connections) {
+  HostInterface::Connections c;
+  c.boot_stage = std::move(connections.boot_stage);
+  c.pci_status = [this] {
+    namespace status = regs::hostctl::PCI_STATUS;
+    uint64_t word = status::CONNECTED.set(0, connected_);
+    word = status::BUS_MASTER.set(word, config_.bus_master());
+    return static_cast<uint32_t>(status::D3.set(word, config_.power.in_d3hot()));
+  };
+  c.restart_core = std::move(connections.restart_core);
+  c.send_msix = [this](unsigned vector) { raise_vector(vector); };
+  c.rung = [this](unsigned queue, core::CommandTag first, unsigned count) {
+    trace_submissions(queue, first, count);
+  };
+  c.forget_table = [this](unsigned context) { paged_.forget(context); };
+  c.move_window = [this](unsigned window, uint64_t memory, uint64_t offset) -> std::string {
+    namespace base = regs::hostif::WINDOW_BASE;
+    core::MappableMemory* const shown = memory == base::MEMORY_HBM   ? hbm_
+                                        : memory == base::MEMORY_DDR ? ddr_
+                                                                     : nullptr;
+    if (!shown && memory != base::MEMORY_NONE) return "there is no such memory";
+    return windows_.move(window, shown, offset);
+  };
+  return c;
+}
+
+void Endpoint::trace_submissions(unsigned queue, core::CommandTag first, unsigned count) {
+  auto& tracer = core::Tracer::get();
+  if (!tracer.enabled()) return;
+  for (unsigned i = 0; i < count; ++i) {
+    // Tags of one queue run through 16 bits.
+    const core::CommandTag tag = (queue << 16 | ((first - 1 + i) & 0xffff)) + 1;
+    tracer.begin_command(tag);
+    tracer.instant(host_track_, core::now() + i, fmt::format("doorbell {}", queue), tag);
+  }
+}
 
 void Endpoint::submit(Request request) {
   request_.emplace(std::move(request));
@@ -73,8 +130,7 @@ void Endpoint::perform(Request& request) {
       wait(one_way);
       const int error = region_read(request.region(), request.offset(), data.data(), data.size());
       wait(one_way);
-      if (request.region() == vfio_user::kRegionBar0)
-        trace_access(false, request.offset(), data.data(), data.size(), begin);
+      trace_access(request, data.data(), begin);
       host_->answer(request, error, data.data());
       return;
     }
@@ -82,9 +138,7 @@ void Endpoint::perform(Request& request) {
       wait(one_way);
       const int error =
           region_write(request.region(), request.offset(), request.data().data(), request.data().size());
-      if (request.region() == vfio_user::kRegionBar0) {
-        trace_access(true, request.offset(), request.data().data(), request.data().size(), begin);
-      }
+      trace_access(request, request.data().data(), begin);
       host_->answer(request, error);
       return;
     }
@@ -104,13 +158,18 @@ vfio_user::RegionInfo Endpoint::region_info(uint32_t index) const {
   vfio_user::RegionInfo info;
   if (index == vfio_user::kRegionBar0) info.size = ConfigSpace::kBar0Size;
   if (index == vfio_user::kRegionConfig) info.size = ConfigSpace::kSize;
+  if (index == vfio_user::kRegionBar2) {
+    info.size = ConfigSpace::kBar2Size;
+    if (params_.map_windows) info.fd = windows_.fd();
+  }
   info.readable = info.writable = info.size != 0;
   return info;
 }
 
 vfio_user::IrqInfo Endpoint::irq_info(uint32_t index) const {
   vfio_user::IrqInfo info;
-  if (index == vfio_user::kIrqMsix) info.count = ConfigSpace::kVectors;
+  if (index == vfio_user::kIrqMsix) info.count = Msix::kVectors;
+  if (index == vfio_user::kIrqError) info.count = 1;
   info.no_resize = info.count != 0;
   return info;
 }
@@ -118,87 +177,224 @@ vfio_user::IrqInfo Endpoint::irq_info(uint32_t index) const {
 int Endpoint::region_read(uint32_t index, uint64_t offset, uint8_t* data, size_t size) {
   if (index == vfio_user::kRegionConfig) {
     config_.read(offset, data, size);
+    // Until a reset is over, the function answers with retries, which reach software as all ones.
+    if (is_resetting()) std::memset(data, 0xff, size);
     return 0;
   }
-  if (index != vfio_user::kRegionBar0) return EINVAL;
-  ++statistics_.host_reads;
+  if (index != vfio_user::kRegionBar0 && index != vfio_user::kRegionBar2) return EINVAL;
   // What nobody answers reads as all ones, as an unsupported request does on a PCIe host.
-  if (!bar0_access(false, offset, data, size)) std::memset(data, 0xff, size);
-  core::TraceHash::get().add(kHostAccess, core::now(), offset << 1, fold(data, size));
-  log_access(false, offset, data, size);
+  if (!bar_access(false, index, offset, data, size)) unsupported(false, index, offset, size);
+  core::TraceHash::get().add(trace::kHostAccess, core::now(), uint64_t{index} << 32 | offset << 1,
+                             trace::fold(data, size));
+  if (index == vfio_user::kRegionBar0) {
+    ++statistics_.host_reads;
+    log_access(false, offset, data, size);
+  }
   return 0;
 }
 
 int Endpoint::region_write(uint32_t index, uint64_t offset, const uint8_t* data, size_t size) {
   if (index == vfio_user::kRegionConfig) {
+    if (is_resetting()) return 0;
     config_.write(offset, data, size);
+    config_written();
     return 0;
   }
-  if (index != vfio_user::kRegionBar0) return EINVAL;
-  ++statistics_.host_writes;
-  core::TraceHash::get().add(kHostAccess, core::now(), offset << 1 | 1, fold(data, size));
-  log_access(true, offset, data, size);
+  if (index != vfio_user::kRegionBar0 && index != vfio_user::kRegionBar2) return EINVAL;
+  core::TraceHash::get().add(trace::kHostAccess, core::now(), uint64_t{index} << 32 | offset << 1 | 1,
+                             trace::fold(data, size));
+  if (index == vfio_user::kRegionBar0) {
+    ++statistics_.host_writes;
+    log_access(true, offset, data, size);
+  }
   std::vector<uint8_t> copy(data, data + size);
-  bar0_access(true, offset, copy.data(), size);
+  if (!bar_access(true, index, offset, copy.data(), size)) unsupported(true, index, offset, size);
   return 0;
 }
 
-bool Endpoint::bar0_access(bool write, uint64_t offset, uint8_t* data, size_t size) {
-  const char* why = "no register answers";
-  if (!config_.memory_enabled()) {
-    why = "memory space is not enabled in the PCI command register";
-  } else if (offset >= ConfigSpace::kMsixTable &&
-             offset + size <= ConfigSpace::kMsixTable + msix_table_.size()) {
-    uint8_t* entry = msix_table_.data() + (offset - ConfigSpace::kMsixTable);
-    std::memcpy(write ? entry : data, write ? data : entry, size);
-    return true;
-  } else if (offset >= ConfigSpace::kMsixPending && offset + size <= ConfigSpace::kMsixPending + 8) {
-    if (write) return true;  // read-only by specification
-    uint64_t pending = 0;
-    for (unsigned v = 0; v < ConfigSpace::kVectors; ++v) {
-      if (host_ && host_->pending(vfio_user::kIrqMsix, v)) pending |= uint64_t{1} << v;
+/// Why the BARs do not answer now, in words, or nullptr.
+const char* Endpoint::bar_barrier() const {
+  if (link_failed_) return "the link is down";
+  if (is_resetting()) return "the function is being reset";
+  if (config_.power.in_d3hot()) return "the function is in D3hot";
+  if (!config_.memory_enabled()) return "memory space is not enabled in the PCI command register";
+  return nullptr;
+}
+
+/// False if it reached nobody, or not all of it did. A read then has all ones there.
+bool Endpoint::bar_access(bool write, uint32_t index, uint64_t offset, uint8_t* data, size_t size) {
+  const char* why = bar_barrier();
+  if (why) {
+    if (!write) std::memset(data, 0xff, size);
+  } else if (index == vfio_user::kRegionBar2) {
+    if (write) {
+      windows_.write(offset, data, size);
+    } else {
+      windows_.read(offset, data, size);
     }
-    std::memcpy(data, reinterpret_cast<uint8_t*>(&pending) + (offset - ConfigSpace::kMsixPending), size);
     return true;
-  } else if (size <= 8 && interface_.host().access(write, offset, static_cast<unsigned>(size), data)) {
+  } else if (write ? bar0_.write(offset, data, size) : bar0_.read(offset, data, size)) {
+    if (write) send_pending_vectors();  // an entry of the MSI-X table may have been opened
     return true;
+  } else {
+    why = write && (offset | size) % 4 != 0 ? "registers are written in whole aligned dwords"
+                                            : "no register answers";
   }
-  core::report_guest_fault(name(), fmt::format("host {} of {} bytes at BAR0 offset {:#x}: {}",
-                                               write ? "write" : "read", size, offset, why));
+  core::report_guest_fault(name(), fmt::format("host {} of {} bytes at BAR{} offset {:#x}: {}",
+                                               write ? "write" : "read", size, index, offset, why));
   return false;
+}
+
+/// A read is answered by an error completion, so that its requester knows: an advisory error (6.2.3.2.4.1).
+void Endpoint::unsupported(bool write, uint32_t index, uint64_t offset, size_t size) {
+  if (link_failed_ || is_resetting()) return;  // it has not reached the function
+  send(config_.errors.uncorrectable(Aer::kUnsupportedRequest,
+                                    memory_request(write, config_.header.bar_address(index) + offset, size),
+                                    !write));
+}
+
+/// Error messages go to the root complex, which a vfio-user client has for itself. What there is to tell it
+/// is that a device is lost.
+void Endpoint::send(ErrorMessage message) {
+  if (message == ErrorMessage::fatal && host_) host_->interrupt(vfio_user::kIrqError, 0);
+}
+
+void Endpoint::config_written() {
+  if (config_.express.take_flr_request()) {
+    reset_function(Reset::function);
+    reset_end_ = core::now() + params_.flr_time;
+    reset_ended_.notify(core::to_sc(params_.flr_time));  // so that the device has not settled before
+  }
+  send_pending_vectors();
 }
 
 void Endpoint::dma_mapped(uint64_t, uint64_t) {}
 void Endpoint::dma_unmapping(uint64_t, uint64_t) {}
-void Endpoint::irqs_changed(uint32_t, uint32_t, uint32_t) {}
+
+void Endpoint::irqs_changed(uint32_t, uint32_t, uint32_t) {
+  send_pending_vectors();
+}
+
+void Endpoint::reset_function(Reset kind) {
+  core::TraceHash::get().add(trace::kHostReset, core::now(), static_cast<uint64_t>(kind), 0);
+  core::Tracer::get().instant(host_track_, core::now(),
+                              kind == Reset::function ? "function-level reset" : "reset");
+  config_.reset(kind);
+  windows_.move_all_away();
+  interface_.host_reset();
+  paged_.forget_all();
+  if (kind == Reset::function) return;
+  link_failed_ = false;
+  reset_end_ = 0;
+}
 
 int Endpoint::reset() {
-  core::TraceHash::get().add(kHostReset, core::now(), 0, 0);
-  core::Tracer::get().instant(host_track_, core::now(), "function reset");
-  config_.reset();
-  msix_table_.fill(0);
-  interface_.host_reset();
+  reset_function(Reset::conventional);
   return 0;
 }
 
 void Endpoint::disconnected() {
   connected_ = false;
-  reset();
+  reset_function(Reset::power_on);
 }
 
-void Endpoint::send_msix(unsigned vector) {
+void Endpoint::fail_link() {
+  core::Tracer::get().instant(host_track_, core::now(), "link failed");
+  link_failed_ = true;
+  send(config_.errors.uncorrectable(Aer::kDataLinkProtocol, {}));
+}
+
+// --- interrupts
+// ------------------------------------------------------------------------------------------------------
+
+void Endpoint::raise_vector(unsigned vector) {
   auto& tracer = core::Tracer::get();
   if (tracer.enabled()) tracer.instant(host_track_, core::now(), fmt::format("MSI-X {}", vector));
-  core::TraceHash::get().add(kInterrupt, core::now(), vector, 0);
-  ++statistics_.interrupts;
-  if (!host_ || vector >= ConfigSpace::kVectors || !config_.bus_master()) {
-    core::report_guest_fault(
-        name(), fmt::format("MSI-X vector {} cannot be sent: {}", vector,
-                            vector >= ConfigSpace::kVectors ? "there is no such vector"
-                                                            : "the host does not allow bus mastering"));
+  core::TraceHash::get().add(trace::kInterrupt, core::now(), vector, 0);
+  if (vector >= Msix::kVectors) {
+    core::report_guest_fault(name(),
+                             fmt::format("MSI-X vector {} cannot be sent: there is no such vector", vector));
     return;
   }
-  host_->interrupt(vfio_user::kIrqMsix, vector);
+  if (dropped_[vector]) {
+    dropped_[vector] = false;
+    return;
+  }
+  if (!config_.msix.enabled()) return;  // the host polls
+  config_.msix.set_pending(vector);
+  send_pending_vectors();
+}
+
+void Endpoint::send_pending_vectors() {
+  if (config_.msix.pending() == 0 || !host_ || dma_barrier()) return;
+  for (unsigned v = 0; v < Msix::kVectors; ++v) {
+    if (!(config_.msix.pending() >> v & 1) || !config_.msix.open(v)) continue;
+    if (!host_->interrupt(vfio_user::kIrqMsix, v)) {
+      // Masked by the client, which then keeps the pending bit; or it has no use for it yet.
+      if (!host_->pending(vfio_user::kIrqMsix, v)) continue;
+    } else {
+      ++statistics_.interrupts;
+    }
+    config_.msix.clear_pending(v);
+  }
+}
+
+// --- DMA
+// -------------------------------------------------------------------------------------------------------------
+
+const char* Endpoint::dma_barrier() const {
+  if (link_failed_) return "the link is down";
+  if (is_resetting()) return "the function is being reset";
+  if (interface_.drops_work()) return "the host has reset the function under it";
+  if (config_.power.in_d3hot()) return "the function is in D3hot";
+  if (!config_.bus_master()) return "bus mastering is off";
+  return nullptr;
+}
+
+void Endpoint::dma_failed(const DmaFailure& failure) {
+  namespace code = regs::hostif::DMA_ERROR;
+  // What is left of work that a reset has ended is nobody's error.
+  if (!host_ || link_failed_ || is_resetting() || interface_.drops_work()) return;
+  interface_.record(failure);
+  std::string why;
+  switch (failure.code) {
+    case code::CODE_POISONED:
+      why = "its data came poisoned";
+      if (config_.header.command.any(Header::kParityResponse))
+        config_.header.status.set(Header::kMasterDataParityError);
+      // The transfer ends with an error and nothing else is harmed: an advisory error (6.2.3.2.4.3).
+      send(config_.errors.uncorrectable(Aer::kPoisoned, poisoned_completion(failure.address, failure.length),
+                                        true));
+      break;
+    case code::CODE_UNMAPPED:
+      why = "the host has not mapped it for this";
+      if (!failure.write) config_.header.status.set(Header::kReceivedMasterAbort);
+      send(config_.errors.uncorrectable(Aer::kInternal,
+                                        memory_request(failure.write, failure.address, failure.length)));
+      break;
+    case code::CODE_PAGE_TABLE:
+      why = failure.write ? "no valid entry of its page table lets it write"
+                          : "its page table has no valid entry";
+      break;
+    default:
+      why = dma_barrier();
+  }
+  core::report_guest_fault(
+      name(),
+      fmt::format("DMA {} of {} bytes at host {} {:#x} of context {}: {}", failure.write ? "write" : "read",
+                  failure.length, failure.code == code::CODE_PAGE_TABLE ? "segment offset" : "address",
+                  failure.address, failure.context, why));
+}
+
+// --- what is told of it
+// ----------------------------------------------------------------------------------------------
+
+Endpoint::Statistics Endpoint::statistics() const {
+  Statistics all = statistics_;
+  all.dma_bytes_read = dma_.bytes_read();
+  all.dma_bytes_written = dma_.bytes_written();
+  all.table_reads = paged_.table_reads();
+  return all;
 }
 
 void Endpoint::log_access(bool write, uint64_t offset, const uint8_t* data, size_t size) {
@@ -206,7 +402,7 @@ void Endpoint::log_access(bool write, uint64_t offset, const uint8_t* data, size
   access.sort = core::AccessLog::Sort::host;
   access.write = write;
   access.length = static_cast<uint32_t>(size);
-  access.place = bar0_;
+  access.place = bar0_place_;
   access.address = offset;
   std::memcpy(&access.value, data, std::min(size, sizeof access.value));
   access.when = core::now();
@@ -214,56 +410,18 @@ void Endpoint::log_access(bool write, uint64_t offset, const uint8_t* data, size
   core::AccessLog::get().add(access);
 }
 
-void Endpoint::trace_access(bool write, uint64_t offset, const uint8_t* data, size_t size, core::Time begin) {
+void Endpoint::trace_access(const Request& request, const uint8_t* data, core::Time begin) {
   auto& tracer = core::Tracer::get();
-  if (!tracer.enabled()) return;
-  const core::Register* reg = interface_.host().find(offset);
+  if (!tracer.enabled() || request.region() == vfio_user::kRegionConfig) return;
+  const bool is_bar0 = request.region() == vfio_user::kRegionBar0;
+  const core::Register* reg = is_bar0 ? interface_.host().find(request.offset()) : nullptr;
   uint64_t value = 0;
-  std::memcpy(&value, data, std::min<size_t>(size, sizeof value));
+  std::memcpy(&value, data, std::min<size_t>(request.size(), sizeof value));
   tracer.slice(
       host_track_, begin, core::now(),
-      fmt::format("{} {}", write ? "write" : "read", reg ? reg->name() : fmt::format("BAR0+{:#x}", offset)),
+      fmt::format("{} {}", request.kind() == Request::Kind::kRegionWrite ? "write" : "read",
+                  reg ? reg->name() : fmt::format("BAR{}+{:#x}", request.region(), request.offset())),
       core::kNoCommand, fmt::format("{:#x}", value));
-}
-
-// --- what the device sees of the host
-// --------------------------------------------------------------------------------
-
-void Endpoint::access(core::Transfer& t, uint64_t offset, core::Time arrive) {
-  // A read sends its request out and gets its data back; a write is posted: done when its last byte is on its
-  // way.
-  core::Time& link_free = t.write ? write_link_free_ : read_link_free_;
-  const core::Time wire = static_cast<core::Time>(static_cast<unsigned __int128>(t.length) *
-                                                  1'000'000'000'000u / params_.bandwidth);
-  const core::Time start = std::max(t.write ? arrive : arrive + params_.latency, link_free);
-  link_free = start + wire;
-  t.done = t.write ? link_free : link_free + params_.latency;
-
-  int error = EFAULT;
-  if (config_.bus_master() && host_) {
-    error = t.write ? host_->dma_write(arrive, offset, t.data, t.length)
-                    : host_->dma_read(arrive, offset, t.data, t.length);
-  }
-  auto& tracer = core::Tracer::get();
-  if (tracer.enabled()) {
-    tracer.slice(dma_track_, start, link_free, t.write ? "DMA write" : "DMA read", t.tag,
-                 fmt::format("{:#x}, {} bytes", offset, t.length));
-  }
-  if (error) {
-    t.status = core::TransferStatus::access_denied;
-    core::report_guest_fault(name(), fmt::format("DMA {} of {} bytes at host address {:#x}: {}",
-                                                 t.write ? "write" : "read", t.length, offset,
-                                                 config_.bus_master() ? "the host has not mapped it for this"
-                                                                      : "bus mastering is off"));
-    return;
-  }
-  (t.write ? statistics_.dma_bytes_written : statistics_.dma_bytes_read) += t.length;
-  core::TraceHash::get().add(kHostDma, arrive, offset << 1 | (t.write ? 1u : 0u), fold(t.data, t.length));
-}
-
-bool Endpoint::debug(uint64_t offset, uint8_t* data, uint64_t length, bool write) {
-  if (!host_) return false;
-  return write ? host_->poke(offset, data, length) : host_->peek(offset, data, length);
 }
 
 }  // namespace rdu::pcie

@@ -1,43 +1,41 @@
 #pragma once
 
-#include <memory>
+#include <array>
+#include <functional>
 #include <optional>
 #include <string>
 
 #include "core/access_log.h"
-#include "core/parameter.h"
+#include "core/mappable_memory.h"
 #include "core/systemc.h"
 #include "core/transfer.h"
+#include "pcie/bar0.h"
 #include "pcie/config_space.h"
+#include "pcie/dma_port.h"
 #include "pcie/host_interface.h"
 #include "pcie/host_port.h"
+#include "pcie/paged_host.h"
+#include "pcie/params.h"
 #include "pcie/vfio_user/server.h"
+#include "pcie/window_bar.h"
 
 namespace rdu::pcie {
 
-struct PcieParams {
-  uint64_t bandwidth = 32'000'000'000;  ///< bytes/s, each direction
-  uint64_t latency = 400'000;           ///< ps, one way
-
-  template <class Visitor>
-  void describe(Visitor& v) {
-    using core::Parameter;
-    using core::Unit;
-    v(bandwidth, Parameter{"bandwidth", Unit::bandwidth, "Data rate of the host link, each direction",
-                           "as the SN10/SN30's PCIe Gen4 x16; not public for the SN40L", 1'000'000});
-    v(latency,
-      Parameter{"latency", Unit::time, "One way through the link, root complex included", "ours", 1});
-  }
-};
-
-/// The PCIe function that the host sees: configuration space, BAR0, MSI-X, and DMA into the memory that the
-/// host has mapped. The host is behind a HostPort; the platform hands its requests over one at a time (see
-/// platform/README.md on coupling).
-class Endpoint : public sc_core::sc_module, public vfio_user::Device, public core::TransferTarget {
+/// The PCIe function that the host sees: configuration space, BAR0, BAR2, MSI-X, and DMA into the memory that
+/// the host has mapped. README.md is its data sheet. The host is behind a HostPort; the platform hands its
+/// requests over one at a time (see platform/README.md on coupling).
+class Endpoint : public sc_core::sc_module, public vfio_user::Device, private DmaPort::Owner {
  public:
-  /// `name` as all modules. The last two: SYSCTL.BOOT_STAGE, and what HOSTIF.RESTART does.
-  Endpoint(const sc_core::sc_module_name& name, const PcieParams& params,
-           std::function<uint32_t()> boot_stage, std::function<void()> restart_core);
+  /// What the function needs of its socket.
+  struct Connections {
+    std::function<uint32_t()> boot_stage;  ///< SYSCTL.BOOT_STAGE
+    std::function<void()> restart_core;    ///< what HOSTIF.RESTART does
+    uint64_t serial = 0;                   ///< FUSES.SERIAL
+    core::MappableMemory* hbm = nullptr;   ///< what BAR2's windows show; nullptr: there is none
+    core::MappableMemory* ddr = nullptr;
+  };
+
+  Endpoint(const sc_core::sc_module_name& name, const PcieParams& params, Connections connections);
   ~Endpoint() override;
 
   /// Plugs the card in: `host` outlives the simulation. Without one (tests, --check, a boot) nothing answers
@@ -45,23 +43,30 @@ class Endpoint : public sc_core::sc_module, public vfio_user::Device, public cor
   void plug_in(HostPort& host) { host_ = &host; }
   HostInterface& host_interface() { return interface_; }
 
+  /// Host memory by bus address, and through contexts' page tables: HOST and HOST_PAGED of the address map.
+  core::TransferTarget& host_memory() { return dma_; }
+  core::TransferTarget& paged_host_memory() { return paged_; }
+
   /// Takes the host's next request; it is performed in simulated time. Only when idle().
   void submit(vfio_user::Request request);
   /// The last submitted request has been answered.
   bool idle() const { return !request_; }
+
+  /// For tests of software, as error injection of other devices is: the next read of host memory comes
+  /// poisoned; the next interrupt of a vector gets lost; the link fails, until a hot reset trains it anew.
+  void poison_next_dma() { dma_.poison_next(); }
+  void drop_next_interrupt(unsigned vector) { dropped_.at(vector) = true; }
+  void fail_link();
 
   struct Statistics {
     uint64_t host_reads = 0;  ///< register reads by the host
     uint64_t host_writes = 0;
     uint64_t dma_bytes_read = 0;  ///< from host memory
     uint64_t dma_bytes_written = 0;
-    uint64_t interrupts = 0;
+    uint64_t interrupts = 0;   ///< that were sent
+    uint64_t table_reads = 0;  ///< lines of contexts' host page tables
   };
-  const Statistics& statistics() const { return statistics_; }
-
-  // core::TransferTarget: host memory by bus address.
-  void access(core::Transfer& t, uint64_t offset, core::Time arrive) override;
-  bool debug(uint64_t offset, uint8_t* data, uint64_t length, bool write) override;
+  Statistics statistics() const;
 
   // vfio_user::Device
   vfio_user::DeviceInfo device_info() const override;
@@ -77,26 +82,46 @@ class Endpoint : public sc_core::sc_module, public vfio_user::Device, public cor
   void disconnected() override;
 
  private:
+  // DmaPort::Owner
+  HostPort* host() override { return host_; }
+  const char* dma_barrier() const override;
+  void dma_failed(const DmaFailure& failure) override;
+
   void serve();
   void perform(vfio_user::Request& request);
-  bool bar0_access(bool write, uint64_t offset, uint8_t* data, size_t size);
-  void send_msix(unsigned vector);
+  HostInterface::Connections interface_connections(Connections& connections);
+  void trace_submissions(unsigned queue, core::CommandTag first, unsigned count);
+  void reset_function(Reset kind);
+  bool is_resetting() const { return core::now() < reset_end_; }
+  void config_written();
+  const char* bar_barrier() const;
+  bool bar_access(bool write, uint32_t index, uint64_t offset, uint8_t* data, size_t size);
+  void unsupported(bool write, uint32_t index, uint64_t offset, size_t size);
+  void send(ErrorMessage message);
+  void raise_vector(unsigned vector);
+  void send_pending_vectors();
   void log_access(bool write, uint64_t offset, const uint8_t* data, size_t size);
-  void trace_access(bool write, uint64_t offset, const uint8_t* data, size_t size, core::Time begin);
+  void trace_access(const vfio_user::Request& request, const uint8_t* data, core::Time begin);
 
   PcieParams params_;
+  core::MappableMemory* hbm_;
+  core::MappableMemory* ddr_;
   ConfigSpace config_;
+  WindowBar windows_;
   HostInterface interface_;
-  std::array<uint8_t, ConfigSpace::kVectors * 16> msix_table_{};
+  Bar0 bar0_;
+  DmaPort dma_;
+  PagedHost paged_;
   HostPort* host_ = nullptr;
   bool connected_ = false;  ///< a host has the device
+  bool link_failed_ = false;
+  core::Time reset_end_ = 0;  ///< of the last FLR
+  sc_core::sc_event reset_ended_;
+  std::array<bool, Msix::kVectors> dropped_{};  ///< the next interrupt gets lost
   std::optional<vfio_user::Request> request_;
   sc_core::sc_event submitted_;
-  core::Time read_link_free_ = 0;   ///< the link's direction that carries DMA read data
-  core::Time write_link_free_ = 0;  ///< and the one that carries DMA write data
   core::TrackId host_track_;
-  core::AccessLog::Place bar0_;
-  core::TrackId dma_track_;
+  core::AccessLog::Place bar0_place_;
   Statistics statistics_;
 };
 

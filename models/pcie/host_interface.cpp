@@ -65,6 +65,23 @@ void HostInterface::bind_host() {
     }
     connections_.restart_core();
   });
+  host_.HOST_TLB_INVALIDATE.on_write([this](uint64_t) {
+    const uint64_t context = host_.HOST_TLB_INVALIDATE.get(hostif::HOST_TLB_INVALIDATE::CONTEXT);
+    if (context >= hostctl::kHOST_TABLE_COUNT) {
+      core::report_guest_fault(
+          name_,
+          fmt::format("HOST_TLB_INVALIDATE was written with {}, there is no such context; ignored", context));
+      return;
+    }
+    connections_.forget_table(static_cast<unsigned>(context));
+  });
+  host_.DMA_ERROR.on_write([this](uint64_t) {
+    if (host_.DMA_ERROR.get(hostif::DMA_ERROR::VALID)) return;
+    host_.DMA_ERROR.reset();
+    host_.DMA_ERROR_ADDRESS.reset();
+  });
+  for (unsigned n = 0; n < hostif::kWINDOW_COUNT; ++n)
+    host_.WINDOW[n].BASE.on_write([this, n](uint64_t) { move_window(n); });
   for (unsigned q = 0; q < hostif::kDOORBELL_COUNT; ++q) {
     host_.DOORBELL[q].SQ_TAIL.on_write([this, q](uint64_t) { ring_submission(q); });
     host_.DOORBELL[q].CQ_HEAD.on_write([this, q](uint64_t) { ring_completion(q); });
@@ -92,6 +109,8 @@ void HostInterface::bind_firmware() {
   fw_.HOST_RESET_DONE.on_write([this](uint64_t) {
     if (fw_.HOST_RESET_DONE.get(hostctl::HOST_RESET_DONE::DONE)) reset_pending_ = false;
   });
+  for (unsigned c = 0; c < hostctl::kHOST_TABLE_COUNT; ++c)
+    fw_.HOST_TABLE[c].ROOT.on_write([this, c](uint64_t) { connections_.forget_table(c); });
   for (unsigned q = 0; q < hostctl::kQUEUE_COUNT; ++q) {
     fw_.QUEUE[q].SIZE.on_write([this, q](uint64_t) {  // a new queue begins at entry 0
       fw_.QUEUE[q].SQ_TAIL.set_value(0);
@@ -108,6 +127,35 @@ void HostInterface::raise(core::Field cause) {
 
 void HostInterface::update_interrupt() {
   interrupt_.set((fw_.IRQ_STATUS.value() & fw_.IRQ_ENABLE.value()) != 0);
+}
+
+void HostInterface::move_window(unsigned window) {
+  namespace base = hostif::WINDOW_BASE;
+  core::Register& reg = host_.WINDOW[window].BASE;
+  const uint64_t memory = reg.get(base::MEMORY);
+  std::string why = "there is no such memory";
+  if (memory <= base::MEMORY_DDR) {
+    why = connections_.move_window(window, memory, reg.get(base::OFFSET) << base::OFFSET.lsb);
+    if (why.empty()) return;
+  }
+  core::report_guest_fault(
+      name_, fmt::format("WINDOW[{}].BASE was written with {:#x}: {}; the window shows no memory", window,
+                         reg.value(), why));
+  reg.set(base::MEMORY, base::MEMORY_NONE);
+}
+
+void HostInterface::record(const DmaFailure& failure) {
+  namespace error = hostif::DMA_ERROR;
+  core::Register& reg = host_.DMA_ERROR;
+  if (!reg.get(error::VALID)) {
+    reg.set(error::VALID, 1);
+    reg.set(error::WRITE, failure.write ? 1 : 0);
+    reg.set(error::CODE, failure.code);
+    reg.set(error::CONTEXT, failure.context);
+    host_.DMA_ERROR_ADDRESS.set_value(failure.address);
+  }
+  const uint64_t count = reg.get(error::COUNT);
+  if (count < error::COUNT.max()) reg.set(error::COUNT, count + 1);
 }
 
 void HostInterface::ring_submission(unsigned queue) {
@@ -146,7 +194,10 @@ void HostInterface::ring_completion(unsigned queue) {
 }
 
 void HostInterface::host_reset() {
+  was_enabled_ =
+      (reset_pending_ && was_enabled_) || host_.CC.get(hostif::CC::EN) || fw_.CSTS.get(hostctl::CSTS::RDY);
   host_.reset();
+  for (unsigned c = 0; c < hostctl::kHOST_TABLE_COUNT; ++c) fw_.HOST_TABLE[c].ROOT.reset();
   for (unsigned q = 0; q < hostctl::kQUEUE_COUNT; ++q) {
     fw_.QUEUE[q].SIZE.reset();
     fw_.QUEUE[q].SQ_TAIL.reset();
@@ -163,6 +214,7 @@ void HostInterface::firmware_reset() {
   fw_.reset();
   submitted_.fill(0);
   reset_pending_ = false;
+  for (unsigned c = 0; c < hostctl::kHOST_TABLE_COUNT; ++c) connections_.forget_table(c);
   // A request that waits is still there for the firmware that comes.
   if (host_.MBOX_STATUS.get(hostif::MBOX_STATUS::BUSY)) fw_.IRQ_STATUS.set(hostctl::IRQ_STATUS::MAILBOX, 1);
   update_interrupt();

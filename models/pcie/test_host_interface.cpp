@@ -1,7 +1,6 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "pcie/config_space.h"
 #include "pcie/host_interface.h"
 #include "test/catch.h"
 
@@ -9,16 +8,6 @@ using namespace rdu;
 using namespace rdu::pcie;
 
 namespace {
-
-uint32_t read32(const ConfigSpace& c, uint64_t offset) {
-  uint32_t v = 0;
-  c.read(offset, reinterpret_cast<uint8_t*>(&v), 4);
-  return v;
-}
-
-void write32(ConfigSpace& c, uint64_t offset, uint32_t v) {
-  c.write(offset, reinterpret_cast<uint8_t*>(&v), 4);
-}
 
 /// Sockets want to live in a module.
 struct Module : sc_core::sc_module {
@@ -33,11 +22,19 @@ struct Fixture {
   std::vector<unsigned> vectors;
   unsigned restarts = 0;
   std::vector<std::pair<core::CommandTag, unsigned>> rung;
+  std::vector<unsigned> forgotten;             ///< contexts
+  std::vector<std::array<uint64_t, 3>> moves;  ///< of windows: which, memory, offset
+  std::string refusal;                         ///< of the next ones
   std::vector<std::string> faults;
   Module module{sc_core::sc_gen_unique_name("module"),
                 {[this] { return boot_stage; }, [] { return 3u; }, [this] { core_restarted(); },
                  [this](unsigned v) { vectors.push_back(v); },
-                 [this](unsigned, core::CommandTag first, unsigned n) { rung.emplace_back(first, n); }}};
+                 [this](unsigned, core::CommandTag first, unsigned n) { rung.emplace_back(first, n); },
+                 [this](unsigned context) { forgotten.push_back(context); },
+                 [this](unsigned window, uint64_t memory, uint64_t offset) {
+                   moves.push_back({window, memory, offset});
+                   return refusal;
+                 }}};
   HostInterface& interface = module.interface;
 
   void core_restarted() {
@@ -82,28 +79,6 @@ constexpr uint64_t size(unsigned q) {
 }
 
 }  // namespace
-
-TEST_CASE("configuration space: identity, BAR sizing, capability list") {
-  ConfigSpace c;
-  CHECK(read32(c, 0) == (uint32_t{ConfigSpace::kDevice} << 16 | ConfigSpace::kVendor));
-  write32(c, 0x10, 0xffffffff);
-  write32(c, 0x14, 0xffffffff);
-  CHECK(read32(c, 0x10) == (~uint32_t{ConfigSpace::kBar0Size - 1} | 4));
-  CHECK(read32(c, 0x14) == 0xffffffff);
-  write32(c, 0, 0);
-  CHECK((read32(c, 0) & 0xffff) == ConfigSpace::kVendor);
-  uint8_t pointer = 0, id = 0;
-  c.read(0x34, &pointer, 1);
-  c.read(pointer, &id, 1);
-  CHECK(id == 0x11);
-  CHECK((read32(c, pointer) >> 16 & 0x7ff) == ConfigSpace::kVectors - 1);
-  CHECK_FALSE(c.bus_master());
-  write32(c, 4, 0x6);
-  CHECK(c.bus_master());
-  CHECK(c.memory_enabled());
-  c.reset();
-  CHECK_FALSE(c.memory_enabled());
-}
 
 TEST_CASE_METHOD(Fixture, "enabling the controller interrupts the firmware, its status reaches the host") {
   fw(true, hostctl::kIRQ_ENABLE_OFFSET, 0xf);
@@ -196,4 +171,63 @@ TEST_CASE_METHOD(Fixture, "the host restarts the core, by a key") {
 TEST_CASE_METHOD(Fixture, "the firmware sends vectors") {
   fw(true, hostctl::kMSIX_TRIGGER_OFFSET, 5);
   CHECK(vectors == std::vector<unsigned>{5});
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "what was kept of a page table is forgotten when its root changes or the host says so") {
+  constexpr uint64_t kRoot = hostctl::kHOST_TABLE_OFFSET + 3 * hostctl::kHOST_TABLE_STRIDE;
+  fw(true, kRoot, 0x123456789001, 8);
+  CHECK(interface.host_table(3) == 0x123456789001);
+  CHECK(forgotten == std::vector<unsigned>{3});
+  host_write(hostif::kHOST_TLB_INVALIDATE_OFFSET, 7);
+  CHECK(forgotten == std::vector<unsigned>{3, 7});
+  host_write(hostif::kHOST_TLB_INVALIDATE_OFFSET, 8);
+  CHECK(faults.size() == 1);
+  interface.host_reset();
+  CHECK(interface.host_table(3) == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "the first failure of a DMA is kept until it is cleared, the others are counted") {
+  interface.record({hostif::DMA_ERROR::CODE_PAGE_TABLE, true, 5, 0x12345678, 64});
+  interface.record({hostif::DMA_ERROR::CODE_UNMAPPED, false, 0, 0x1000, 64});
+  CHECK(host_read(hostif::kDMA_ERROR_OFFSET) == 0x00020533);
+  CHECK(host_read(hostif::kDMA_ERROR_ADDRESS_OFFSET, 8) == 0x12345678);
+  host_write(hostif::kDMA_ERROR_OFFSET, 0xfffffffe);
+  CHECK(host_read(hostif::kDMA_ERROR_OFFSET) == 0x00020533);
+  host_write(hostif::kDMA_ERROR_OFFSET, 1);
+  CHECK(host_read(hostif::kDMA_ERROR_OFFSET) == 0);
+  CHECK(host_read(hostif::kDMA_ERROR_ADDRESS_OFFSET, 8) == 0);
+  for (int i = 0; i < 0x10001; ++i)
+    interface.record({hostif::DMA_ERROR::CODE_UNMAPPED, false, 0, 0x2000, 64});
+  CHECK(host_read(hostif::kDMA_ERROR_OFFSET) == 0xffff0011);
+}
+
+TEST_CASE_METHOD(Fixture, "windows: where they go, and that a refused one reads as none") {
+  constexpr uint64_t kWindow = hostif::kWINDOW_OFFSET + 2 * hostif::kWINDOW_STRIDE;
+  host_write(kWindow, 0x40000001, 8);
+  REQUIRE(moves.size() == 1);
+  CHECK(moves[0] == std::array<uint64_t, 3>{2, hostif::WINDOW_BASE::MEMORY_HBM, 0x40000000});
+  CHECK(host_read(kWindow, 8) == 0x40000001);
+  refusal = "the memory is not trained";
+  host_write(kWindow, 0x80000002, 8);
+  CHECK(host_read(kWindow, 8) == 0x80000000);
+  REQUIRE(faults.size() == 1);
+  CHECK_THAT(faults[0], Catch::Contains("not trained"));
+  host_write(kWindow, 3, 8);
+  CHECK(moves.size() == 2);
+  CHECK(faults.size() == 2);
+  CHECK((host_read(kWindow, 8) & 3) == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "work of a host that was reset is dropped until the firmware has done so") {
+  CHECK_FALSE(interface.drops_work());
+  interface.host_reset();  // nothing had been enabled: there is no work
+  CHECK_FALSE(interface.drops_work());
+  host_write(hostif::kCC_OFFSET, 1);
+  interface.host_reset();
+  CHECK(interface.drops_work());
+  interface.host_reset();
+  CHECK(interface.drops_work());
+  fw(true, hostctl::kHOST_RESET_DONE_OFFSET, 1);
+  CHECK_FALSE(interface.drops_work());
 }
