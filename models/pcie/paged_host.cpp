@@ -14,6 +14,7 @@ namespace root_field = regs::hostctl::HOST_TABLE_ROOT;
 
 constexpr unsigned kPageBits = 12, kIndexBits = 9;
 constexpr uint64_t kSpan = RDU_HOST_TABLE_SPAN;
+constexpr uint64_t kWays = 4;
 
 }  // namespace
 
@@ -36,10 +37,25 @@ PagedHost::Walk PagedHost::walk(Step& step, uint64_t offset, const Fetch& fetch)
   return Walk::found;
 }
 
+/// The line if it is kept, else the one that makes room for it.
+PagedHost::Line& PagedHost::line_for(unsigned context, uint64_t address) {
+  // Tables begin with pages, so the low bits alone would put the same entries of all of them together.
+  const uint64_t key = (address / kLineBytes * RDU_MAX_CONTEXTS + context) * 0x9e3779b97f4a7c15u >> 32;
+  const uint64_t ways = std::min<uint64_t>(kWays, lines_.size());
+  Line* const set = &lines_[key % (lines_.size() / ways) * ways];
+  Line* oldest = set;
+  for (Line* line = set; line != set + ways; ++line) {
+    if (line->valid && line->context == context && line->address == address) return *line;
+    if (line->last_use < oldest->last_use) oldest = line;
+  }
+  return *oldest;
+}
+
 bool PagedHost::fetch(Step& step, uint64_t address, uint64_t* entry) {
   const uint64_t line_address = address / kLineBytes * kLineBytes;
   const uint64_t index = address % kLineBytes / sizeof(uint64_t);
-  Line& line = lines_[(line_address / kLineBytes + step.context * 0x9e3779b1u) % lines_.size()];
+  Line& line = line_for(step.context, line_address);
+  line.last_use = ++uses_;
   const bool kept = line.valid && line.context == step.context && line.address == line_address &&
                     (line.entries[index] & RDU_HOST_ENTRY_VALID);
   if (!kept) {
@@ -53,10 +69,10 @@ bool PagedHost::fetch(Step& step, uint64_t address, uint64_t* entry) {
     step.time = read.done;
     step.status = read.status;
     if (read.status != core::TransferStatus::ok) {
-      line.valid = false;
+      line = {};
       return false;
     }
-    line = {true, step.context, line_address, read.done, {}};
+    line = {true, step.context, line_address, read.done, uses_, {}};
     std::memcpy(line.entries.data(), bytes.data(), kLineBytes);
   }
   step.time = std::max(step.time, line.ready);
@@ -125,11 +141,11 @@ bool PagedHost::debug(uint64_t offset, uint8_t* data, uint64_t length, bool writ
 
 void PagedHost::forget(unsigned context) {
   for (Line& line : lines_)
-    if (line.context == context) line.valid = false;
+    if (line.context == context) line = {};
 }
 
 void PagedHost::forget_all() {
-  for (Line& line : lines_) line.valid = false;
+  for (Line& line : lines_) line = {};
 }
 
 }  // namespace rdu::pcie

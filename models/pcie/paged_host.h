@@ -14,8 +14,8 @@ namespace rdu::pcie {
 /// bits 41:39 are the context, the rest is the offset in its host segment.
 ///
 /// Tables lie in host memory and are read by DMA, 64 bytes (8 entries) at a time; what was read is kept in a
-/// direct-mapped cache of such lines, all levels together. An entry that is not valid is looked up again each
-/// time, so only a valid one that changes needs forget().
+/// cache of such lines, all levels together (four ways, the least recently used makes room). An entry that is
+/// not valid is looked up again each time, so only a valid one that changes needs forget().
 ///
 /// Time: each line that is missing costs a read over the link, one after the other, and transfers that need
 /// it wait for it. A transfer is cut at page boundaries after all its pages are known; its parts follow one
@@ -47,7 +47,8 @@ class PagedHost : public core::TransferTarget {
     bool valid = false;
     unsigned context = 0;
     uint64_t address = 0;
-    core::Time ready = 0;
+    core::Time ready = 0;   ///< when its bytes are here
+    uint64_t last_use = 0;  ///< running number
     std::array<uint64_t, kEntries> entries{};
   };
   enum class Walk { found, no_entry, failed };
@@ -63,11 +64,13 @@ class PagedHost : public core::TransferTarget {
   using Fetch = std::function<bool(Step& step, uint64_t address, uint64_t* entry)>;
   Walk walk(Step& step, uint64_t offset, const Fetch& fetch) const;
   bool fetch(Step& step, uint64_t address, uint64_t* entry);
+  Line& line_for(unsigned context, uint64_t address);
 
   DmaPort& port_;
   std::function<uint64_t(unsigned)> root_;
   std::function<void(const DmaFailure&)> refused_;
   std::vector<Line> lines_;
+  uint64_t uses_ = 0;
   core::Time walker_free_ = 0;
   uint64_t table_reads_ = 0;
   std::vector<uint64_t> pages_;  ///< of the transfer at hand
