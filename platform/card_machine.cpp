@@ -9,15 +9,16 @@
 #include "core/error.h"
 #include "core/trace.h"
 #include "mgmt/uart_console.h"
-#include "pcie/live_port.h"
+#include "pcie/record/replay_port.h"
 #include "platform/configuration.h"
+#include "platform/course.h"
 #include "platform/debugger.h"
 #include "platform/flash_image.h"
+#include "platform/identity.h"
 #include "platform/instruments.h"
 #include "platform/platform_params.h"
 #include "platform/report.h"
 #include "platform/serial/port.h"
-#include "platform/simulation.h"
 #include "platform/socket.h"
 #include "platform/stop_signal.h"
 
@@ -25,9 +26,9 @@ namespace rdu::platform {
 namespace {
 
 namespace fs = std::filesystem;
-namespace vfio_user = pcie::vfio_user;
 
 constexpr const char* kDefaultConfiguration = "mini";
+constexpr uint64_t kLargestFile = 64u << 20;
 
 /// The program's own folder: where the build put firmware beside it.
 fs::path own_folder() {
@@ -38,31 +39,52 @@ std::string default_image(const char* name) {
   return (own_folder().parent_path() / "firmware" / name).string();
 }
 
-const char* describe(Simulation::End end) {
-  switch (end) {
-    case Simulation::End::stopped:
-      return "stopped";
-    case Simulation::End::host_left:
-      return "the host has left";
-    case Simulation::End::no_host:
-      return "no host came within --host-timeout";
-    case Simulation::End::killed:
-      return "the debugger has ended it";
-    case Simulation::End::time_over:
-      return "--run-for is over";
-    case Simulation::End::settled:
-      break;
+/// Parameters as recorded, unless the command line says something about them.
+void configure(Configuration& configuration, const Options& o, const Identity& recorded) {
+  if (!o.configurations.empty() || !o.assignments.empty()) {
+    configure(configuration, o, kDefaultConfiguration);
+    return;
   }
-  return "nothing is left to do";
+  for (const auto& [path, value] : recorded.parameters) configuration.set(path + "=" + value);
+}
+
+std::unique_ptr<pcie::record::RecordingReader> open_recording(const std::string& file) {
+  if (file.empty()) return nullptr;
+  try {
+    return std::make_unique<pcie::record::RecordingReader>(file);
+  } catch (const pcie::record::RecordingError& e) {
+    core::bad_input(e.what());
+  }
+}
+
+void print_recording(const std::string& file) {
+  const auto recording = open_recording(file);
+  const Identity recorded = Identity::parse(file, recording->header());
+  fmt::print("rduvp {}, configuration {}\n", recorded.version, recorded.config);
+  for (const auto& [name, image] : recorded.images)
+    fmt::print("{} {}, sha256 {}\n", name, image.file, image.sha256);
+  while (const auto record = recording->read()) fmt::print("{}\n", describe(*record));
+  if (!recording->damage().empty()) core::bad_input(recording->damage());
 }
 
 }  // namespace
 
 int run_card(const Options& o) {
+  if (!o.print_recording.empty()) {
+    print_recording(o.print_recording);
+    return 0;
+  }
   PlatformParams params;
   Configuration configuration;
   params.describe(configuration);
-  configure(configuration, o, kDefaultConfiguration);
+  const auto recording = open_recording(o.replay);
+  Identity identity, recorded;
+  if (recording) {
+    recorded = Identity::parse(o.replay, recording->header());
+    configure(configuration, o, recorded);
+  } else {
+    configure(configuration, o, kDefaultConfiguration);
+  }
   if (o.list_params) {
     configuration.list(std::cout);
     return 0;
@@ -80,7 +102,12 @@ int run_card(const Options& o) {
           firmware.file);
   }
   const core::Time until = run_for(o);
-  Report report(o.configurations.empty() ? kDefaultConfiguration : o.configurations.back());
+  identity.version = RDU_VERSION;
+  identity.config = !o.configurations.empty() ? o.configurations.back()
+                    : recording               ? recorded.config
+                                              : kDefaultConfiguration;
+  identity.set_parameters(configuration);
+  Report report(identity.config);
   if (!o.trace.empty()) core::Tracer::get().open(o.trace);
   const auto console = [](const std::string& line) {
     fmt::print("{}\n", line);
@@ -95,13 +122,16 @@ int run_card(const Options& o) {
       lines.put(c);
     }
   });
-  socket.load_rom(o.rom.empty() ? default_image("rom.elf") : o.rom);
-  if (!o.flash.empty()) {
-    socket.load_flash(o.flash, mgmt::read_file(o.flash, params.socket.mgmt.flash.size));
-  } else {
-    socket.load_flash(firmware.file, flash_with(firmware, params.socket.mgmt.flash.size));
-    if (!firmware.symbols.empty()) socket.load_symbols(firmware.symbols);
-  }
+  const std::string rom = o.rom.empty() ? default_image("rom.elf") : o.rom;
+  socket.load_rom(rom);
+  identity.set_image("rom", rom, mgmt::read_file(rom, kLargestFile));
+  const std::string flash = o.flash.empty() ? firmware.file : o.flash;
+  const std::vector<uint8_t> contents = o.flash.empty()
+                                            ? flash_with(firmware, params.socket.mgmt.flash.size)
+                                            : mgmt::read_file(o.flash, params.socket.mgmt.flash.size);
+  socket.load_flash(flash, contents);
+  identity.set_image("flash", flash, contents);
+  if (o.flash.empty() && !firmware.symbols.empty()) socket.load_symbols(firmware.symbols);
   report.elaborated();
   if (o.check) {
     report.print_summary(std::cout, socket);
@@ -111,23 +141,10 @@ int run_card(const Options& o) {
   if (!o.serial.empty()) port = serial::attach(o.serial, socket.management().uart());
   Instruments instruments(o, socket.management());
   const auto debugger = Debugger::create(o.gdb, o.halted, socket.management());
-  std::unique_ptr<vfio_user::Server> server;
-  std::unique_ptr<pcie::HostPort> host;
-  if (!o.socket.empty()) {
-    vfio_user::Options options;
-    options.log = [](const std::string& line) { fmt::print(stderr, "rduvp: {}\n", line); };
-    server = std::make_unique<vfio_user::Server>(o.socket, socket.endpoint(), options);
-    host = std::make_unique<pcie::LivePort>(*server);
-    socket.endpoint().plug_in(*host);
-  }
-  Simulation simulation(socket.endpoint(), host.get(), params.coupling, port.get());
-  simulation.set_debugger(debugger.get());
-  StopSignal stop([&simulation] { simulation.stop(); });
-  if (server) {
-    server->start();
-    if (!o.quiet) console(fmt::format("rduvp: waiting for a host on unix:{}", server->path()));
-  }
-  const Simulation::End end = simulation.run({o.once, o.host_timeout, until});
+  const CourseParts parts{o, socket, params.coupling, port.get(), debugger.get(), until, identity};
+  const auto course = recording ? replay_course(parts, *recording, recorded) : live_course(parts);
+  StopSignal stop([&course] { course->stop(); });
+  const Course::Ending ending = course->run();
   lines.flush();
   port.reset();  // a terminal is itself again before the last words
   core::Tracer::get().close();
@@ -136,10 +153,10 @@ int run_card(const Options& o) {
   instruments.write();
   if (!o.quiet) {
     console(fmt::format("rduvp: ended after {} simulated, {:.2f} s on this machine: {}",
-                        core::format_time(core::now()), report.host_seconds(), describe(end)));
+                        core::format_time(core::now()), report.host_seconds(), ending.text));
   }
-  if (end == Simulation::End::no_host) core::bad_input("no host came within --host-timeout");
-  return 0;
+  if (ending.status) fmt::print(stderr, "rduvp: {}\n", ending.complaint);
+  return ending.status;
 }
 
 }  // namespace rdu::platform

@@ -284,6 +284,14 @@ void Configuration::set(const std::string& assignment) {
   assign(*item, assignment.substr(equals + 1), "--set");
 }
 
+std::string ConfigurationItem::text() const {
+  if (auto* flag = std::get_if<bool*>(&value)) return **flag ? "true" : "false";
+  if (auto* string = std::get_if<std::string*>(&value)) return **string;
+  const bool is_narrow = std::holds_alternative<uint32_t*>(value);
+  return format_quantity(is_narrow ? *std::get<uint32_t*>(value) : *std::get<uint64_t*>(value),
+                         parameter.unit);
+}
+
 void Configuration::list(std::ostream& out) const {
   std::string group;
   for (const ConfigurationItem& item : items_) {
@@ -292,17 +300,13 @@ void Configuration::list(std::ostream& out) const {
       out << fmt::format("\n{}\n", group);
     }
     const core::Parameter& p = item.parameter;
-    std::string value, range;
-    if (auto* flag = std::get_if<bool*>(&item.value)) {
-      value = **flag ? "true" : "false";
+    std::string value = item.text(), range;
+    if (value.empty()) value = "\"\"";
+    if (std::holds_alternative<bool*>(item.value)) {
       range = "true|false";
-    } else if (auto* string = std::get_if<std::string*>(&item.value)) {
-      value = (*string)->empty() ? "\"\"" : **string;
+    } else if (std::holds_alternative<std::string*>(item.value)) {
       if (p.choices) range = p.choices;
     } else {
-      const bool is_narrow = std::holds_alternative<uint32_t*>(item.value);
-      value = format_quantity(is_narrow ? *std::get<uint32_t*>(item.value) : *std::get<uint64_t*>(item.value),
-                              p.unit);
       range = format_quantity(p.least, p.unit) + " ..";
       if (p.most != ~uint64_t{0}) range += " " + format_quantity(p.most, p.unit);
     }

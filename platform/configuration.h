@@ -20,6 +20,9 @@ struct ConfigurationItem {
   std::string path;  ///< "socket.hbm.bandwidth"
   core::Parameter parameter;
   std::variant<uint64_t*, uint32_t*, std::string*, bool*> value;
+
+  /// The value as set() takes it.
+  std::string text() const;
 };
 
 /// A visitor for describe() that collects every parameter of a tree of structs.

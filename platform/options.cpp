@@ -101,6 +101,22 @@ void declare_card(CLI::App& app, Options& o) {
   card.option("--host-timeout", o.host_timeout, "Give up if no host has come after that long")
       ->type_name("SECONDS")
       ->check(CLI::NonNegativeNumber);
+  card.option("--record", o.record, "Keep everything that crosses the host boundary, with its simulated time")
+      ->type_name("FILE")
+      ->needs("--socket");
+  card.option("--replay", o.replay,
+              "Run again what was recorded, without a host, and stop at the first difference.\n"
+              "Configuration: that of the recording, unless --config or --set say another")
+      ->type_name("FILE")
+      ->excludes("--socket")
+      ->excludes("--once")
+      ->excludes("--host-timeout");
+  card.flag("--replay-anyway", o.replay_anyway,
+            "Do so with other firmware or another configuration than was recorded,\n"
+            "or with a file that was cut off")
+      ->needs("--replay");
+  card.option("--print-recording", o.print_recording, "Print what a recording holds, a line each, and exit")
+      ->type_name("FILE");
   card.flag("--check", o.check, "Build the platform, print what it is made of, and exit");
 }
 
@@ -156,9 +172,9 @@ void declare(CLI::App& app, Options& o) {
   app.footer(
       "Exit status: 0 ended well, 2 bad input, 3 something that the model lacks, 4 an error of the model "
       "itself,\n"
-      "5 software did what the hardware forbids and nothing could go on. On virt, the status of software "
-      "that\n"
-      "powers off with one.\n\n"
+      "5 software did what the hardware forbids and nothing could go on, 6 a replay differed from its "
+      "recording.\n"
+      "On virt, the status of software that powers off with one.\n\n"
       "First run:  rduvp --config mini --socket /tmp/rdu0.sock     and, in another terminal,\n"
       "            rdu-digits --device unix:/tmp/rdu0.sock\n"
       "On virt:    rduvp --machine virt --kernel Image --initrd initramfs.cpio.gz");

@@ -43,6 +43,10 @@ struct Options {
   double host_timeout = 0;
   bool check = false;
   bool once = false;
+  std::string record;
+  std::string replay;
+  bool replay_anyway = false;
+  std::string print_recording;
 
   // virt
   std::string bios;

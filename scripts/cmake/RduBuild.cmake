@@ -32,6 +32,7 @@ find_package(Catch2 REQUIRED)
 pkg_check_modules(SYSTEMC REQUIRED IMPORTED_TARGET systemc)
 pkg_check_modules(LIBELF REQUIRED IMPORTED_TARGET libelf)
 pkg_check_modules(LIBSODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 
 # libfdt comes without a description for pkg-config.
 find_path(RDU_FDT_INCLUDE libfdt.h REQUIRED)

@@ -20,7 +20,7 @@ PYTHON = "/usr/bin/python3"
 # Programs built with sanitizers are several times slower; CTest says so.
 SLOWER = float(os.environ.get("RDU_TIMEOUT_SCALE", "1"))
 
-OK, BAD_INPUT, UNIMPLEMENTED, INTERNAL, GUEST_FAULT = 0, 2, 3, 4, 5  # exit statuses of rduvp
+OK, BAD_INPUT, UNIMPLEMENTED, INTERNAL, GUEST_FAULT, DIFFERED = 0, 2, 3, 4, 5, 6  # exit statuses of rduvp
 
 
 def run(program, *arguments, timeout=60, **options):

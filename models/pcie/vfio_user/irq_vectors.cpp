@@ -14,15 +14,6 @@ namespace rdu::pcie::vfio_user {
 
 namespace {
 
-// Only an eventfd will do: writing to a pipe or a socket that the client closed would be a signal that ends
-// us, and to one that it does not read would block.
-bool is_eventfd(int fd) {
-  char target[64] = {};
-  const std::string link = "/proc/self/fd/" + std::to_string(fd);
-  const ssize_t length = ::readlink(link.c_str(), target, sizeof target - 1);
-  return length > 0 && std::strcmp(target, "anon_inode:[eventfd]") == 0;
-}
-
 void tell(const UniqueFd& eventfd) {
   if (!eventfd.valid()) return;
   // A counter that is full would block the write; it then holds events enough for the client to look.
@@ -36,6 +27,15 @@ void tell(const UniqueFd& eventfd) {
 }
 
 }  // namespace
+
+// Only an eventfd will do: writing to a pipe or a socket that the client closed would be a signal that ends
+// us, and to one that it does not read would block.
+bool is_eventfd(int fd) {
+  char target[64] = {};
+  const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  const ssize_t length = ::readlink(link.c_str(), target, sizeof target - 1);
+  return length > 0 && std::strcmp(target, "anon_inode:[eventfd]") == 0;
+}
 
 IrqVectors::IrqVectors(const std::vector<IrqInfo>& indices) {
   for (const IrqInfo& info : indices) {

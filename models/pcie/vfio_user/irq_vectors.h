@@ -24,6 +24,9 @@ struct IrqInfo {
   bool no_resize = false;
 };
 
+// Only an eventfd can be an interrupt (README.md says why).
+bool is_eventfd(int fd);
+
 // Used by the simulation's thread only.
 class IrqVectors {
  public:
