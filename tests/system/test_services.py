@@ -384,11 +384,11 @@ def test_smi(simulator):
     smi = lambda *options: rdu.run("rdu-smi", "--device", f"unix:{simulator.socket}", *options)
     table = smi()
     assert table.returncode == 0, table
-    assert re.search(r"^HBM +3\d\.\d\d .* high$", table.stdout, re.M), table.stdout
-    assert "since host, 1 restarts, 1 panics" in table.stdout
+    assert re.search(r"^\| HBM +3\d\.\d\d .* high +\|$", table.stdout, re.M), table.stdout
+    assert "since host, restarts 1, panics 1" in table.stdout
     assert "warning: sensor 2 is above its high threshold" in table.stdout
     assert "error: the firmware had panicked: the firmware found itself wrong" in table.stdout
-    data = json.loads(smi("--json").stdout)
+    (data,) = json.loads(smi("--json").stdout)["devices"]
     assert [s["name"] for s in data["sensors"]] == ["socket", "core", "HBM", "DDR", "tile 0"]
     assert data["events"][0]["type"] == ABI["RDU_EVENT_RESTARTED"]
     assert "the host has asked for it" in smi("--panic").stdout

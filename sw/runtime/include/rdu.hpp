@@ -5,7 +5,7 @@
 //     rdu::Queue queue(context);
 //     rdu::Memory in(context, RDU_TIER_HOST, 4096), x(context, RDU_TIER_HBM, 4096);
 //     std::memcpy(in.pointer(), data, 4096);
-//     queue.copy(x, in).wait();
+//     queue.copy(x, in).wait();                               // or: queue.upload(x, data, 4096).wait();
 //     rdu::Program program(queue, bytes);
 //     queue.load(program).wait();
 //     queue.launch(program, {{"x", x}, {"rows", 36}}).wait();
@@ -76,9 +76,21 @@ class Handle {
 
 }  // namespace detail
 
+// Addresses of the devices of this machine, the default one first.
+inline std::vector<std::string> devices() {
+  size_t count = 0;
+  check(rdu_device_count(&count));
+  std::vector<rdu_address> all(count);
+  check(rdu_device_list(all.data(), all.size(), &count));
+  all.resize(std::min(count, all.size()));
+  std::vector<std::string> texts;
+  for (const rdu_address& address : all) texts.emplace_back(address.text);
+  return texts;
+}
+
 class Device {
  public:
-  // Empty address: $RDU_DEVICE, else RDU_DEFAULT_ADDRESS.
+  // Empty address: $RDU_DEVICE, else the kernel driver's first device, else RDU_DEFAULT_ADDRESS.
   explicit Device(const std::string& address = "", Timeout timeout = kTimeout) {
     check(rdu_open(address.empty() ? nullptr : address.c_str(), detail::ms(timeout), handle_.out()));
   }
@@ -124,6 +136,13 @@ class Device {
     check(rdu_read_health(get(), &health));
     return health;
   }
+  // Of all processes.
+  std::vector<rdu_context_usage> contexts() const { return list<rdu_context_usage>(rdu_read_contexts); }
+  rdu_usage usage() const {
+    rdu_usage usage;
+    check(rdu_read_usage(get(), &usage));
+    return usage;
+  }
   // The report of the firmware's last panic, empty if there was none.
   std::string panic() const {
     size_t bytes = 0;
@@ -154,6 +173,12 @@ class Context {
     check(rdu_context_create(device.get(), hbm_bytes, ddr_bytes, handle_.out()));
   }
   rdu_context* get() const { return handle_.get(); }
+  // Free bytes of HBM or DDR.
+  uint64_t available(rdu_tier tier) const {
+    uint64_t bytes;
+    check(rdu_mem_available(get(), tier, &bytes, nullptr));
+    return bytes;
+  }
 
  private:
   detail::Handle<rdu_context, rdu_context_destroy> handle_;
@@ -169,8 +194,15 @@ class Memory {
   uint64_t address() const { return rdu_mem_address(get()); }
   uint64_t size() const { return rdu_mem_size(get()); }
   rdu_tier tier() const { return rdu_mem_tier(get()); }
-  // Host memory as this process sees it; nullptr for memory of the device.
+  // Host memory, and mapped memory of the device, as this process sees it; else nullptr.
   void* pointer() const { return rdu_mem_pointer(get()); }
+  // Maps memory of the device through a window.
+  void* map() const {
+    void* pointer = nullptr;
+    check(rdu_mem_map(get(), &pointer));
+    return pointer;
+  }
+  void unmap() const { check(rdu_mem_unmap(get())); }
 
  private:
   detail::Handle<rdu_memory, rdu_mem_free> handle_;
@@ -180,17 +212,51 @@ class Memory {
 class Event {
  public:
   explicit Event(rdu_event* event) : handle_(event) {}
+  rdu_event* get() const { return handle_.get(); }
   // Throws how the command failed.
   void wait(Timeout timeout = kTimeout) const { check(rdu_event_wait(handle_.get(), detail::ms(timeout))); }
+  // Whether it has completed, well or not.
+  bool done() const {
+    uint32_t completed = 0;
+    check(rdu_event_query(handle_.get(), &completed));
+    return completed != 0;
+  }
   rdu_event_info info() const {
     rdu_event_info info;
     check(rdu_event_get_info(handle_.get(), &info));
     return info;
   }
+  // Of Queue::device_event().
+  rdu_device_event device_event() const {
+    rdu_device_event event;
+    check(rdu_event_get_device_event(handle_.get(), &event));
+    return event;
+  }
 
  private:
   detail::Handle<rdu_event, rdu_event_release> handle_;
 };
+
+namespace detail {
+inline std::vector<rdu_event*> handles(const std::vector<const Event*>& events) {
+  std::vector<rdu_event*> handles;
+  for (const Event* event : events) handles.push_back(event->get());
+  return handles;
+}
+}  // namespace detail
+
+// Until all have completed; throws how the first of them failed that did.
+inline void wait_all(const std::vector<const Event*>& events, Timeout timeout = kTimeout) {
+  const auto handles = detail::handles(events);
+  check(rdu_event_wait_all(handles.data(), handles.size(), detail::ms(timeout)));
+}
+// Until one has completed, well or not: its index.
+inline size_t wait_any(const std::vector<const Event*>& events, Timeout timeout = kTimeout) {
+  const auto handles = detail::handles(events);
+  size_t index = 0;
+  check(rdu_event_wait_any(handles.data(), handles.size(), detail::ms(timeout), &index));
+  return index;
+}
 
 // An argument of a launch: memory, plus an offset, or a number.
 struct Argument : rdu_argument {
@@ -220,11 +286,37 @@ class Queue {
   Event copy(const Memory& destination, const Memory& source) const {
     return copy(destination, 0, source, 0, source.size());
   }
+  // From and to ordinary memory of the process, which must stay as it is until the copy has completed.
+  Event upload(const Memory& destination, const void* source, uint64_t bytes, uint64_t offset = 0) const {
+    return event([&](rdu_event** event) {
+      return rdu_upload_async(get(), destination.get(), offset, source, bytes, event);
+    });
+  }
+  Event download(void* destination, const Memory& source, uint64_t bytes, uint64_t offset = 0) const {
+    return event([&](rdu_event** event) {
+      return rdu_download_async(get(), destination, source.get(), offset, bytes, event);
+    });
+  }
   Event nop() const {
     return event([&](rdu_event** event) { return rdu_nop_async(get(), event); });
   }
   inline Event load(const Program& program) const;
   inline Event launch(const Program& program, const std::vector<Argument>& arguments) const;
+
+  // Completes with the next event of the device.
+  Event device_event() const {
+    return event([&](rdu_event** event) { return rdu_device_event_async(get(), event); });
+  }
+
+  // What is submitted from here on begins after the other queue's command has completed.
+  void wait(const Event& event) const { check(rdu_queue_wait_event(get(), event.get())); }
+  // For poll(): readable when commands have completed since acknowledge().
+  int fd() const {
+    int fd = -1;
+    check(rdu_queue_get_fd(get(), &fd));
+    return fd;
+  }
+  void acknowledge() const { check(rdu_queue_acknowledge(get())); }
 
   void begin_batch() const { check(rdu_queue_begin_batch(get())); }
   void end_batch() const { check(rdu_queue_end_batch(get())); }

@@ -1,161 +1,164 @@
+#include <fmt/chrono.h>
 #include <fmt/format.h>
-
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 #include <CLI/CLI.hpp>
+
+#include <chrono>
 #include <cstdio>
-#include <nlohmann/json.hpp>
+#include <ctime>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "rdu.hpp"
+#include "smi/json.h"
+#include "smi/sample.h"
+#include "smi/table.h"
 
 namespace {
 
-std::string name(const rdu_sensor& s) {
-  static const char* const kinds[] = {"?", "socket", "core", "HBM", "DDR", "tile"};
-  const char* const kind = kinds[s.kind < 6 ? s.kind : 0];
-  return s.kind == RDU_SENSOR_TILE ? fmt::format("{} {}", kind, s.index) : kind;
-}
+using rdu::Device;
+using rdu::smi::Sample;
 
-std::string text(const rdu_device_event& event) {
-  char line[160];
-  rdu::check(rdu_describe_device_event(&event, line, sizeof line));
-  return line;
-}
-
-/// Cycles in which units of a kind worked in tile 0's last execution, against those of the busiest of them.
-struct Utilisation {
-  const char* kind;
-  unsigned used = 0, all = 0;
-  uint64_t busy = 0, most = 0;
+struct Options {
+  std::vector<std::string> devices;
+  bool json = false, log = false, panic = false;
+  std::optional<double> loop;
+  uint64_t count = 0;
+  double timeout = 30;
 };
 
-std::vector<Utilisation> utilisation(const rdu::Device& device) {
-  std::vector<Utilisation> kinds = {{"PCU"}, {"PMU"}, {"switch"}, {"AGCU"}};
-  for (const rdu_activity& unit : device.activity()) {
-    if (unit.kind < RDU_KIND_PCU || unit.kind > RDU_KIND_AGCU) continue;
-    Utilisation& u = kinds[unit.kind - RDU_KIND_PCU];
-    ++u.all;
-    u.used += unit.busy != 0;
-    u.busy += unit.busy;
-    u.most = std::max(u.most, unit.busy);
+Options parse(int argc, char** argv) {
+  CLI::App app(
+      "Shows how RDUs are and who uses them: firmware, temperatures, power, memory, utilisation, processes,\n"
+      "errors, events. Over the kernel driver others go on meanwhile; a simulator's socket has room for one\n"
+      "process at a time.",
+      "rdu-smi");
+  app.set_version_flag("--version", std::string("rdu-smi ") + RDU_VERSION);
+  Options o;
+  app.add_option(
+         "--device", o.devices,
+         "Which: /dev/rduN, rduN, or unix:PATH, the socket of a simulator; may be given several times\n"
+         "(default: $RDU_DEVICE, else all of the kernel driver, else " RDU_DEFAULT_ADDRESS ")")
+      ->type_name("ADDRESS");
+  app.add_flag("--json", o.json, "The same as JSON, for scripts; with --loop a line each time");
+  app.add_flag("--log", o.log, "The firmware's log instead");
+  app.add_flag("--panic", o.panic,
+               "The report of the firmware's last panic instead; nothing if there was none");
+  auto* loop = app.add_option("-l,--loop", o.loop, "Again and again, every so many seconds, until Ctrl-C")
+                   ->check(CLI::Range(0.01, 1e6))
+                   ->type_name("SECONDS");
+  app.add_option("-n,--count", o.count, "With --loop: so many times")
+      ->needs(loop)
+      ->check(CLI::PositiveNumber);
+  app.add_option("--timeout", o.timeout,
+                 "Seconds of the host's clock to wait for a device, and for each command")
+      ->check(CLI::Range(0.001, 1e6))
+      ->capture_default_str();
+  app.footer(
+      "Utilisation is that of the last interval, or without --loop since power-on; in device time.\n"
+      "Examples: rdu-smi\n"
+      "          rdu-smi -l 1\n"
+      "          rdu-smi --device unix:/tmp/rdu0.sock --json\n"
+      "Exit status: 0 done, 1 a device cannot be read, 2 wrong usage.");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::exit(app.exit(error) == 0 ? 0 : 2);
   }
-  return kinds;
+  return o;
 }
 
-void print_table(const rdu::Device& device) {
-  const rdu_info info = device.info();
-  const rdu_health health = device.health();
-  const rdu_memory_counters memory = device.memory_counters();
-  fmt::print("{}: {} tile{} of {} x {}, HBM {:.1f} GiB, DDR {:.1f} GiB\n", info.model, info.tiles,
-             info.tiles == 1 ? "" : "s", info.rows, info.columns,
-             static_cast<double>(info.hbm_bytes) / (1u << 30),
-             static_cast<double>(info.ddr_bytes) / (1u << 30));
-  fmt::print("{}: up {:.3f} ms since {}, {} restarts, {} panics\n\n", info.firmware,
-             static_cast<double>(health.uptime_ns) / 1e6, health.last_start, health.restarts, health.panics);
-
-  fmt::print("{:<8} {:>8} {:>8} {:>8} {:>9} {:>8} {:>9} {:>12}\n", "sensor", "deg C", "low", "high",
-             "critical", "V", "W", "J");
-  for (const rdu_sensor& s : device.sensors()) {
-    fmt::print("{:<8} {:>8.2f} {:>8.1f} {:>8.1f} {:>9.1f} {:>8.3f} {:>9.2f} {:>12.6f}{}\n", name(s),
-               s.temperature / 1e3, s.low / 1e3, s.high / 1e3, s.critical / 1e3, s.millivolts / 1e3,
-               s.milliwatts / 1e3, static_cast<double>(s.microjoules) / 1e6,
-               s.temperature > s.critical ? "  CRITICAL"
-               : s.temperature > s.high   ? "  high"
-               : s.temperature < s.low    ? "  low"
-                                          : "");
-  }
-
-  fmt::print("\n{:<8} {:>12} {:>12} {:>20}\n", "units", "used", "busy cycles", "busiest");
-  for (const Utilisation& u : utilisation(device))
-    fmt::print("{:<8} {:>5} of {:>3} {:>12} {:>20}\n", u.kind, u.used, u.all, u.busy, u.most);
-
-  fmt::print("\n{:<8} {:>16} {:>16} {:>12} {:>12}\n", "memory", "bytes read", "written", "corrected",
-             "uncorrected");
-  fmt::print("{:<8} {:>16} {:>16} {:>12} {:>12}\n", "HBM", memory.hbm_read, memory.hbm_written,
-             health.hbm_corrected, health.hbm_uncorrected);
-  fmt::print("{:<8} {:>16} {:>16} {:>12} {:>12}\n", "DDR", memory.ddr_read, memory.ddr_written,
-             health.ddr_corrected, health.ddr_uncorrected);
-  fmt::print("{:<8} {:>16} {:>16}\n", "host", memory.host_read, memory.host_written);
-
-  fmt::print("\nevents   {} since the firmware started, {} lost\n", health.events, health.events_lost);
-  for (const rdu_device_event& event : device.events())
-    fmt::print("{:>12.3f} ms  {}\n", static_cast<double>(event.time_ns) / 1e6, text(event));
+// A node shows all of the kernel driver's devices, a socket or $RDU_DEVICE itself.
+std::vector<std::string> choose(const Options& o) {
+  if (!o.devices.empty()) return o.devices;
+  const char* variable = std::getenv("RDU_DEVICE");
+  if (variable != nullptr && *variable != '\0') return {variable};
+  std::vector<std::string> nodes;
+  for (const std::string& address : rdu::devices())
+    if (address.rfind("/dev/", 0) == 0) nodes.push_back(address);
+  return nodes.empty() ? std::vector<std::string>{RDU_DEFAULT_ADDRESS} : nodes;
 }
 
-nlohmann::ordered_json json(const rdu::Device& device) {
-  const rdu_info info = device.info();
-  const rdu_health health = device.health();
-  nlohmann::ordered_json j = {{"model", info.model},
-                              {"firmware", info.firmware},
-                              {"uptime_ns", health.uptime_ns},
-                              {"last_start", health.last_start},
-                              {"restarts", health.restarts},
-                              {"panics", health.panics},
-                              {"log_lines_lost", health.log_lines_lost}};
-  for (const rdu_sensor& s : device.sensors()) {
-    j["sensors"].push_back({{"name", name(s)},
-                            {"millicelsius", s.temperature},
-                            {"low", s.low},
-                            {"high", s.high},
-                            {"critical", s.critical},
-                            {"millivolts", s.millivolts},
-                            {"milliwatts", s.milliwatts},
-                            {"microjoules", s.microjoules}});
+struct Watched {
+  std::string address;
+  Device device;
+  std::optional<Sample> before;
+};
+
+std::string head_line() {
+  const std::time_t now = std::time(nullptr);
+  return fmt::format("{:<49}{:>31}\n", fmt::format("rdu-smi {}", RDU_VERSION),
+                     fmt::format("{:%a %b %e %H:%M:%S %Y}", *std::localtime(&now)));
+}
+
+// One reading of every device, printed.
+void show(std::vector<Watched>& all, const Options& o, bool clear) {
+  std::string text;
+  nlohmann::ordered_json devices = nlohmann::ordered_json::array();
+  for (Watched& watched : all) {
+    const Sample now = rdu::smi::read(watched.device, watched.address);
+    const Sample* before = watched.before ? &*watched.before : nullptr;
+    if (o.json) {
+      devices.push_back(rdu::smi::json(now, before));
+    } else {
+      text += rdu::smi::table(now, before);
+    }
+    if (o.loop) watched.before = now;
   }
-  for (const Utilisation& u : utilisation(device))
-    j["units"][u.kind] = {{"all", u.all}, {"used", u.used}, {"busy_cycles", u.busy}};
-  j["ecc"] = {{"hbm_corrected", health.hbm_corrected},
-              {"hbm_uncorrected", health.hbm_uncorrected},
-              {"ddr_corrected", health.ddr_corrected},
-              {"ddr_uncorrected", health.ddr_uncorrected}};
-  j["events"] = nlohmann::ordered_json::array();
-  for (const rdu_device_event& e : device.events()) {
-    j["events"].push_back({{"sequence", e.sequence},
-                           {"time_ns", e.time_ns},
-                           {"text", text(e)},
-                           {"type", e.type},
-                           {"code", e.code},
-                           {"severity", e.severity},
-                           {"source", e.source},
-                           {"value", e.value}});
+  if (o.json) {
+    const nlohmann::ordered_json document = {{"devices", std::move(devices)}};
+    text = document.dump(o.loop ? -1 : 2) + "\n";
+  } else {
+    text = (clear ? "\x1b[H\x1b[2J" : "") + head_line() + text;
   }
-  return j;
+  fmt::print("{}", text);
+  std::fflush(stdout);
+}
+
+// Ends of itself, by Ctrl-C, and by SIGTERM.
+void loop(std::vector<Watched>& all, const Options& o) {
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGINT);
+  sigaddset(&ends, SIGTERM);
+  sigprocmask(SIG_BLOCK, &ends, nullptr);
+  const int signals = signalfd(-1, &ends, SFD_CLOEXEC);
+  const bool clear = !o.json && isatty(STDOUT_FILENO) == 1;
+  auto next = std::chrono::steady_clock::now();
+  const auto interval =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(*o.loop));
+  for (uint64_t i = 1;; ++i) {
+    show(all, o, clear);
+    if (i == o.count) break;
+    next += interval;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - std::chrono::steady_clock::now());
+    pollfd set{signals, POLLIN, 0};
+    if (poll(&set, 1, static_cast<int>(std::max<int64_t>(left.count(), 0))) > 0) break;
+  }
+  close(signals);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app(
-      "Shows how an RDU is: firmware, temperatures, power, utilisation, errors, events. It takes the device "
-      "as any\n"
-      "application does, so none other can use it meanwhile.",
-      "rdu-smi");
-  app.set_version_flag("--version", std::string("rdu-smi ") + RDU_VERSION);
-  std::string device_address;
-  bool as_json = false, log = false, panic = false;
-  double timeout = 30;
-  app.add_option("--device", device_address,
-                 "unix:PATH, the socket of a simulator (default: $RDU_DEVICE, else " RDU_DEFAULT_ADDRESS ")");
-  app.add_flag("--json", as_json, "The same as JSON, for scripts");
-  app.add_flag("--log", log, "The firmware's log instead");
-  app.add_flag("--panic", panic,
-               "The report of the firmware's last panic instead; nothing if there was none");
-  app.add_option("--timeout", timeout,
-                 "Seconds of the host's clock to wait for the device, and for each command")
-      ->check(CLI::Range(0.001, 1e6))
-      ->capture_default_str();
-  app.footer("Example: rdu-smi --device unix:/tmp/rdu0.sock");
-  CLI11_PARSE(app, argc, argv);
-
+  const Options o = parse(argc, argv);
   try {
-    const rdu::Device device(device_address, rdu::Timeout{static_cast<uint32_t>(timeout * 1000)});
-    if (log) {
-      fmt::print("{}", device.log());
-    } else if (panic) {
-      fmt::print("{}", device.panic());
-    } else if (as_json) {
-      fmt::print("{}\n", json(device).dump(2));
+    std::vector<Watched> all;
+    for (const std::string& address : choose(o))
+      all.push_back(
+          {address, Device(address, rdu::Timeout{static_cast<uint32_t>(o.timeout * 1000)}), std::nullopt});
+    if (o.log) {
+      for (const Watched& watched : all) fmt::print("{}", watched.device.log());
+    } else if (o.panic) {
+      for (const Watched& watched : all) fmt::print("{}", watched.device.panic());
+    } else if (o.loop) {
+      loop(all, o);
     } else {
-      print_table(device);
+      show(all, o, false);
     }
     return 0;
   } catch (const rdu::Error& error) {
