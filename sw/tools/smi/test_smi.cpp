@@ -79,9 +79,9 @@ TEST_CASE("the table has everything, in 80 columns") {
     INFO(line);
     CHECK(line.size() == 80);
   }
-  for (const char* part : {"/dev/rdu0  RDU mini",
-                           "4 tiles of 20 x 13 units",
-                           "firmware rdu-mgmt 9.8.7",
+  for (const char* part : {"| /dev/rdu0 ",
+                           "RDU mini, 4 tiles of 20 x 13 units",
+                           "| rdu-mgmt 9.8.7 ",
                            "up 2:01:05 since watchdog, restarts 12, panics 3",
                            "CRIT",
                            "high",
