@@ -10,7 +10,11 @@
  * MSI-X vector, and the host rings CQ_HEAD. Queue pair 0 is the admin queue. Commands of one queue complete
  * in order. */
 
+#ifdef __KERNEL__
+#include <linux/types.h>
+#else
 #include <stdint.h>
+#endif
 
 #define RDU_ABI_VERSION 2u
 

@@ -8,7 +8,11 @@
  *
  * The flash begins with a sector a slot for its state, and has the slots from RDU_FLASH_FIRST on. */
 
+#ifdef __KERNEL__
+#include <linux/types.h>
+#else
 #include <stdint.h>
+#endif
 
 #define RDU_IMAGE_MAGIC 0x49554452u /* "RDUI" */
 #define RDU_IMAGE_HEADER_VERSION 1u
