@@ -101,6 +101,11 @@ void declare_card(CLI::App& app, Options& o) {
   card.option("--host-timeout", o.host_timeout, "Give up if no host has come after that long")
       ->type_name("SECONDS")
       ->check(CLI::NonNegativeNumber);
+  card.option("--coupling", o.coupling,
+              "When host accesses take effect. lockstep: when the device has settled, so that runs can be\n"
+              "repeated; free: at once, and idle time passes as on the host (coupling.mode, lockstep)")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"lockstep", "free"}));
   card.option("--record", o.record, "Keep everything that crosses the host boundary, with its simulated time")
       ->type_name("FILE")
       ->needs("--socket");
@@ -193,6 +198,7 @@ void configure(Configuration& configuration, const Options& options, const std::
   if (options.configurations.empty() && !fallback.empty()) configuration.load(configuration_file(fallback));
   for (const std::string& name : options.configurations) configuration.load(configuration_file(name));
   for (const std::string& assignment : options.assignments) configuration.set(assignment);
+  if (!options.coupling.empty()) configuration.set("coupling.mode=" + options.coupling);
 }
 
 core::Time run_for(const Options& options) {

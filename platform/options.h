@@ -41,6 +41,7 @@ struct Options {
   std::string rom;
   std::string socket;
   double host_timeout = 0;
+  std::string coupling;  ///< "lockstep", "free"; "": as configured
   bool check = false;
   bool once = false;
   std::string record;

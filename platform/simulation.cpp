@@ -9,15 +9,114 @@
 namespace rdu::platform {
 
 using pcie::vfio_user::Request;
+using std::chrono::milliseconds;
 
 namespace {
-constexpr std::chrono::milliseconds kLook{100};      // a signal handler's stop() cannot wake us
-constexpr std::chrono::milliseconds kOftenLook{10};  // nor can console and debugger while we wait for a host
+constexpr milliseconds kLook{100};      // a signal handler's stop() cannot wake us
+constexpr milliseconds kOftenLook{10};  // nor can console and debugger while we wait for a host
 }  // namespace
 
 /// One slice; true if something is still left to happen.
 bool Simulation::simulate_slice(core::Time until) {
   return platform::simulate_slice(params_.slice, until);
+}
+
+/// Waits for whoever may bring something to do.
+void Simulation::look(milliseconds most) {
+  if (host_) {
+    host_->wait(console_ || debugger_ ? std::min(most, kOftenLook) : most);
+  } else if (console_) {
+    console_->wait(debugger_ ? std::min(most, kOftenLook) : most);
+  } else if (debugger_) {
+    debugger_->serve(most);
+  }
+}
+
+bool Simulation::can_be_woken() const {
+  return host_ || debugger_ || (console_ && console_->can_receive());
+}
+
+// --- time passes ---
+
+/// A slice, or a while in which nothing happens; true if something is still left to happen.
+bool Simulation::pass_time(core::Time until) {
+  if (!is_free()) return simulate_slice(until);
+  if (stood_still_) {
+    pacer_.forget(core::now());
+    resting_ = stood_still_ = false;
+  }
+  const core::Time next = next_event();
+  if (next == core::kNever && !can_be_woken()) return false;
+  if (next != core::kNever && next - core::now() <= params_.slice) {  // so soon that it is no rest
+    resting_ = false;
+    return simulate_slice(until);
+  }
+  rest(std::min(next, until));
+  return next != core::kNever;
+}
+
+/// Nothing happens before `next`: follows the host's clock until then, or until somebody comes.
+void Simulation::rest(core::Time next) {
+  if (!resting_) pacer_.begin(core::now());
+  resting_ = true;
+  const auto left = std::chrono::ceil<milliseconds>(pacer_.left(next));
+  if (left.count() > 0) look(std::min(left, kLook));
+  skip_to(std::min(pacer_.reached(), next));
+}
+
+// --- time stands still ---
+
+void Simulation::pause() {
+  const std::lock_guard lock(pause_mutex_);
+  pause_wanted_ = true;
+}
+
+void Simulation::resume() {
+  const std::lock_guard lock(pause_mutex_);
+  pause_wanted_ = false;
+  pause_changed_.notify_all();
+}
+
+bool Simulation::wait_paused(bool wanted, milliseconds most) {
+  std::unique_lock lock(pause_mutex_);
+  return pause_changed_.wait_for(lock, most, [&] { return paused_ == wanted; });
+}
+
+bool Simulation::stands_paused() {
+  if (!pause_wanted_ && !paused_) return false;
+  std::unique_lock lock(pause_mutex_);
+  if (paused_ != pause_wanted_) {
+    paused_ = pause_wanted_.load();
+    pause_changed_.notify_all();
+  }
+  if (!paused_) return false;
+  pause_changed_.wait_for(lock, debugger_ || console_ ? kOftenLook : kLook,
+                          [this] { return !pause_wanted_; });
+  return true;
+}
+
+/// Lets the debugger do what it wants to; true if time must not go on.
+bool Simulation::is_halted() {
+  if (!debugger_) return false;
+  debugger_->serve(debugger_->halted() ? kLook : milliseconds(0));
+  return debugger_->halted() || debugger_->killed();
+}
+
+bool Simulation::stands_still() {
+  const bool still = is_halted() || stands_paused();
+  stood_still_ |= still;
+  return still;
+}
+
+/// Serves the console; true if time must wait until somebody takes its output.
+bool Simulation::console_holds() {
+  if (!console_) return false;
+  console_->exchange();
+  if (console_->backend().quit() && !stops_) stop();
+  if (!console_->congested() || stops_) return false;
+  console_->wait(kLook);
+  stood_still_ = true;
+  return true;
 }
 
 /// After stop(): true when nothing more can come from the host.
@@ -27,12 +126,7 @@ bool Simulation::has_hung_up() {
   return !host_->connected();
 }
 
-/// Lets the debugger do what it wants to; true if time must not go on.
-bool Simulation::is_halted() {
-  if (!debugger_) return false;
-  debugger_->serve(debugger_->halted() ? kLook : std::chrono::milliseconds(0));
-  return debugger_->halted() || debugger_->killed();
-}
+// --- the loop ---
 
 Simulation::End Simulation::run(const Limits& limits) {
   using Clock = std::chrono::steady_clock;
@@ -42,34 +136,22 @@ Simulation::End Simulation::run(const Limits& limits) {
   sc_core::sc_start(sc_core::SC_ZERO_TIME);
   while (stops_ < 2) {
     if (debugger_ && debugger_->killed()) return End::killed;
-    if (console_) {
-      console_->exchange();
-      if (console_->backend().quit() && !stops_) stop();
-      if (console_->congested() && !stops_) {
-        console_->wait(kLook);
-        continue;
-      }
-    }
-    if (is_halted()) {
+    if (console_holds()) continue;
+    if (stands_still()) {
       if (stops_) return End::stopped;  // it will not settle
       continue;
     }
-    const bool is_busy = simulate_slice(limits.run_for);
-    if (is_halted()) continue;
+    const bool is_busy = pass_time(limits.run_for);
+    if (stands_still()) continue;
     if (core::now() >= limits.run_for) return End::time_over;
     if (!host_) {
       if (stops_) return End::stopped;
       if (is_busy) continue;
-      const bool may_wake = debugger_ || (console_ && console_->can_receive());
-      if (!may_wake) return End::settled;
-      if (console_) {
-        console_->wait(debugger_ ? kOftenLook : kLook);
-      } else {
-        debugger_->serve(kLook);
-      }
+      if (!can_be_woken()) return End::settled;
+      if (!is_free()) look(kLook);
       continue;
     }
-    if (is_busy && core::now() - busy_since < params_.settle_limit) continue;
+    if (!is_free() && is_busy && core::now() - busy_since < params_.settle_limit) continue;
     busy_since = core::now();
     if (!endpoint_.idle()) continue;
     if (auto request = host_->next()) {
@@ -84,7 +166,7 @@ Simulation::End Simulation::run(const Limits& limits) {
       continue;
     }
     if (stops_ && has_hung_up()) {
-      if (!host_->wait(std::chrono::milliseconds{0})) return End::stopped;
+      if (!host_->wait(milliseconds{0})) return End::stopped;
       continue;
     }
     if (is_busy) continue;
@@ -92,7 +174,7 @@ Simulation::End Simulation::run(const Limits& limits) {
         std::chrono::duration<double>(Clock::now() - start).count() > limits.host_timeout) {
       return End::no_host;
     }
-    host_->wait(console_ || debugger_ ? kOftenLook : kLook);
+    if (!is_free()) look(kLook);
   }
   return End::stopped;
 }

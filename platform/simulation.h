@@ -1,17 +1,23 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
+#include <string>
 
 #include "core/parameter.h"
 #include "core/time.h"
 #include "pcie/endpoint.h"
 #include "platform/debugger.h"
+#include "platform/pacer.h"
 #include "platform/serial/port.h"
 
 namespace rdu::platform {
 
 struct CouplingParams {
+  std::string mode = "lockstep";
   uint64_t settle_limit = 1'000'000'000;  ///< ps
   uint64_t slice = 20'000'000;            ///< ps
 
@@ -19,26 +25,37 @@ struct CouplingParams {
   void describe(Visitor& v) {
     using core::Parameter;
     using core::Unit;
+    v(mode,
+      Parameter{"mode", Unit::text,
+                "When a host access takes effect: when the device has settled (lockstep), or at once, while "
+                "idle time follows the host's clock (free)",
+                "ours", 0, 0, "lockstep|free"});
     v(settle_limit,
       Parameter{"settle_limit", Unit::time,
-                "Longest simulated time that a waiting host access is put off while the device is busy",
+                "lockstep: longest simulated time that a waiting host access is put off while the device is "
+                "busy",
                 "ours", 1'000'000});
-    v(slice,
-      Parameter{"slice", Unit::time, "Simulated time between looks at the host side; changes no result",
-                "ours", 1'000'000});
+    v(slice, Parameter{"slice", Unit::time,
+                       "Simulated time between looks at the host side; changes no result in lockstep", "ours",
+                       1'000'000});
   }
 };
 
-/// Couples simulated time to the host. The rule: a host access takes effect when the device has settled, that
-/// is when nothing is left to happen by itself, or after settle_limit of simulated time if it never settles
-/// (firmware that polls). While the device has settled and no host access waits, simulated time stands still
-/// and the process sleeps.
+/// Couples simulated time to the host, by one of two rules (README.md has what follows from them):
 ///
-/// So results do not depend on how fast host and simulator run, as long as the device settles between the
-/// host's accesses: the same sequence of host accesses gives the same simulated times and the same trace
-/// hash.
+/// - lockstep: a host access takes effect when the device has settled, that is when nothing is left to happen
+///   by itself, or after settle_limit of simulated time if it never settles (firmware that polls, or has a
+///   timer). While the device has settled and no host access waits, simulated time stands still and the
+///   process sleeps. So results do not depend on how fast host and simulator run: the same sequence of host
+///   accesses gives the same simulated times and the same trace hash.
+/// - free: a host access takes effect at once, at the end of the slice that runs. Simulated time in which
+///   nothing happens passes as fast as on the host.
 ///
-/// While a debugger has halted the harts, time stands still and host accesses wait.
+/// In either, the device goes on by itself as long as anything is left to happen: a host that only looks at
+/// its memory sees it change.
+///
+/// While a debugger has halted the harts, or somebody has paused the simulation, time stands still and host
+/// accesses wait. Host time that passes meanwhile is never made up for.
 class Simulation {
  public:
   /// `host`: who is behind the endpoint, or nullptr. `console`: a serial line to serve meanwhile, or nullptr.
@@ -72,8 +89,25 @@ class Simulation {
   /// if the host had finished. A second call ends at once.
   void stop() { ++stops_; }
 
+  /// From any thread. The slice that runs is finished, then time stands still, host accesses wait; console
+  /// and debugger are still served. Both return at once, and may be called again.
+  void pause();
+  void resume();
+  /// It stands still because of pause().
+  bool paused() const { return paused_; }
+  /// Waits until paused() is `wanted`; false if that took longer. Not from the thread in run().
+  bool wait_paused(bool wanted, std::chrono::milliseconds most);
+
  private:
+  bool is_free() const { return params_.mode == "free" && !stops_; }
+  bool stands_still();
+  bool stands_paused();
+  bool console_holds();
+  bool pass_time(core::Time until);
   bool simulate_slice(core::Time until);
+  void rest(core::Time next);
+  bool can_be_woken() const;
+  void look(std::chrono::milliseconds most);
   bool has_hung_up();
   bool is_halted();
 
@@ -84,6 +118,14 @@ class Simulation {
   Debugger* debugger_ = nullptr;
   std::atomic<unsigned> stops_{0};
   bool hung_up_ = false;
+  Pacer pacer_;
+  bool resting_ = false;
+  bool stood_still_ = true;  ///< since time last passed
+
+  std::mutex pause_mutex_;
+  std::condition_variable pause_changed_;
+  std::atomic<bool> pause_wanted_{false};
+  std::atomic<bool> paused_{false};
 };
 
 }  // namespace rdu::platform

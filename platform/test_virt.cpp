@@ -2,10 +2,11 @@
 #include <vector>
 
 #include "core/error.h"
+#include "platform/pacer.h"
 #include "platform/serial/tcp_backend.h"
 #include "platform/virt/device_tree.h"
 #include "platform/virt/images.h"
-#include "platform/virt/pacer.h"
+
 #include "test/catch.h"
 
 using namespace rdu;
@@ -14,9 +15,9 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-virt::Pacer::Clock::time_point g_now;
+Pacer::Clock::time_point g_now;
 
-virt::Pacer::Clock::time_point host_now() {
+Pacer::Clock::time_point host_now() {
   return g_now;
 }
 
@@ -26,7 +27,7 @@ constexpr core::Time kMs = core::kMillisecond;
 
 TEST_CASE("pacer: idle time takes as long on the host") {
   using std::chrono::milliseconds;
-  virt::Pacer pacer(&host_now);
+  Pacer pacer(&host_now);
   pacer.begin(0);
   CHECK(pacer.left(10 * kMs) == milliseconds(10));
   g_now += milliseconds(4);
@@ -47,6 +48,12 @@ TEST_CASE("pacer: idle time takes as long on the host") {
   g_now += std::chrono::seconds(60);
   pacer.begin(100 * kMs);
   CHECK(pacer.left(1100 * kMs) == milliseconds(900));
+
+  // What was no time at all is not made up for.
+  g_now += milliseconds(50);
+  pacer.forget(1100 * kMs);
+  CHECK(pacer.left(1110 * kMs) == milliseconds(10));
+  CHECK(pacer.reached() == 1100 * kMs);
 
   // Harts that are faster than real ones do not make idle time longer.
   pacer.begin(5000 * kMs);

@@ -8,9 +8,9 @@
 #include "core/time.h"
 #include "mgmt/management.h"
 #include "platform/debugger.h"
+#include "platform/pacer.h"
 #include "platform/serial/port.h"
 #include "platform/virt/htif.h"
-#include "platform/virt/pacer.h"
 
 namespace rdu::platform::virt {
 

@@ -1,8 +1,8 @@
-#include "platform/virt/pacer.h"
+#include "platform/pacer.h"
 
 #include <algorithm>
 
-namespace rdu::platform::virt {
+namespace rdu::platform {
 
 using std::chrono::nanoseconds;
 
@@ -21,6 +21,11 @@ void Pacer::begin(core::Time at) {
   simulated_ = at;
 }
 
+void Pacer::forget(core::Time at) {
+  host_ = now_();
+  simulated_ = begun_ = at;
+}
+
 nanoseconds Pacer::left(core::Time until) const {
   // Never, and whatever is too far for the host's clock, is a day: the caller asks again.
   constexpr core::Time kDay = 86400 * 1000 * core::kMillisecond;
@@ -34,4 +39,4 @@ core::Time Pacer::reached() const {
                   simulated_ + static_cast<core::Time>(std::max<int64_t>(passed, 0)) * core::kNanosecond);
 }
 
-}  // namespace rdu::platform::virt
+}  // namespace rdu::platform

@@ -5,9 +5,9 @@
 
 #include "core/time.h"
 
-namespace rdu::platform::virt {
+namespace rdu::platform {
 
-/// Couples idle simulated time to the host's clock: simulated time of which nothing happens does not run
+/// Couples idle simulated time to the host's clock: simulated time in which nothing happens does not run
 /// ahead of it. What the simulation lags behind, because the host is slower than the harts, is made up for
 /// during the next idle time up to kMostLag, and forgotten beyond.
 class Pacer {
@@ -20,6 +20,8 @@ class Pacer {
 
   /// Idle time begins at this simulated time.
   void begin(core::Time at);
+  /// The simulation has stood still up to now: that is neither idle time nor a lag.
+  void forget(core::Time at);
   /// How long the host's clock has still to run until it is at a simulated time; not positive: it may pass.
   std::chrono::nanoseconds left(core::Time until) const;
   /// The simulated time that the host's clock has reached, not before the idle time began.
@@ -33,4 +35,4 @@ class Pacer {
   core::Time begun_ = 0;
 };
 
-}  // namespace rdu::platform::virt
+}  // namespace rdu::platform
