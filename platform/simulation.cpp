@@ -16,9 +16,13 @@ constexpr milliseconds kLook{100};      // a signal handler's stop() cannot wake
 constexpr milliseconds kOftenLook{10};  // nor can console and debugger while we wait for a host
 }  // namespace
 
-/// One slice; true if something is still left to happen.
+/// One slice; true if something is still left to happen. Then nothing of the moment at its end has happened
+/// yet: of a host access amid things a recording knows the time, and no more.
 bool Simulation::simulate_slice(core::Time until) {
-  return platform::simulate_slice(params_.slice, until);
+  const core::Time end = std::min(core::now() + params_.slice, until);
+  if (!platform::simulate_slice(params_.slice, until)) return false;
+  skip_to(std::min(end, next_event()));
+  return true;
 }
 
 /// Waits for whoever may bring something to do.

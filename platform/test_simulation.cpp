@@ -128,7 +128,7 @@ struct Bench {
 
   const CouplingParams params;
   ScriptedHost host;
-  pcie::Endpoint endpoint{"pcie", {}, [] { return 0u; }, [] {}};
+  pcie::Endpoint endpoint{"pcie", {}, {[] { return 0u; }, [] {}}};
   test::Bus bus{"bus", 1};
   std::unique_ptr<Timer> timer;
   Simulation simulation{endpoint, &host, params, nullptr};

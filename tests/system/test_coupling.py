@@ -1,6 +1,7 @@
 """Simulated time and the host's: both rules that couple them, with hosts and firmware that wait for each other in every
 way there is."""
 
+import json
 import os
 import struct
 import threading
@@ -186,3 +187,22 @@ def test_the_mode_is_a_parameter():
         before = timestamp(device)
         time.sleep(0.3)
         assert timestamp(device) - before > 150 * MS
+
+
+def test_a_free_run_can_be_recorded_and_replayed(tmp_path):
+    """What was no part of the device, the moments at which the host came, is in the recording."""
+    recording = tmp_path / "free.rec"
+    with simulator("free", "--record", recording) as process, Device(process.ready().socket) as device:
+        context = device.create_context()
+        queue = device.create_queue(context)
+        for number in range(5):
+            queue.push(COPY, va(HBM, 0), va(DDR, 0), 1 << 20, context=context)
+            timestamp(device)  # in the midst of it
+            assert queue.completion().status == 0
+            time.sleep(0.01 * number)
+        device.disable()
+        device.client.close()
+        recorded = process.stop()["trace_hash"]
+    with rdu.Process("rduvp", "--replay", recording, "--stats", tmp_path / "stats.json") as replay:
+        assert replay.wait(60) == 0, replay.transcript()
+    assert json.loads((tmp_path / "stats.json").read_text())["trace_hash"] == recorded
