@@ -160,7 +160,10 @@ vfio_user::RegionInfo Endpoint::region_info(uint32_t index) const {
   if (index == vfio_user::kRegionConfig) info.size = ConfigSpace::kSize;
   if (index == vfio_user::kRegionBar2) {
     info.size = ConfigSpace::kBar2Size;
-    if (params_.map_windows) info.fd = windows_.fd();
+    if (params_.map_windows) {
+      info.fd = windows_.fd();
+      info.areas = {{0, info.size}};  // some clients map only what such a list names
+    }
   }
   info.readable = info.writable = info.size != 0;
   return info;

@@ -265,12 +265,15 @@ int Engine::handle_get_info(const Message& message, Slot& slot) {
 }
 
 int Engine::handle_region_info(const Message& message, Slot& slot) {
-  if (!is_exactly<wire::RegionInfo>(message)) return refuse(EINVAL, "wrong size");
+  if (message.size < sizeof(wire::RegionInfo)) return refuse(EINVAL, "wrong size");
   const auto asked = wire::load<wire::RegionInfo>(message.payload);
   if (asked.argsz < sizeof(wire::RegionInfo)) return refuse(EINVAL, "argsz is too small");
+  // Some clients send all the room that they have for the answer.
+  if (message.size > asked.argsz) return refuse(EINVAL, "wrong size");
   if (asked.index >= regions_.size()) return refuse(EINVAL, "no such region");
   const std::vector<uint8_t>& full = region_replies_[asked.index];
-  // A client that cannot take the list learns from argsz how much room it needs, and asks again.
+  // A client that cannot take the list learns from argsz how much room it needs, and asks again. The file
+  // comes with the list: libvfio-user's clients have no place for it before.
   const bool fits = asked.argsz >= full.size();
   auto info = wire::load<wire::RegionInfo>(full.data());
   if (!fits) {
@@ -280,7 +283,7 @@ int Engine::handle_region_info(const Message& message, Slot& slot) {
   const int fd = client_.max_message_fds > 0 ? regions_[asked.index].fd : -1;
   if (fd < 0) info.flags &= ~wire::kRegionMmap;
   connection_->finish(slot, &info, sizeof info, full.data() + sizeof info,
-                      fits ? full.size() - sizeof info : 0, fd);
+                      fits ? full.size() - sizeof info : 0, fits ? fd : -1);
   return 0;
 }
 
