@@ -299,6 +299,7 @@ int Endpoint::reset() {
 void Endpoint::disconnected() {
   connected_ = false;
   reset_function(Reset::power_on);
+  windows_.renew();
 }
 
 void Endpoint::fail_link() {

@@ -410,6 +410,22 @@ TEST_CASE_METHOD(Bench, "windows that are refused show nothing") {
   CHECK(faults.size() == 2);
 }
 
+TEST_CASE_METHOD(Bench, "each host has a file of its own") {
+  command(0x2);
+  write(kBar0, window(0), kHbm, 8);
+  void* place = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, endpoint.region_info(kBar2).fd, 0);
+  REQUIRE(place != MAP_FAILED);
+  endpoint.disconnected();
+  command(0x2);
+  write(kBar0, window(0), kHbm, 8);
+  hbm.set_word(8, 0x1122);
+  CHECK(read(kBar2, 8, 8) == 0x1122);
+  CHECK(static_cast<uint8_t*>(place)[8] == 0);
+  static_cast<uint8_t*>(place)[16] = 1;
+  CHECK(hbm.word(16) == 0);
+  munmap(place, 4096);
+}
+
 TEST_CASE_METHOD(Bench, "the file of the windows cannot be made shorter") {
   CHECK(ftruncate(endpoint.region_info(kBar2).fd, 4096) != 0);
   struct stat s = {};

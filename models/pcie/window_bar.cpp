@@ -12,8 +12,17 @@
 
 namespace rdu::pcie {
 
-WindowBar::WindowBar(const std::string& name) {
-  fd_ = memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING);
+WindowBar::WindowBar(const std::string& name) : name_(name) {
+  make_file();
+}
+
+WindowBar::~WindowBar() {
+  drop_file();
+}
+
+void WindowBar::make_file() {
+  data_ = nullptr;
+  fd_ = memfd_create(name_.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING);
   // Touching what is behind the end of a file would end this process: its size is sealed.
   if (fd_ >= 0 && ftruncate(fd_, kSize) == 0 &&
       fcntl(fd_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) {
@@ -24,12 +33,18 @@ WindowBar::WindowBar(const std::string& name) {
   const int error = errno;
   if (fd_ >= 0) close(fd_);
   core::bad_input(
-      fmt::format("{}: the host refuses a memory file of {} bytes: {}", name, kSize, std::strerror(error)));
+      fmt::format("{}: the host refuses a memory file of {} bytes: {}", name_, kSize, std::strerror(error)));
 }
 
-WindowBar::~WindowBar() {
+void WindowBar::drop_file() {
   munmap(data_, kSize);
   close(fd_);
+}
+
+void WindowBar::renew() {
+  move_all_away();
+  drop_file();
+  make_file();
 }
 
 std::string WindowBar::refusal(unsigned window, const core::MappableMemory& memory, uint64_t offset) const {

@@ -35,6 +35,8 @@ class WindowBar {
   /// then the window shows nothing.
   std::string move(unsigned window, core::MappableMemory* memory, uint64_t offset);
   void move_all_away();
+  /// The same, with a file that nobody else has: who mapped the old one reaches nothing any more.
+  void renew();
 
   /// The same bytes as through the mapping; [offset, offset + size) lies inside.
   void read(uint64_t offset, uint8_t* data, size_t size) const;
@@ -48,7 +50,10 @@ class WindowBar {
 
   std::string refusal(unsigned window, const core::MappableMemory& memory, uint64_t offset) const;
   void empty(unsigned window);
+  void make_file();
+  void drop_file();
 
+  std::string name_;
   int fd_ = -1;
   uint8_t* data_ = nullptr;
   std::array<Window, kWindows> windows_;

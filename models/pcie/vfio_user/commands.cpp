@@ -513,6 +513,9 @@ int Engine::perform(Request& request) {
       device_.disconnected();
       dma_->clear();
       irqs_->clear();
+      // The next client gets files of its own.
+      for (uint32_t index = 0; index < regions_.size(); ++index)
+        if (regions_[index].fd >= 0) regions_[index].fd = device_.region_info(index).fd;
       leaving_.store(false);
       work_->ring();
       return 0;

@@ -68,7 +68,8 @@ class Device {
  public:
   virtual ~Device() = default;
 
-  // Asked once each, by start(): the answers hold for the life of the server.
+  // Asked once each, by start(): the answers hold for the life of the server. Only the file of a region that
+  // can be mapped may be another one for each client: it is asked for again after disconnected().
   virtual DeviceInfo device_info() const = 0;
   virtual RegionInfo region_info(uint32_t index) const = 0;
   virtual IrqInfo irq_info(uint32_t index) const = 0;
