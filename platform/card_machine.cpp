@@ -141,7 +141,7 @@ int run_card(const Options& o) {
   if (!o.serial.empty()) port = serial::attach(o.serial, socket.management().uart());
   Instruments instruments(o, socket.management());
   const auto debugger = Debugger::create(o.gdb, o.halted, socket.management());
-  const CourseParts parts{o, socket, params.coupling, port.get(), debugger.get(), until, identity};
+  const CourseParts parts{o, socket, params.coupling, port.get(), debugger.get(), until, identity, report};
   const auto course = recording ? replay_course(parts, *recording, recorded) : live_course(parts);
   StopSignal stop([&course] { course->stop(); });
   const Course::Ending ending = course->run();

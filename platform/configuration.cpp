@@ -8,6 +8,7 @@
 #include <ostream>
 
 #include "core/error.h"
+#include "platform/closest.h"
 
 namespace rdu::platform {
 namespace {
@@ -58,22 +59,6 @@ std::string suffix_names(Unit unit) {
   std::string out;
   for (const Suffix& s : suffixes(unit)) out += (out.empty() ? "" : ", ") + std::string(s.name);
   return out;
-}
-
-/// Edit distance, for suggestions.
-size_t distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
 }
 
 /// Members of `prefix` only compare by their own name, so that a slip in one level is not outweighed by the

@@ -7,6 +7,8 @@
 #include "pcie/live_port.h"
 #include "pcie/record/recording_port.h"
 #include "pcie/record/replay_port.h"
+#include "platform/control/control.h"
+#include "platform/control/watched_port.h"
 #include "platform/replay.h"
 
 namespace rdu::platform {
@@ -44,6 +46,12 @@ class LiveCourse : public Course {
         host_(connect(p)),
         simulation_(p.socket.endpoint(), host_, p.coupling, p.console) {
     simulation_.set_debugger(p.debugger);
+    if (p.options.control.empty()) return;
+    control_ = std::make_unique<control::Control>(p.options.control, p.socket, simulation_, p.report, events_,
+                                                  [this] {
+                                                    if (server_) server_->wake();
+                                                  });
+    simulation_.set_control(control_.get());
   }
 
   Ending run() override {
@@ -84,6 +92,10 @@ class LiveCourse : public Course {
       recording_ = std::make_unique<record::RecordingPort>(*live_, *file_);
       host = recording_.get();
     }
+    if (!p.options.control.empty()) {
+      watched_ = std::make_unique<control::WatchedPort>(*host, events_);
+      host = watched_.get();
+    }
     p.socket.endpoint().plug_in(*host);
     return host;
   }
@@ -94,8 +106,11 @@ class LiveCourse : public Course {
   std::unique_ptr<pcie::LivePort> live_;
   std::unique_ptr<record::RecordingWriter> file_;
   std::unique_ptr<record::RecordingPort> recording_;
+  control::EventLog events_;
+  std::unique_ptr<control::WatchedPort> watched_;
   pcie::HostPort* host_;
   Simulation simulation_;
+  std::unique_ptr<control::Control> control_;
 };
 
 class ReplayCourse : public Course {

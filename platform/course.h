@@ -8,6 +8,7 @@
 #include "platform/debugger.h"
 #include "platform/identity.h"
 #include "platform/options.h"
+#include "platform/report.h"
 #include "platform/serial/port.h"
 #include "platform/simulation.h"
 #include "platform/socket.h"
@@ -40,6 +41,7 @@ struct CourseParts {
   Debugger* debugger;     ///< or null
   core::Time run_for;
   const Identity& identity;
+  const Report& report;
 };
 
 /// Serves who connects to --socket, or boots and ends when nothing is left to do; writes --record. Throws

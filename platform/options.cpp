@@ -122,6 +122,12 @@ void declare_card(CLI::App& app, Options& o) {
       ->needs("--replay");
   card.option("--print-recording", o.print_recording, "Print what a recording holds, a line each, and exit")
       ->type_name("FILE");
+  card.option("--control", o.control,
+              "UNIX socket on which test benches read registers, wait for events and inject faults:\n"
+              "JSON objects, one a line, as {\"command\": \"help\"}")
+      ->type_name("PATH")
+      ->excludes("--record")  // what it does is in no recording
+      ->excludes("--replay");
   card.flag("--check", o.check, "Build the platform, print what it is made of, and exit");
 }
 

@@ -40,6 +40,7 @@ struct Options {
   std::string flash_save;
   std::string rom;
   std::string socket;
+  std::string control;
   double host_timeout = 0;
   std::string coupling;  ///< "lockstep", "free"; "": as configured
   bool check = false;

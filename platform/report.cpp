@@ -29,7 +29,7 @@ nlohmann::ordered_json counters(const memory::MemoryController& memory) {
           {"writes", c.writes}};
 }
 
-nlohmann::ordered_json describe(const fabric::Tile& tile) {
+nlohmann::ordered_json tile_statistics(const fabric::Tile& tile) {
   const fabric::TileStatistics s = tile.statistics();
   nlohmann::ordered_json units = nlohmann::ordered_json::array();
   for (const fabric::UnitStatistics& u : tile.unit_statistics()) {
@@ -83,6 +83,10 @@ void Report::finish(const std::string& file, nlohmann::ordered_json report) cons
 }
 
 void Report::write(const std::string& file, const Socket& socket) const {
+  finish(file, describe(socket));
+}
+
+nlohmann::ordered_json Report::describe(const Socket& socket) const {
   nlohmann::ordered_json j = head();
   const auto hart = socket.management().hart_statistics();
   j["instructions"] = hart.instructions;
@@ -93,8 +97,8 @@ void Report::write(const std::string& file, const Socket& socket) const {
                {"dma_bytes_read", host.dma_bytes_read}, {"dma_bytes_written", host.dma_bytes_written},
                {"interrupts", host.interrupts},         {"table_reads", host.table_reads}};
   j["guest_faults"] = socket.guest_faults();
-  for (unsigned t = 0; t < socket.tiles(); ++t) j["tiles"].push_back(describe(socket.tile(t)));
-  finish(file, std::move(j));
+  for (unsigned t = 0; t < socket.tiles(); ++t) j["tiles"].push_back(tile_statistics(socket.tile(t)));
+  return j;
 }
 
 void Report::write(const std::string& file, const mgmt::Management& management) const {

@@ -26,6 +26,8 @@ class Report {
   void elaborated();
   double host_seconds() const;
 
+  /// The figures so far, without those of this machine.
+  nlohmann::ordered_json describe(const Socket& socket) const;
   /// Throws bad_input if the file cannot be written.
   void write(const std::string& file, const Socket& socket) const;
   void write(const std::string& file, const mgmt::Management& management) const;

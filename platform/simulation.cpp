@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "core/systemc.h"
+#include "platform/control/control.h"
 #include "platform/slice.h"
 
 namespace rdu::platform {
@@ -30,14 +31,16 @@ void Simulation::look(milliseconds most) {
   if (host_) {
     host_->wait(console_ || debugger_ ? std::min(most, kOftenLook) : most);
   } else if (console_) {
-    console_->wait(debugger_ ? std::min(most, kOftenLook) : most);
+    console_->wait(debugger_ || control_ ? std::min(most, kOftenLook) : most);
   } else if (debugger_) {
-    debugger_->serve(most);
+    debugger_->serve(control_ ? std::min(most, kOftenLook) : most);
+  } else if (control_) {
+    control_->wait(most);
   }
 }
 
 bool Simulation::can_be_woken() const {
-  return host_ || debugger_ || (console_ && console_->can_receive());
+  return host_ || debugger_ || control_ || (console_ && console_->can_receive());
 }
 
 // --- time passes ---
@@ -94,7 +97,7 @@ bool Simulation::stands_paused() {
     pause_changed_.notify_all();
   }
   if (!paused_) return false;
-  pause_changed_.wait_for(lock, debugger_ || console_ ? kOftenLook : kLook,
+  pause_changed_.wait_for(lock, debugger_ || console_ || control_ ? kOftenLook : kLook,
                           [this] { return !pause_wanted_; });
   return true;
 }
@@ -140,6 +143,7 @@ Simulation::End Simulation::run(const Limits& limits) {
   sc_core::sc_start(sc_core::SC_ZERO_TIME);
   while (stops_ < 2) {
     if (debugger_ && debugger_->killed()) return End::killed;
+    if (control_) control_->serve();
     if (console_holds()) continue;
     if (stands_still()) {
       if (stops_) return End::stopped;  // it will not settle

@@ -16,6 +16,10 @@
 
 namespace rdu::platform {
 
+namespace control {
+class Control;
+}
+
 struct CouplingParams {
   std::string mode = "lockstep";
   uint64_t settle_limit = 1'000'000'000;  ///< ps
@@ -67,6 +71,9 @@ class Simulation {
   /// Optional; the caller keeps it. With it a run without a host does not end when nothing is left to happen.
   void set_debugger(Debugger* debugger) { debugger_ = debugger; }
 
+  /// Optional; the caller keeps it. As with a debugger, a run without a host does not end by itself then.
+  void set_control(control::Control* control) { control_ = control; }
+
   enum class End {
     stopped,    ///< stop() was called or the console's user wants to, and the device has settled
     host_left,  ///< `once`: the first host has gone
@@ -116,6 +123,7 @@ class Simulation {
   CouplingParams params_;
   serial::Port* console_;
   Debugger* debugger_ = nullptr;
+  control::Control* control_ = nullptr;
   std::atomic<unsigned> stops_{0};
   bool hung_up_ = false;
   Pacer pacer_;

@@ -68,7 +68,10 @@ Socket::Socket(const sc_core::sc_module_name& module_name, const SocketParams& p
   }
   sensors_ = std::make_unique<mgmt::Sensors>("sensors", params.sensors, sensed_parts());
   management_.on_core_activity([this] { sensors_->notice(); });
-  management_.on_restart([this] { endpoint_.host_interface().firmware_reset(); });
+  management_.on_restart([this] {
+    endpoint_.host_interface().firmware_reset();
+    if (firmware_restarted_) firmware_restarted_();
+  });
   attach_blocks();
   attach_memory();
 }

@@ -43,11 +43,17 @@ class Socket : public sc_core::sc_module {
   const mgmt::Management& management() const { return management_; }
   pcie::Endpoint& endpoint() { return endpoint_; }
   const pcie::Endpoint& endpoint() const { return endpoint_; }
+  memory::MemoryController& hbm() { return hbm_; }
   const memory::MemoryController& hbm() const { return hbm_; }
+  memory::MemoryController& ddr() { return ddr_; }
   const memory::MemoryController& ddr() const { return ddr_; }
+  memory::CopyEngine& copy_engine() { return copy_engine_; }
   noc::Tln& tln() { return tln_; }
   unsigned tiles() const { return static_cast<unsigned>(tiles_.size()); }
+  fabric::Tile& tile(unsigned i) { return *tiles_.at(i); }
   const fabric::Tile& tile(unsigned i) const { return *tiles_.at(i); }
+  /// Called at each restart of the management core.
+  void on_firmware_restart(std::function<void()> hook) { firmware_restarted_ = std::move(hook); }
   /// Guest faults logged since the start.
   uint64_t guest_faults() const { return guest_faults_; }
 
@@ -71,6 +77,7 @@ class Socket : public sc_core::sc_module {
   noc::TlnBridge host_bridge_;
   std::vector<std::unique_ptr<fabric::Tile>> tiles_;
   std::unique_ptr<mgmt::Sensors> sensors_;
+  std::function<void()> firmware_restarted_;
   uint64_t guest_faults_ = 0;
   uint64_t accesses_shown_ = 0;  ///< with earlier guest faults
 };

@@ -165,8 +165,8 @@ class Device(Child):
         program = build_folder() / "bin/rduvp"
         if not program.exists():
             raise Failure(f"{program} is missing: run scripts/build")
-        self.socket = folder / "device"
-        super().__init__("rduvp", [program, "--config", config, "--socket", self.socket, *options],
+        self.socket, self.control = folder / "device", folder / "control"
+        super().__init__("rduvp", [program, "--config", config, "--socket", self.socket, "--control", self.control, *options],
                          folder / "rduvp.log")
 
     def wait_until_ready(self, timeout=60):

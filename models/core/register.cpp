@@ -1,5 +1,6 @@
 #include "core/register.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace rdu::core {
@@ -100,7 +101,7 @@ bool RegisterFile::access(bool write, uint64_t offset, unsigned length, uint8_t*
     const uint64_t part = (value & mask) >> shift;
     std::memcpy(data, &part, length);
   }
-  if (observer_) observer_({write, *reg, mask, before, value});
+  for (const auto& [number, observer] : observers_) observer({write, *reg, mask, before, value});
   return true;
 }
 
@@ -112,6 +113,16 @@ bool RegisterFile::peek(uint64_t offset, unsigned length, uint8_t* data) {
   const uint64_t part = (reg->peek() & mask) >> shift;
   std::memcpy(data, &part, length);
   return true;
+}
+
+unsigned RegisterFile::observe(Observer observer) {
+  observers_.emplace_back(++observers_so_far_, std::move(observer));
+  return observers_so_far_;
+}
+
+void RegisterFile::unobserve(unsigned number) {
+  const auto is_it = [number](const auto& entry) { return entry.first == number; };
+  observers_.erase(std::remove_if(observers_.begin(), observers_.end(), is_it), observers_.end());
 }
 
 void RegisterFile::reset() {

@@ -154,9 +154,10 @@ class RegisterFile {
     uint64_t before;  ///< the value when it came
     uint64_t value;   ///< read or written, in the register's place
   };
-  /// Called after each of them; for coverage. One observer a file, none by default.
+  /// Called after each of them, in the order of their coming, until unobserve(). Gives the observer's number.
   using Observer = std::function<void(const Access& access)>;
-  void observe(Observer observer) { observer_ = std::move(observer); }
+  unsigned observe(Observer observer);
+  void unobserve(unsigned number);
 
   void reset();
 
@@ -168,7 +169,8 @@ class RegisterFile {
   uint64_t size_;
   std::vector<Register*> registers_;
   std::map<uint64_t, Register*> by_offset_;
-  Observer observer_;
+  std::vector<std::pair<unsigned, Observer>> observers_;
+  unsigned observers_so_far_ = 0;
 };
 
 std::string indexed(const char* group, unsigned index);  ///< "GROUP[3]"

@@ -27,17 +27,18 @@ const char* to_string(Access access) {
 }
 
 RegisterCoverage::~RegisterCoverage() {
-  for (const auto& block : blocks_) block->file->observe({});
+  for (const auto& block : blocks_) block->file->unobserve(block->observer);
 }
 
 void RegisterCoverage::watch(const std::string& name, uint64_t base, RegisterFile& file) {
-  auto block = std::make_unique<Block>(Block{name, base, &file, {}});
+  auto block = std::make_unique<Block>(Block{name, base, &file, 0, {}});
   for (const Register* reg : file.registers()) {
     block->items.push_back({reg, {}, std::vector<Count>(reg->desc().field_count)});
   }
   std::sort(block->items.begin(), block->items.end(),
             [](const Item& a, const Item& b) { return a.reg->offset() < b.reg->offset(); });
-  file.observe([b = block.get()](const RegisterFile::Access& access) { count(*b, access); });
+  block->observer =
+      file.observe([b = block.get()](const RegisterFile::Access& access) { count(*b, access); });
   blocks_.push_back(std::move(block));
 }
 

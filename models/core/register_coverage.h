@@ -24,7 +24,7 @@ class RegisterCoverage {
   RegisterCoverage(const RegisterCoverage&) = delete;
   RegisterCoverage& operator=(const RegisterCoverage&) = delete;
 
-  /// Counts from now on. `file` must outlive this object; it has one observer only, this one.
+  /// Counts from now on. `file` must outlive this object.
   void watch(const std::string& name, uint64_t base, RegisterFile& file);
 
   struct Count {
@@ -51,6 +51,7 @@ class RegisterCoverage {
     std::string name;
     uint64_t base;
     RegisterFile* file;
+    unsigned observer = 0;    ///< its number
     std::vector<Item> items;  ///< by offset
   };
   static void count(Block& block, const RegisterFile::Access& access);

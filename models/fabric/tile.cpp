@@ -33,6 +33,10 @@ void Tile::host_reset() {
   impl_->sequencer.host_reset();
 }
 
+void Tile::jam() {
+  impl_->sequencer.jam();
+}
+
 TileStatistics Tile::statistics() const {
   return impl_->sequencer.statistics();
 }

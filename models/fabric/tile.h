@@ -63,6 +63,10 @@ class Tile : public sc_core::sc_module {
   /// requests in flight are dropped when they come.
   void host_reset();
 
+  /// For tests of software: the command under way, or the next one, never ends. CONTROL.ABORT or a reset
+  /// frees the tile.
+  void jam();
+
   TileStatistics statistics() const;
   /// Of every unit that took part in an execution, in order of unit id.
   std::vector<UnitStatistics> unit_statistics() const;

@@ -46,6 +46,9 @@ class MemoryController : public sc_core::sc_module, public core::TransferTarget,
   }
   void detach(uint64_t offset) override { store_.detach(offset); }
 
+  /// Spoils the line that a byte lies in, as register ECC_INJECT does.
+  void spoil(uint64_t offset, bool correctable) { errors_.spoil(offset, correctable); }
+
   /// A chip's reset: untrained, counters and registers at their reset values. Memory keeps its content, as
   /// DRAM may; power_cycle() also zeroes it.
   void reset();

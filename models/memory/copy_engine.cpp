@@ -40,6 +40,7 @@ class CopyEngine::Channel final : public core::TransferClient {
 
   void control_written();
   void host_reset();
+  void jam() { jammed_ = true; }
   void finish_if_due();
   bool flagged() const { return regs_.STATUS.get(status::DONE) || regs_.STATUS.get(status::ERROR); }
   const sc_core::sc_event& end_event() const { return end_; }
@@ -95,6 +96,7 @@ class CopyEngine::Channel final : public core::TransferClient {
   core::Time started_ = 0;
   core::Time latest_ = 0;  ///< the last answer so far
   bool end_pending_ = false;
+  bool jammed_ = false;
 
   uint64_t bytes_copied_ = 0;
 };
@@ -249,6 +251,7 @@ void CopyEngine::Channel::fail(uint64_t code, uint64_t address) {
 }
 
 void CopyEngine::Channel::abort() {
+  jammed_ = false;
   if (!busy_) return;
   stopping_ = true;
   if (code_ == status::CODE_NONE) code_ = status::CODE_ABORTED;
@@ -263,6 +266,7 @@ void CopyEngine::Channel::host_reset() {
   ++run_;
   busy_ = false;
   end_pending_ = false;
+  jammed_ = false;
   end_.cancel();
   data_path_.reset();
   for (Slot& slot : slots_) {
@@ -271,7 +275,7 @@ void CopyEngine::Channel::host_reset() {
 }
 
 void CopyEngine::Channel::end_when_drained() {
-  if (under_way_ != 0 || end_pending_) return;
+  if (under_way_ != 0 || end_pending_ || jammed_) return;
   latest_ = std::max(latest_, core::now());
   end_pending_ = true;
   end_.notify(core::to_sc(latest_ - core::now()));
@@ -366,6 +370,10 @@ void CopyEngine::host_reset() {
   for (const auto& channel : channels_) channel->host_reset();
   regs_.reset();
   update_interrupt();
+}
+
+void CopyEngine::jam(unsigned channel) {
+  channels_.at(channel)->jam();
 }
 
 uint64_t CopyEngine::bytes_copied() const {

@@ -34,6 +34,10 @@ class CopyEngine : public sc_core::sc_module {
   /// effect on memory; until then they hold their buffers.
   void host_reset();
 
+  /// For tests of software: a channel's next copy, or the one under way, never ends. An abort or a reset
+  /// frees it.
+  void jam(unsigned channel);
+
   /// Bytes that were written to their destination, all channels, since the start.
   uint64_t bytes_copied() const;
 

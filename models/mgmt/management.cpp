@@ -97,6 +97,7 @@ Management::Management(const sc_core::sc_module_name& name, const MgmtParams& pa
   sysctl_.on_hart_reset([this](ResetReason reason) { restart(reason); });
   harts_[0]->on_activity([this](bool awake) {
     watchdog_.set_core_awake(awake);
+    if (hung_ && awake) harts_[0]->debug().stand();
     if (core_activity_) core_activity_();
   });
 }
@@ -178,7 +179,14 @@ void Management::restart(ResetReason reason) {
   sysctl_.hart_restarted(reason);
   reset_boot_blocks();
   if (restarted_) restarted_();
+  if (hung_) harts_[0]->debug().run();
+  hung_ = false;
   for (auto& hart : harts_) hart->reset();
+}
+
+void Management::hang() {
+  hung_ = true;
+  if (!harts_[0]->asleep()) harts_[0]->debug().stand();
 }
 
 void Management::attach(const std::string& name, uint64_t base, uint64_t size, core::RegisterPort& port) {

@@ -78,6 +78,9 @@ class Management : public sc_core::sc_module {
   /// controller, timer's comparison, watchdog, cryptography, flash controller, the fuses' lock); SYSCTL keeps
   /// all but BOOT_STAGE, RESET_REASON, RESTARTS and TRACE_TAG.
   void restart(ResetReason reason);
+  /// For tests of software: hart 0 executes nothing more, from now on or, if it sleeps, from its waking. Time
+  /// goes on and so does the watchdog. A restart ends it.
+  void hang();
   /// Called at each restart: for blocks whose state belongs to the firmware that is gone.
   void on_restart(std::function<void()> hook) { restarted_ = std::move(hook); }
   /// Called when hart 0 falls asleep and when it wakes.
@@ -111,6 +114,7 @@ class Management : public sc_core::sc_module {
   SymbolTable symbols_;
   std::vector<std::unique_ptr<Hart>> harts_;
   std::vector<Block> attached_;
+  bool hung_ = false;
   std::function<void()> restarted_;
   std::function<void()> core_activity_;
 };

@@ -17,6 +17,7 @@ import sys
 import time
 
 import rdu
+from dev import Dev
 
 sys.path.insert(0, str(rdu.ROOT / "scripts"))
 
@@ -99,7 +100,7 @@ def wait_for(find, timeout, complaint):
 class Vm:
     """A running guest and its device. Leaves nothing behind.
 
-    `device_options`: of rduvp. `attach`: the socket of another rduvp, instead of one of its own. `card`: False for a
+    `device_options`: of rduvp. `dev` controls it (dev.Dev). `attach`: the socket of another rduvp, instead of one of its own. `card`: False for a
     guest without one. Other arguments: see virtual_machine.VirtualMachine (kernel, memory, smp, share, append,
     qemu_options)."""
 
@@ -121,6 +122,7 @@ class Vm:
             self.alive.append(self)
             stack.callback(self.alive.remove, self)
             self.machine.wait_for_boot(boot_timeout * rdu.SLOWER)
+            self.dev = stack.enter_context(Dev(self.device.control)) if self.device else None
             self._kernel_log = self.machine.spawn("exec cat /dev/kmsg")
             self._seen = 0
             self._stack = stack.pop_all()

@@ -139,6 +139,7 @@ void Sequencer::control_written() {
 }
 
 void Sequencer::abort() {
+  jammed_ = false;
   if (state_ == State::idle) {
     graph_.reset();
     regs_.STATUS.set(regs::STATUS::LOADED, 0);
@@ -157,6 +158,7 @@ void Sequencer::host_reset() {
   horizon_.reset();
   fault_.reset();
   unload_ = false;
+  jammed_ = false;
   scrubbed_ = 0;
   graph_.reset();
   pads_.clear();
@@ -458,6 +460,8 @@ void Sequencer::act() {
   const core::Time now = core::now();
   if (state_ == State::quiesce) {
     settle();
+  } else if (jammed_) {
+    return;
   } else if (fault_ && fault_->time <= now) {
     stop(Fault(*fault_));
   } else if (step_end_ && *step_end_ <= now) {

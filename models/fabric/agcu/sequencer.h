@@ -30,6 +30,8 @@ class Sequencer : public sc_core::sc_module, private MemoryListener {
 
   core::RegisterPort& port() { return port_; }
   void host_reset();
+  /// See Tile::jam().
+  void jam() { jammed_ = true; }
 
   const TileStatistics& statistics() const { return statistics_; }
   std::vector<UnitStatistics> unit_statistics() const;
@@ -103,6 +105,7 @@ class Sequencer : public sc_core::sc_module, private MemoryListener {
   std::optional<core::Time> horizon_;  ///< units have stopped there
   std::optional<Fault> fault_;
   bool unload_ = false;  ///< an abort wants the program gone when all is quiet
+  bool jammed_ = false;  ///< the current step never ends
 
   std::map<uint32_t, UnitCounts> last_counts_;
   std::map<uint32_t, UnitStatistics> unit_statistics_;
