@@ -1,6 +1,7 @@
 """The PCI Express endpoint behind its socket, with firmware, memories and copy engine: windows that are mapped, page
 tables of contexts, interrupts that are masked, resets under work, DMA that is refused."""
 
+import json
 import mmap
 import os
 import select
@@ -110,6 +111,24 @@ def test_a_window_and_the_copy_engine_see_the_same_bytes(mapped):
                 assert show(device, window, segment, first)
                 assert bar2.get(at, len(other)) == other
             assert simulator.running()
+
+
+def test_a_recorded_session_has_the_windows_accesses(tmp_path):
+    file = tmp_path / "session.rec"
+    with rdu.Simulator("--record", file) as simulator:
+        with Device(simulator.ready().socket) as device:
+            bar2 = Bar2(device.client)
+            assert bar2.mapping is None
+            assert show(device, 1, HBM, GRANULE)
+            bar2.put(WINDOW_BYTES + 5, b"0123456789")
+            assert show(device, 1, HBM, 2 * GRANULE)
+            assert show(device, 1, HBM, GRANULE)
+            assert bar2.get(WINDOW_BYTES + 3, 14) == bytes(2) + b"0123456789" + bytes(2)
+        recorded = simulator.stop()
+    stats = tmp_path / "stats.json"
+    replay = rdu.run("rduvp", "--replay", file, "--stats", stats)
+    assert replay.returncode == rdu.OK, replay.stdout + replay.stderr
+    assert json.loads(stats.read_text())["trace_hash"] == recorded["trace_hash"]
 
 
 def test_windows_go_with_a_reset_and_with_their_host(shared_simulator):
