@@ -128,9 +128,9 @@ int run_card(const Options& o) {
   socket.load_rom(rom);
   identity.set_image("rom", rom, mgmt::read_file(rom, kLargestFile));
   const std::string flash = o.flash.empty() ? firmware.file : o.flash;
-  const std::vector<uint8_t> contents = o.flash.empty()
-                                            ? flash_with(firmware, params.socket.mgmt.flash.size)
-                                            : mgmt::read_file(o.flash, params.socket.mgmt.flash.size);
+  const std::vector<uint8_t> contents =
+      o.flash.empty() ? flash_with(firmware, params.socket.mgmt.flash.size, o.firmware.empty())
+                      : mgmt::read_file(o.flash, params.socket.mgmt.flash.size);
   socket.load_flash(flash, contents);
   identity.set_image("flash", flash, contents);
   if (o.flash.empty() && !firmware.symbols.empty()) socket.load_symbols(firmware.symbols);

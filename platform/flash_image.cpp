@@ -101,7 +101,7 @@ Firmware::Firmware(const std::string& path, const std::string& symbol_file)
   }
 }
 
-std::vector<uint8_t> flash_with(const Firmware& firmware, uint64_t bytes) {
+std::vector<uint8_t> flash_with(const Firmware& firmware, uint64_t bytes, bool is_good) {
   const uint64_t slot = RDU_FLASH_SLOT_BYTES(bytes);
   if (firmware.image.size() > slot) {
     core::bad_input(
@@ -109,7 +109,7 @@ std::vector<uint8_t> flash_with(const Firmware& firmware, uint64_t bytes) {
                     firmware.file, firmware.image.size(), slot));
   }
   std::vector<uint8_t> flash(bytes, 0xff);
-  put(flash, RDU_FLASH_STATE(0), rdu_slot_state{1, RDU_SLOT_GOOD, ~0u, ~0u});
+  put(flash, RDU_FLASH_STATE(0), rdu_slot_state{1, is_good ? RDU_SLOT_GOOD : ~0u, ~0u, ~0u});
   std::copy(firmware.image.begin(), firmware.image.end(),
             flash.begin() + static_cast<std::ptrdiff_t>(RDU_FLASH_SLOT(0, bytes)));
   return flash;

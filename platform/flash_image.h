@@ -20,9 +20,10 @@ struct Firmware {
   bool is_signed = false;
 };
 
-/// A flash of `bytes` whose slot 0 holds the firmware, known to be good, so that the boot ROM never gives it
-/// up. Throws bad_input if the slot is too small.
-std::vector<uint8_t> flash_with(const Firmware& firmware, uint64_t bytes);
+/// A flash of `bytes` whose slot 0 holds the firmware, as if it was written there: nothing is known of it.
+/// With `is_good`, as it comes from the factory: it is known to come up. Throws bad_input if the slot is too
+/// small.
+std::vector<uint8_t> flash_with(const Firmware& firmware, uint64_t bytes, bool is_good);
 
 /// Throws bad_input if the file cannot be written.
 void save_flash(const std::string& file, const mgmt::Memory& flash);

@@ -67,7 +67,7 @@ static void dispatch(uint32_t source) {
 }
 
 void hal_idle(void) {
-  watchdog_sleep();
+  watchdog_wait();
   irq_service();
 }
 

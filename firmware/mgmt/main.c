@@ -1,4 +1,5 @@
 #include "mgmt/boot.h"
+#include "mgmt/dma.h"
 #include "mgmt/service.h"
 #include "mgmt/watchdog.h"
 
@@ -8,6 +9,9 @@ int main(void) {
   boot();
   for (;;) {
     service();
-    watchdog_sleep();
+    if (dma_idle())
+      watchdog_sleep();
+    else
+      watchdog_wait(); /* for the firmware's own transfer */
   }
 }

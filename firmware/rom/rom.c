@@ -19,6 +19,7 @@
 #include "regs/hostctl.h"
 #include "regs/plic.h"
 #include "regs/sysctl.h"
+#include "regs/watchdog.h"
 #include "rom/console.h"
 #include "rom/copy_engine.h"
 #include "rom/image.h"
@@ -131,6 +132,13 @@ static void count_attempt(uint32_t slot, const struct rdu_slot_state* state) {
   if (flash_wait() != 0) uart_puts("rom: warning: the flash does not take the count of boots\n");
 }
 
+/* It has a second to see to the watchdog (its reset value), awake or asleep; else the core is restarted, and
+ * that was an attempt. */
+static void watch(void) {
+  mmio_write32(RDU_BASE_WATCHDOG + RDU_WATCHDOG_CTRL,
+               RDU_WATCHDOG_CTRL_ENABLE_MASK | RDU_WATCHDOG_CTRL_IN_SLEEP_MASK);
+}
+
 /* Older images are refused from now on: only for one that is known to be good, or there might be none left.
  */
 static void raise_rollback(struct image_policy* policy, uint32_t rollback) {
@@ -162,10 +170,14 @@ static uint32_t try_slot(struct image_policy* policy, const struct rdu_slot_stat
     uart_puts("\n");
     return error;
   }
-  if (!slot_is_good(state))
-    count_attempt(slot, state);
-  else if (image.authentic)
-    raise_rollback(policy, image.header.rollback);
+  if (image.authentic) {
+    if (slot_is_good(state)) {
+      raise_rollback(policy, image.header.rollback);
+    } else {
+      count_attempt(slot, state);
+      watch();
+    }
+  }
   const uint32_t flash = flash_bytes();
   flash_protect(0, RDU_FLASH_SLOT(slot, flash), RDU_FLASH_SLOT_BYTES(flash));
   host_write(RDU_HOSTCTL_SLOT(slot), FIELD(RDU_HOSTCTL_SLOT_STATE, RDU_HOSTCTL_SLOT_STATE_BOOTED));

@@ -87,6 +87,33 @@ TEST_CASE("with IN_SLEEP it counts always") {
   });
 }
 
+TEST_CASE("a kick with WAIT counts in sleep until the next kick") {
+  test::in_child([] {
+    Bench b;
+    b.write(r::kWAIT_TIMEOUT_OFFSET, 500);
+    b.start(100, 0, r::CTRL::LOCK.mask());
+    b.write(r::kWAIT_TIMEOUT_OFFSET, 9000);
+    REQUIRE(b.faults.size() == 1);
+    b.write(r::kKICK_OFFSET, r::KICK::VALUE_WAIT);
+    b.dog.set_core_awake(false);
+    test::run_past(400 * kMicrosecond);
+    REQUIRE(b.read(r::kCOUNT_OFFSET) == 100);
+    b.dog.set_core_awake(true);
+    b.kick();
+    REQUIRE(b.read(r::kCOUNT_OFFSET) == 100);
+    b.dog.set_core_awake(false);
+    REQUIRE_FALSE(sc_core::sc_pending_activity());
+    test::run_past(10'000 * kMicrosecond);
+    REQUIRE(b.expired.empty());
+    b.dog.set_core_awake(true);
+    b.write(r::kKICK_OFFSET, r::KICK::VALUE_WAIT);
+    b.dog.set_core_awake(false);
+    test::run_past(501 * kMicrosecond);
+    REQUIRE(b.expired == std::vector<uint64_t>{10'900});
+    REQUIRE_FALSE(sc_core::sc_pending_activity());
+  });
+}
+
 TEST_CASE("the pre-time-out is latched, interrupts if enabled, once a count") {
   test::in_child([] {
     Bench b;

@@ -14,7 +14,7 @@ namespace kick = regs::watchdog::KICK;
 
 Watchdog::Watchdog(const sc_core::sc_module_name& name) : sc_module(name), registers(this->name(), regs_) {
   regs_.CTRL.on_write([this](uint64_t before) { control_written(before); });
-  for (core::Register* reg : {&regs_.TIMEOUT, &regs_.PRETIMEOUT, &regs_.WINDOW}) {
+  for (core::Register* reg : {&regs_.TIMEOUT, &regs_.PRETIMEOUT, &regs_.WINDOW, &regs_.WAIT_TIMEOUT}) {
     reg->on_write([this, reg](uint64_t before) {
       if (regs_.CTRL.get(ctrl::LOCK)) {
         reg->set_value(before);
@@ -38,7 +38,7 @@ Watchdog::Watchdog(const sc_core::sc_module_name& name) : sc_module(name), regis
 }
 
 bool Watchdog::counts() const {
-  return regs_.CTRL.get(ctrl::ENABLE) && (awake_ || regs_.CTRL.get(ctrl::IN_SLEEP));
+  return regs_.CTRL.get(ctrl::ENABLE) && (awake_ || waits_ || regs_.CTRL.get(ctrl::IN_SLEEP));
 }
 
 /// Time counted since the last kick.
@@ -61,11 +61,13 @@ void Watchdog::schedule() {
   count_end_.notify(core::to_sc(at - std::min(at, counted_)));
 }
 
-void Watchdog::restart_count() {
+void Watchdog::restart_count(bool waits) {
+  waits_ = waits;
   counted_ = 0;
   since_ = core::now();
   warned_ = false;
-  timeout_ = std::max<uint64_t>(regs_.TIMEOUT.value(), 1) * core::kMicrosecond;
+  const core::Register& timeout = waits ? regs_.WAIT_TIMEOUT : regs_.TIMEOUT;
+  timeout_ = std::max<uint64_t>(timeout.value(), 1) * core::kMicrosecond;
 }
 
 void Watchdog::set_core_awake(bool awake) {
@@ -90,13 +92,14 @@ void Watchdog::control_written(uint64_t before) {
   regs_.CTRL.set_value(before);
   settle();
   regs_.CTRL.set_value(wanted);
-  if (ctrl::ENABLE.get(wanted) && !ctrl::ENABLE.get(before)) restart_count();
+  if (ctrl::ENABLE.get(wanted) && !ctrl::ENABLE.get(before)) restart_count(false);
   interrupt.set(regs_.STATUS.get(status::PRETIMEOUT) && regs_.CTRL.get(ctrl::PRETIMEOUT_IRQ));
   schedule();
 }
 
 void Watchdog::kicked() {
-  if (regs_.KICK.get(kick::VALUE) != kick::VALUE_KEY) {
+  const uint64_t key = regs_.KICK.get(kick::VALUE);
+  if (key != kick::VALUE_KEY && key != kick::VALUE_WAIT) {
     core::report_guest_fault(name(), fmt::format("KICK was written with {:#x}, which is not the key; ignored",
                                                  regs_.KICK.value()));
     return;
@@ -106,7 +109,7 @@ void Watchdog::kicked() {
     expire("it was kicked inside its window");
     return;
   }
-  restart_count();
+  restart_count(key == kick::VALUE_WAIT);
   schedule();
 }
 
@@ -133,6 +136,7 @@ void Watchdog::reset() {
   regs_.reset();
   interrupt.set(false);
   counted_ = 0;
+  waits_ = false;
 }
 
 }  // namespace rdu::mgmt

@@ -9,8 +9,9 @@
 
 namespace rdu::mgmt {
 
-/// The management core's watchdog (watchdog.regs.yaml). It counts the time that hart 0 spends executing, so
-/// it has an event in the kernel only while that hart is awake: an idle chip schedules nothing.
+/// The management core's watchdog (watchdog.regs.yaml). It counts the time that hart 0 spends executing, or
+/// waiting where software says that it waits, so it has an event in the kernel only then: an idle chip
+/// schedules nothing.
 class Watchdog : public sc_core::sc_module {
  public:
   SC_HAS_PROCESS(Watchdog);
@@ -33,7 +34,7 @@ class Watchdog : public sc_core::sc_module {
   core::Time counted() const;
   void settle();
   void schedule();
-  void restart_count();
+  void restart_count(bool waits);
   void control_written(uint64_t before);
   void kicked();
   void due();
@@ -43,6 +44,7 @@ class Watchdog : public sc_core::sc_module {
   std::function<void()> expiry_;
   sc_core::sc_event count_end_{"count_end"};
   bool awake_ = true;
+  bool waits_ = false;      ///< the last kick was with WAIT
   core::Time timeout_ = 0;  ///< of the count that runs
   core::Time counted_ = 0;  ///< since the last kick, up to since_
   core::Time since_ = 0;

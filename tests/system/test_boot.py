@@ -14,7 +14,7 @@ from driver import ABI, Device
 SIGN = rdu.ROOT / "scripts/sign-firmware"
 KEYS = rdu.ROOT / "firmware/keys"
 SEED = int(os.environ.get("RDU_SEED", random.randrange(1 << 32)))
-FLASH = 128 << 10  # small, so that tests are fast
+FLASH = 192 << 10  # small, so that tests are fast
 FIRST, SECTOR = 0x10000, 4096
 SLOT = (FLASH - FIRST) // 2
 SMALL = ("--set", f"socket.mgmt.flash.size={FLASH}B")

@@ -2,6 +2,7 @@
 
 import struct
 import subprocess
+import time
 
 import pytest
 
@@ -204,17 +205,41 @@ def test_new_firmware_that_crashes_is_abandoned(tmp_path, images, firmware):  # 
         simulator.stop()
 
 
-def test_firmware_that_hangs_is_restarted_by_the_host(tmp_path, images, firmware):  # noqa: F811
-    """loop.elf never becomes ready, and rdu-fw says so; each restart counts, until the other slot boots."""
+def test_new_firmware_that_sleeps_for_ever_is_abandoned(tmp_path, images, firmware):  # noqa: F811
+    """loop.elf never becomes ready and waits in WFI. The boot ROM's watchdog ends that, without a host."""
     file = flash(tmp_path, firmware("stable", version="1.0.0"), images("hang", version="2.0.0"), good=(0,))
     with rdu.Simulator(*SMALL, "--flash", file) as simulator:
-        simulator.ready().wait_for("loop: this firmware")
-        for _ in range(2):
-            result = rdu.run("rdu-fw", "--timeout", "0.5", "restart", "--device", f"unix:{simulator.socket}")
-            assert result.returncode == 1 and "time-out" in result.stderr, result
-        ok("restart", simulator)
-        assert "booted from       slot 0" in ok("info", simulator)
+        simulator.ready().wait_for("fw: ready")
+        assert sum("rom: starting hang" in line for line in simulator.lines) == 3
+        simulator.wait_for("guest fault: socket0.mgmt.watchdog at .*it was not kicked in time")
+        info = ok("info", simulator)
+        assert "slot 1 at boot    refused: the firmware was started too often" in info, info
+        assert "booted from       slot 0" in info
         simulator.stop()
+
+
+def test_firmware_of_a_developer_is_never_given_up(tmp_path):
+    """An ELF file is not known to be good, and not signed: it may sleep, and be restarted, as often as it likes."""
+    saved = tmp_path / "saved.bin"
+    loop = rdu.BUILD / "firmware/loop.elf"
+    with rdu.Simulator("--firmware", loop, "--flash-save", saved) as simulator:
+        simulator.ready().wait_for("loop: this firmware")
+        for count in range(2, 7):
+            result = rdu.run("rdu-fw", "--timeout", "0.2", "restart", "--device", f"unix:{simulator.socket}")
+            assert result.returncode == 1 and "time-out" in result.stderr, result
+            deadline = time.monotonic() + 20 * rdu.SLOWER
+            while sum("rom: starting loop.elf" in line for line in simulator.lines) < count:
+                assert time.monotonic() < deadline, simulator.transcript()
+        simulator.stop()
+    assert slots(saved)[0][1] != 0, "it never came up"
+
+
+def test_firmware_that_comes_up_is_known_to_be_good(tmp_path):
+    saved = tmp_path / "saved.bin"
+    with rdu.Simulator("--firmware", rdu.BUILD / "firmware/mgmt.elf", "--flash-save", saved) as simulator:
+        simulator.ready().wait_for("fw: slot 0 is known to be good")
+        simulator.stop()
+    assert slots(saved)[0][1] == 0
 
 
 def test_an_interrupted_update_leaves_the_running_slot(tmp_path, firmware):

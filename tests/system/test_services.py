@@ -11,6 +11,7 @@ import pytest
 import rdu
 import yaml
 from driver import ABI, CSTS_CFS, CSTS_FW, CSTS_RDY, DDR, HBM, HOST, REGISTER, Device, va
+from gdb import Gdb
 
 CC_EN, SHN_NORMAL, SHN_ABRUPT = 1, 1 << 14, 2 << 14
 SHST = 3 << 3
@@ -218,6 +219,28 @@ def test_a_hang_ends_by_the_watchdog_and_leaves_a_report(simulator):
         context = device.create_context()
         queue = device.create_queue(context)
         queue.ok(ABI["RDU_CMD_COPY"], va(DDR, 0), va(HBM, 0), 4096, context=context)
+
+
+def test_waiting_for_what_never_comes_ends_by_the_watchdog_too():
+    """A transfer of the firmware's own does not end (gdb makes it believe so): it waits in WFI, but not for ever."""
+    with rdu.Simulator("--gdb", "tcp::0") as simulator:
+        simulator.ready().wait_for("fw: ready")
+        port = simulator.wait_for(r"gdb: waiting on \S*?:(\d+)").group(1)
+        with Device(simulator.socket) as device:
+            with Gdb(f"localhost:{port}", rdu.BUILD / "firmware/mgmt.elf") as gdb:
+                for end in "first", "last":  # begun, it thinks
+                    out = gdb(f"set variable 'dma.c'::{end} = &queues[9].fetch")
+                    assert not out.strip(), gdb.transcript
+                gdb("detach")
+            device.admin.push(ABI["RDU_ADMIN_IDENTIFY"], device.memory.take(256))
+            simulator.wait_for("panic: the firmware hangs", timeout=60)
+            simulator.wait_for(r"fw: .* reset: watchdog", timeout=60)
+            wait_until_restarted(device)
+            kind, _, pc, calls = panic_report(device)
+            assert kind == ABI["RDU_PANIC_WATCHDOG"]
+            assert "watchdog_wait" in symbols(pc, calls)
+            assert health(device).reset_reason == BY_WATCHDOG
+            device.identify()
 
 
 def mailbox(device, request):

@@ -164,7 +164,7 @@ bool FakeChip::write_small_block(uint64_t address, uint64_t value) {
     return true;
   }
   if (address == RDU_BASE_WATCHDOG + RDU_WATCHDOG_KICK) {
-    if (value != RDU_WATCHDOG_KICK_VALUE_KEY)
+    if (value != RDU_WATCHDOG_KICK_VALUE_KEY && value != RDU_WATCHDOG_KICK_VALUE_WAIT)
       throw std::logic_error("the watchdog was kicked with a wrong key");
     ++kicks;
     return true;
