@@ -104,6 +104,8 @@ int run_card(const Options& o) {
           firmware.file);
   }
   const core::Time until = run_for(o);
+  // What a host does to memory that it has mapped, nobody sees: while it is recorded, it sends messages.
+  if (recording || !o.record.empty()) params.socket.pcie.map_windows = false;
   identity.version = RDU_VERSION;
   identity.config = !o.configurations.empty() ? o.configurations.back()
                     : recording               ? recorded.config

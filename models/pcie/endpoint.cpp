@@ -66,7 +66,12 @@ Endpoint::Endpoint(const sc_core::sc_module_name& module_name, const PcieParams&
       host_track_(core::Tracer::get().track(std::string(name()) + ".host")),
       bar0_place_(core::AccessLog::get().place(std::string(name()) + ".bar0")) {
   SC_HAS_PROCESS(Endpoint);
-  SC_THREAD(serve);
+  SC_METHOD(arrive);
+  sensitive << arrived_;
+  dont_initialize();
+  SC_METHOD(return_data);
+  sensitive << returned_;
+  dont_initialize();
 }
 
 Endpoint::~Endpoint() = default;
@@ -108,43 +113,39 @@ void Endpoint::trace_submissions(unsigned queue, core::CommandTag first, unsigne
   }
 }
 
+// A request is on its way for one latency if it is an access; the others take no time.
 void Endpoint::submit(Request request) {
   request_.emplace(std::move(request));
-  submitted_.notify(sc_core::SC_ZERO_TIME);
+  submitted_at_ = core::now();
+  const bool is_access =
+      request_->kind() == Request::Kind::kRegionRead || request_->kind() == Request::Kind::kRegionWrite;
+  arrived_.notify(is_access ? core::to_sc(params_.latency) : sc_core::SC_ZERO_TIME);
 }
 
-void Endpoint::serve() {
-  for (;;) {
-    wait(submitted_);
-    perform(*request_);
-    request_.reset();
+void Endpoint::arrive() {
+  Request& request = *request_;
+  int error = 0;
+  if (request.kind() == Request::Kind::kRegionRead) {
+    read_data_.resize(request.size());
+    read_error_ = region_read(request.region(), request.offset(), read_data_.data(), read_data_.size());
+    returned_.notify(core::to_sc(params_.latency));
+    return;
   }
+  if (request.kind() == Request::Kind::kRegionWrite) {
+    const std::vector<uint8_t>& data = request.data();
+    error = region_write(request.region(), request.offset(), data.data(), data.size());
+    trace_access(request, data.data(), submitted_at_);
+  } else {
+    error = host_->perform(request);
+  }
+  host_->answer(request, error);
+  request_.reset();
 }
 
-void Endpoint::perform(Request& request) {
-  const core::Time begin = core::now();
-  const sc_core::sc_time one_way = core::to_sc(params_.latency);
-  switch (request.kind()) {
-    case Request::Kind::kRegionRead: {
-      std::vector<uint8_t> data(request.size());
-      wait(one_way);
-      const int error = region_read(request.region(), request.offset(), data.data(), data.size());
-      wait(one_way);
-      trace_access(request, data.data(), begin);
-      host_->answer(request, error, data.data());
-      return;
-    }
-    case Request::Kind::kRegionWrite: {
-      wait(one_way);
-      const int error =
-          region_write(request.region(), request.offset(), request.data().data(), request.data().size());
-      trace_access(request, request.data().data(), begin);
-      host_->answer(request, error);
-      return;
-    }
-    default:
-      host_->answer(request, host_->perform(request));
-  }
+void Endpoint::return_data() {
+  trace_access(*request_, read_data_.data(), submitted_at_);
+  host_->answer(*request_, read_error_, read_data_.data());
+  request_.reset();
 }
 
 // --- what the host sees

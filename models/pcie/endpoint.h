@@ -87,8 +87,8 @@ class Endpoint : public sc_core::sc_module, public vfio_user::Device, private Dm
   const char* dma_barrier() const override;
   void dma_failed(const DmaFailure& failure) override;
 
-  void serve();
-  void perform(vfio_user::Request& request);
+  void arrive();
+  void return_data();
   HostInterface::Connections interface_connections(Connections& connections);
   void trace_submissions(unsigned queue, core::CommandTag first, unsigned count);
   void reset_function(Reset kind);
@@ -119,7 +119,11 @@ class Endpoint : public sc_core::sc_module, public vfio_user::Device, private Dm
   sc_core::sc_event reset_ended_;
   std::array<bool, Msix::kVectors> dropped_{};  ///< the next interrupt gets lost
   std::optional<vfio_user::Request> request_;
-  sc_core::sc_event submitted_;
+  core::Time submitted_at_ = 0;
+  sc_core::sc_event arrived_;   ///< the request is at the device
+  sc_core::sc_event returned_;  ///< the data of a read are at the host
+  std::vector<uint8_t> read_data_;
+  int read_error_ = 0;
   core::TrackId host_track_;
   core::AccessLog::Place bar0_place_;
   Statistics statistics_;

@@ -124,6 +124,7 @@ std::shared_ptr<Slot> Connection::open(const wire::Header& command) {
   slot->command = command;
   const std::lock_guard<std::mutex> lock(out_);
   slots_.push_back(slot);
+  open_.store(slots_.size());
   return slot;
 }
 
@@ -163,6 +164,7 @@ void Connection::complete(Slot& slot) {
   while (!slots_.empty() && slots_.front()->done) {
     const std::shared_ptr<Slot> first = std::move(slots_.front());
     slots_.pop_front();
+    open_.store(slots_.size());
     if (!first->message.empty()) transmit({std::move(first->message), 0, first->fd});
   }
   if (watched_) doorbell_->ring();
@@ -173,6 +175,7 @@ void Connection::transmit(Outgoing message) {
   if (backlog_.empty() && push(message)) return;
   if (dead_) return;
   backlog_.push_back(std::move(message));
+  waiting_.store(backlog_.size());
   if (backlog_.size() == 1) write_deadline_ = Clock::now() + message_timeout_;
   doorbell_->ring();  // somebody has to wait for room in the socket
 }
@@ -228,25 +231,16 @@ bool Connection::flush() {
       return !dead_;
     }
     backlog_.pop_front();
+    waiting_.store(backlog_.size());
     write_deadline_ = Clock::now() + message_timeout_;
   }
   write_deadline_ = Clock::time_point::max();
   return !dead_;
 }
 
-bool Connection::unsent() const {
-  const std::lock_guard<std::mutex> lock(out_);
-  return !backlog_.empty();
-}
-
 Clock::time_point Connection::write_deadline() const {
   const std::lock_guard<std::mutex> lock(out_);
   return write_deadline_;
-}
-
-size_t Connection::open_slots() const {
-  const std::lock_guard<std::mutex> lock(out_);
-  return slots_.size();
 }
 
 bool Connection::failed() const {
@@ -263,7 +257,9 @@ void Connection::close() {
   const std::lock_guard<std::mutex> lock(out_);
   dead_ = true;
   slots_.clear();
+  open_.store(0);
   backlog_.clear();
+  waiting_.store(0);
   write_deadline_ = Clock::time_point::max();
   fds_.clear();
   socket_.reset();

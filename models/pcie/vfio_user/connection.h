@@ -1,6 +1,7 @@
 // One client's socket: whole messages in, replies out in the order of their commands. Internal to the server.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -85,10 +86,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // Tries to send what the socket did not take at first. False if the connection failed.
   bool flush();
-  bool unsent() const;
+  bool unsent() const { return waiting_.load(std::memory_order_relaxed) > 0; }
   // When the peer must have read some more; max() if nothing is waiting.
   Clock::time_point write_deadline() const;
-  size_t open_slots() const;
+  size_t open_slots() const { return open_.load(std::memory_order_relaxed); }
   bool failed() const;
   // From now on (or no more) the doorbell rings whenever a place is completed.
   void watch(bool on);
@@ -124,6 +125,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   mutable std::mutex out_;
   std::deque<std::shared_ptr<Slot>> slots_;
   std::deque<Outgoing> backlog_;
+  std::atomic<size_t> open_{0};     // as slots_ has
+  std::atomic<size_t> waiting_{0};  // as backlog_ has
   Clock::time_point write_deadline_ = Clock::time_point::max();
   bool dead_ = false;
   bool watched_ = false;

@@ -61,6 +61,7 @@ class Engine {
   // wait: true if it rang. With `one_request`, returns as soon as there is something in the queue, without
   // looking for more.
   bool serve(const Doorbell* bell, Clock::time_point until, bool one_request);
+  void snatch(Clock::time_point until);
   Clock::time_point next_deadline() const;
   void check_deadlines();
   void admit();
@@ -119,6 +120,9 @@ class Engine {
   std::atomic<bool> simulation_wants_{false};    // the server's thread is to let go
   std::atomic<uint64_t> turns_{0};               // how often the simulation has taken its turn
   std::atomic<bool> timer_armed_{false};
+  bool eager_ = false;  // the last wait was short; the simulation's thread
+  // With one processor, who waits by looking keeps the client from it.
+  const bool may_be_eager_ = std::thread::hardware_concurrency() > 1;
   UniqueFd timer_;
   std::atomic<bool> stopping_{false};
   Doorbell control_;   // the server's thread must look up
