@@ -18,6 +18,16 @@ if(RDU_SANITIZE)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
+if(RDU_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
+    message(FATAL_ERROR "RDU_FUZZ needs clang++ as the compiler: scripts/fuzz says so to CMake")
+  endif()
+  # Warnings are the business of the compiler that the project is made for.
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+                      -Wno-everything)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
 # --- third-party libraries -------------------------------------------------------------------------------------------
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)

@@ -363,6 +363,14 @@ void check_ident(const std::vector<uint8_t>& file, const std::string& name) {
     throw Error(name + ": is not a little-endian ELF64, so no RDU program");
   }
   if (file.size() < sizeof(Elf64_Ehdr)) throw Error(name + ": is cut off in the ELF header");
+  // libelf hands out pointers to where the headers are.
+  uint64_t table;
+  std::memcpy(&table, file.data() + offsetof(Elf64_Ehdr, e_shoff), sizeof table);
+  if (table % alignof(Elf64_Shdr) != 0) {
+    throw Error(
+        fmt::format("{}: is damaged: its section headers begin at byte {}, which is no multiple of {}", name,
+                    table, alignof(Elf64_Shdr)));
+  }
 }
 
 /// Sections of a container by name.

@@ -58,8 +58,9 @@ bool OutputPort::flush() {
       firing.need(sink.credits.head(), Cause::output);
     }
     if (blocked) break;
-    const auto [run, stalls] = firing.solve();
-    stalls_ += stalls;
+    const auto solution = firing.solve();
+    const Run& run = solution.run;
+    stalls_ += solution.stalls;
     earliest_ = run.last() + 1;
     if (sent_ == 0) first_ = run.t;
     last_ = run.last();
