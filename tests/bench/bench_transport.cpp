@@ -1,0 +1,150 @@
+// What a host does with a device, through librdu, beside the same without one, in turns. It runs over either
+// transport, in a guest as well as beside the simulator.
+//
+//   bench_transport ADDRESS [TURNS]
+//
+// Prints one line of JSON, medians of TURNS (21):
+//   window_read, window_write   device memory mapped through BAR2 and plain shared memory, 4 MiB: seconds of
+//   each dma_read, dma_write         the device's copy of 16 MiB from and to host memory, and memcpy():
+//   seconds of each noop                        commands a second, one at a time and in batches of 32
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <vector>
+
+#include "rdu.h"
+
+namespace {
+
+constexpr uint64_t kWindowBytes = 4u << 20;
+constexpr uint64_t kCopyBytes = 16u << 20;
+constexpr unsigned kNoops = 512, kBatch = 32;
+constexpr uint32_t kTimeout = 600000;  // ms
+
+void check(rdu_result result, const char* what) {
+  if (result == RDU_OK) return;
+  std::fprintf(stderr, "bench_transport: %s: %s\n", what, rdu_last_error());
+  std::exit(1);
+}
+
+double seconds(const std::function<void()>& work) {
+  using Clock = std::chrono::steady_clock;
+  const auto begin = Clock::now();
+  work();
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
+                   values.end());
+  return values[values.size() / 2];
+}
+
+/// Two kinds of work, in turns; the medians of both, and of the ratios of the turns.
+struct Pair {
+  std::vector<double> device, plain, ratio;
+  void turn(const std::function<void()>& a, const std::function<void()>& b) {
+    device.push_back(seconds(a));
+    plain.push_back(seconds(b));
+    ratio.push_back(device.back() / plain.back());
+  }
+  void print(const char* name, uint64_t bytes) const {
+    std::printf("\"%s\": {\"bytes\": %llu, \"device_s\": %.9f, \"plain_s\": %.9f, \"ratio\": %.3f}, ", name,
+                static_cast<unsigned long long>(bytes), median(device), median(plain), median(ratio));
+  }
+};
+
+uint64_t sum(const void* data, uint64_t bytes) {
+  const auto* words = static_cast<const uint64_t*>(data);
+  uint64_t total = 0;
+  for (uint64_t i = 0; i < bytes / 8; ++i) total += words[i];
+  return total;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int turns = argc > 2 ? std::atoi(argv[2]) : 21;
+  if (argc < 2 || turns < 1) {
+    std::fprintf(stderr, "usage: bench_transport ADDRESS [TURNS]\n");
+    return 2;
+  }
+  rdu_device* device = nullptr;
+  rdu_context* context = nullptr;
+  rdu_queue* queue = nullptr;
+  rdu_memory *host = nullptr, *hbm = nullptr, *shown = nullptr;
+  check(rdu_open(argv[1], 60000, &device), "open");
+  check(rdu_context_create(device, 64u << 20, 0, &context), "context");
+  check(rdu_queue_create(context, 64, &queue), "queue");
+  check(rdu_mem_alloc(context, RDU_TIER_HOST, kCopyBytes, &host), "host memory");
+  check(rdu_mem_alloc(context, RDU_TIER_HBM, kCopyBytes, &hbm), "HBM");
+  check(rdu_mem_alloc(context, RDU_TIER_HBM, kWindowBytes, &shown), "HBM");
+
+  // Shared pages, as those of the window are.
+  void* plain = mmap(nullptr, kCopyBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (plain == MAP_FAILED) {
+    std::perror("bench_transport: mmap");
+    return 1;
+  }
+  std::memset(plain, 1, kCopyBytes);
+  std::memset(rdu_mem_pointer(host), 2, kCopyBytes);
+
+  std::printf("{");
+  void* window = nullptr;
+  check(rdu_mem_map(shown, &window), "window");
+  std::memset(window, 1, kWindowBytes);
+  uint64_t checks[2] = {};
+  Pair read, write;
+  for (int i = 0; i < turns; ++i) {
+    write.turn([&] { std::memset(window, i, kWindowBytes); }, [&] { std::memset(plain, i, kWindowBytes); });
+    read.turn([&] { checks[0] += sum(window, kWindowBytes); },
+              [&] { checks[1] += sum(plain, kWindowBytes); });
+  }
+  if (checks[0] != checks[1]) {
+    std::fprintf(stderr, "bench_transport: the window does not show what was written to it\n");
+    return 1;
+  }
+  check(rdu_mem_unmap(shown), "window");
+  read.print("window_read", kWindowBytes);
+  write.print("window_write", kWindowBytes);
+
+  Pair in, out;
+  void* pointer = rdu_mem_pointer(host);
+  check(rdu_copy(queue, hbm, 0, host, 0, kCopyBytes, kTimeout), "copy");  // the store's pages are there
+  for (int i = 0; i < turns; ++i) {
+    in.turn([&] { check(rdu_copy(queue, hbm, 0, host, 0, kCopyBytes, kTimeout), "copy"); },
+            [&] { std::memcpy(plain, pointer, kCopyBytes); });
+    out.turn([&] { check(rdu_copy(queue, host, 0, hbm, 0, kCopyBytes, kTimeout), "copy"); },
+             [&] { std::memcpy(pointer, plain, kCopyBytes); });
+  }
+  in.print("dma_read", kCopyBytes);
+  out.print("dma_write", kCopyBytes);
+
+  std::vector<double> single, batched;
+  for (int i = 0; i < turns; ++i) {
+    single.push_back(seconds([&] {
+      for (unsigned n = 0; n < kNoops; ++n) {
+        check(rdu_nop_async(queue, nullptr), "no-op");
+        check(rdu_queue_finish(queue, kTimeout), "no-op");
+      }
+    }));
+    batched.push_back(seconds([&] {
+      for (unsigned n = 0; n < kNoops; n += kBatch) {
+        check(rdu_queue_begin_batch(queue), "batch");
+        for (unsigned k = 0; k < kBatch; ++k) check(rdu_nop_async(queue, nullptr), "no-op");
+        check(rdu_queue_end_batch(queue), "batch");
+        check(rdu_queue_finish(queue, kTimeout), "no-op");
+      }
+    }));
+  }
+  std::printf("\"noop\": {\"one_at_a_time_per_s\": %.0f, \"batches_of_32_per_s\": %.0f}}\n",
+              kNoops / median(single), kNoops / median(batched));
+  rdu_close(device);
+  return 0;
+}
