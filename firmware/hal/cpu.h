@@ -25,6 +25,12 @@ static inline void cpu_take_interrupts(int take) {
   else
     __asm__ volatile("csrci mstatus, 8" ::: "memory");
 }
+/* MTIME of the CLINT. */
+static inline uint64_t cpu_time(void) {
+  uint64_t ticks;
+  __asm__ volatile("csrr %0, time" : "=r"(ticks));
+  return ticks;
+}
 /* Orders what was written in memory before a device is told of it, and the other way round. */
 static inline void cpu_fence(void) {
   __asm__ volatile("fence iorw, iorw" ::: "memory");
@@ -32,6 +38,7 @@ static inline void cpu_fence(void) {
 #else
 void cpu_wait(void);
 void cpu_wake_on(uint64_t mie);
+uint64_t cpu_time(void);
 static inline void cpu_take_interrupts(int take) {
   (void)take;
 }

@@ -225,7 +225,6 @@ static bool begin(struct queue* queue, const struct rdu_sqe* next) {
     event_wait(queue);
   else
     complete_now(queue, error, 0);
-  host_trace(0);
   return true;
 }
 
@@ -239,6 +238,7 @@ static bool serve(struct queue* queue) {
       break;
     worked = true;
   }
+  if (queue->id != 0) host_trace(0); /* once for all that have begun: each is a write to a register */
   return queue_transfer(queue) || worked;
 }
 

@@ -30,6 +30,7 @@ static bool broken;                     /* ON, but a queue could not be served *
 static bool quiesced;                   /* until a restart of the core */
 static uint32_t shutdown;               /* CSTS.SHST */
 static uint32_t csts;
+static uint32_t traced; /* SYSCTL.TRACE_TAG */
 
 static uint32_t read32(uint32_t offset) {
   return mmio_read32(RDU_BASE_HOSTCTL + offset);
@@ -60,6 +61,8 @@ void host_init(void) {
   enable_changed = host_reset = broken = quiesced = false;
   shutdown = RDU_HOSTCTL_CSTS_SHST_NONE;
   csts = 0;
+  traced = ~0u;
+  host_trace(0);
   set_csts(0, 0);
   write32(RDU_HOSTCTL_IRQ_ENABLE, 0);
   write32(RDU_HOSTCTL_FW_VERSION, FW_VERSION);
@@ -80,6 +83,8 @@ void host_dead(void) {
 }
 
 void host_trace(uint32_t tag) {
+  if (tag == traced) return;
+  traced = tag;
   mmio_write32(RDU_BASE_SYSCTL + RDU_SYSCTL_TRACE_TAG, tag);
 }
 

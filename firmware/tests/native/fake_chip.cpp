@@ -620,6 +620,9 @@ void cpu_wait(void) {
 void cpu_wake_on(uint64_t mie) {
   chip_now->wake_on(mie);
 }
+uint64_t cpu_time(void) {
+  return chip_now->read(RDU_BASE_CLINT + RDU_CLINT_MTIME);
+}
 void panic(const char* why) {
   throw std::logic_error(why);
 }
