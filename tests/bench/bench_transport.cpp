@@ -1,12 +1,10 @@
-// What a host does with a device, through librdu, beside the same without one, in turns. It runs over either
-// transport, in a guest as well as beside the simulator.
+// What a host does with a device, through librdu, beside the same without one, in turns.
 //
 //   bench_transport ADDRESS [TURNS]
 //
 // Prints one line of JSON, medians of TURNS (21):
-//   window_read, window_write   device memory mapped through BAR2 and plain shared memory, 4 MiB: seconds of
-//   each dma_read, dma_write         the device's copy of 16 MiB from and to host memory, and memcpy():
-//   seconds of each noop                        commands a second, one at a time and in batches of 32
+//   dma_read, dma_write: the device's copy of 16 MiB from and to host memory, and memcpy(): seconds of each
+//   noop: commands a second, one at a time and in batches of 32
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -22,7 +20,6 @@
 
 namespace {
 
-constexpr uint64_t kWindowBytes = 4u << 20;
 constexpr uint64_t kCopyBytes = 16u << 20;
 constexpr unsigned kNoops = 512, kBatch = 32;
 constexpr uint32_t kTimeout = 600000;  // ms
@@ -60,13 +57,6 @@ struct Pair {
   }
 };
 
-uint64_t sum(const void* data, uint64_t bytes) {
-  const auto* words = static_cast<const uint64_t*>(data);
-  uint64_t total = 0;
-  for (uint64_t i = 0; i < bytes / 8; ++i) total += words[i];
-  return total;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -78,15 +68,14 @@ int main(int argc, char** argv) {
   rdu_device* device = nullptr;
   rdu_context* context = nullptr;
   rdu_queue* queue = nullptr;
-  rdu_memory *host = nullptr, *hbm = nullptr, *shown = nullptr;
+  rdu_memory *host = nullptr, *hbm = nullptr;
   check(rdu_open(argv[1], 60000, &device), "open");
   check(rdu_context_create(device, 64u << 20, 0, &context), "context");
   check(rdu_queue_create(context, 64, &queue), "queue");
   check(rdu_mem_alloc(context, RDU_TIER_HOST, kCopyBytes, &host), "host memory");
   check(rdu_mem_alloc(context, RDU_TIER_HBM, kCopyBytes, &hbm), "HBM");
-  check(rdu_mem_alloc(context, RDU_TIER_HBM, kWindowBytes, &shown), "HBM");
 
-  // Shared pages, as those of the window are.
+  // Shared pages, as those of host memory are.
   void* plain = mmap(nullptr, kCopyBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (plain == MAP_FAILED) {
     std::perror("bench_transport: mmap");
@@ -96,24 +85,6 @@ int main(int argc, char** argv) {
   std::memset(rdu_mem_pointer(host), 2, kCopyBytes);
 
   std::printf("{");
-  void* window = nullptr;
-  check(rdu_mem_map(shown, &window), "window");
-  std::memset(window, 1, kWindowBytes);
-  uint64_t checks[2] = {};
-  Pair read, write;
-  for (int i = 0; i < turns; ++i) {
-    write.turn([&] { std::memset(window, i, kWindowBytes); }, [&] { std::memset(plain, i, kWindowBytes); });
-    read.turn([&] { checks[0] += sum(window, kWindowBytes); },
-              [&] { checks[1] += sum(plain, kWindowBytes); });
-  }
-  if (checks[0] != checks[1]) {
-    std::fprintf(stderr, "bench_transport: the window does not show what was written to it\n");
-    return 1;
-  }
-  check(rdu_mem_unmap(shown), "window");
-  read.print("window_read", kWindowBytes);
-  write.print("window_write", kWindowBytes);
-
   Pair in, out;
   void* pointer = rdu_mem_pointer(host);
   check(rdu_copy(queue, hbm, 0, host, 0, kCopyBytes, kTimeout), "copy");  // the store's pages are there

@@ -68,6 +68,15 @@ def register_reads(sample, reads):
     return dict(zip(("sample", "rduvp"), found))
 
 
+def window():
+    with rdu.Simulator() as simulator:
+        simulator.ready()
+        simulator.wait_for("fw: ready")
+        found = command(TESTS / "bench_window", simulator.socket)
+        simulator.stop()
+    return found
+
+
 def transport():
     with rdu.Simulator() as simulator:
         simulator.ready()
@@ -89,7 +98,9 @@ def main():
         reads = report["register_read"] = register_reads(sample_program(options.libvfio_user), options.reads)
         rows.append(("register read / libvfio-user's sample", f"{reads['rduvp']['p50_ns'] / 1000:.1f} us",
                      f"{reads['sample']['p50_ns'] / 1000:.1f} us", f"{reads['rduvp']['ratio']:.2f}", f"{BOUND}"))
-    report["transport"] = found = transport()
+    report["window"] = window()
+    report["transport"] = transport()
+    found = report["window"] | report["transport"]
     for key, what, bound in (("window_read", "reading through BAR2 / plain memory", f"{BOUND}"),
                              ("window_write", "writing through BAR2 / plain memory", f"{BOUND}"),
                              ("dma_read", "DMA from host memory / memcpy()", ""),
