@@ -60,5 +60,7 @@ int fuzz(int argc, char** argv);
 int cycles(int argc, char** argv);
 int hold(int argc, char** argv);
 int busy(int argc, char** argv);
+int inject(int argc, char** argv);
+int launch(int argc, char** argv);
 
 #endif

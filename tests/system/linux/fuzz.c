@@ -151,12 +151,14 @@ static int one_call(struct fuzzer* f, int file) {
       return call(file, RDU_IOC_MEMORY_FREE, &args);
     }
     case 8: {
+      if (below(f, 4) != 0) return 0; /* what the firmware serves takes its time */
       struct rdu_ioc_queue args = {.entries = 1u << below(f, 7),
                                    .eventfd = below(f, 2) ? -1 : (int)number(f, (uint64_t)f->eventfd)};
       if (below(f, 8) == 0) args.entries = (uint32_t)next(f);
       return call(file, RDU_IOC_QUEUE, &args);
     }
     case 9: {
+      if (below(f, 4) != 0) return 0;
       struct rdu_ioc_handle args = {.handle = (uint32_t)number(f, 4)};
       return call(file, RDU_IOC_QUEUE_FREE, &args);
     }
@@ -184,6 +186,7 @@ static int one_call(struct fuzzer* f, int file) {
       return call(file, RDU_IOC_COMPLETIONS, &args);
     }
     case 18: {
+      if (below(f, 4) != 0) return 0;
       struct rdu_ioc_admin args = {
           .opcode = (uint32_t)number(f, 8), .data = pointer(f), .bytes = (uint32_t)number(f, 4096)};
       if (below(f, 2) == 0) args.opcode = RDU_ADMIN_READ_LOG;
@@ -241,7 +244,8 @@ static void* call_at_random(void* argument) {
 static void fuzz_process(uint64_t seed, uint64_t count) {
   struct fuzzer f = {.random = seed * 0x9e3779b97f4a7c15ull | 1, .files = {-1, -1, -1}};
   f.eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  f.pages = host_pages(PAGES * PAGE);
+  f.pages = host_pages((PAGES + 1) * PAGE);
+  CHECK(mprotect(f.pages + PAGES * PAGE, PAGE, PROT_NONE) == 0); /* the kernel may be told to write there */
   while (f.calls < count) {
     reopen(&f, below(&f, FILES));
     struct share one = {f, 500 + below(&f, 500)}, two = {f, one.count};

@@ -159,3 +159,48 @@ int busy(int argc, char** argv) {
   printf("busy: %s after %llu copies\n", strerrorname_np(error), (unsigned long long)done);
   return error != EIO && error != ENODEV;
 }
+
+/* --- errors on demand --- */
+
+/* The firmware panics, or hangs: the command itself gets EIO, since the device is reset under it. */
+int inject(int argc, char** argv) {
+  CHECK(argc == 2);
+  const bool panics = strcmp(argv[1], "panic") == 0;
+  CHECK(panics || strcmp(argv[1], "hang") == 0);
+  const int file = open_device();
+  struct rdu_ioc_admin args = {.opcode = RDU_ADMIN_INJECT,
+                               .arg = {panics ? RDU_INJECT_PANIC : RDU_INJECT_HANG}};
+  EXPECT(call(file, RDU_IOC_ADMIN, &args), EIO);
+  close(file);
+  return 0;
+}
+
+/* Loads a program from a file and launches it, however long it runs. */
+int launch(int argc, char** argv) {
+  CHECK(argc == 2);
+  const int file = open_device();
+  struct rdu_ioc_memory host;
+  struct rdu_completion completion;
+  uint32_t queue, count = 1;
+  uint8_t* const pages = host_pages(16 * PAGE);
+  FILE* const program = fopen(argv[1], "rb");
+  CHECK(program != NULL);
+  const size_t bytes = fread(pages, 1, 16 * PAGE, program);
+  CHECK(bytes > 0 && feof(program));
+  fclose(program);
+  EXPECT(make_context(file, 1 << 20, 0, NULL), 0);
+  EXPECT(make_memory(file, RDU_MEMORY_HOST, 16 * PAGE, pages, &host), 0);
+  EXPECT(make_queue(file, 8, -1, &queue), 0);
+  const uint64_t at = RDU_VA(RDU_SEGMENT_HBM, 1 << 19); /* the program itself uses the beginning */
+  CHECK(execute(file, queue, copy(at, host.address, bytes)) == RDU_STATUS_OK);
+  CHECK(execute(file, queue, (struct rdu_sqe){.opcode = RDU_CMD_LOAD_PROGRAM, .arg = {at, bytes, 0}}) ==
+        RDU_STATUS_OK);
+  const struct rdu_sqe command = {.opcode = RDU_CMD_LAUNCH};
+  EXPECT(submit(file, queue, &command, &count, 0, NULL), 0);
+  EXPECT(take(file, queue, &completion, &count, RDU_WAIT_FOREVER), 0);
+  printf("launch: status %#x\n", completion.status);
+  count = 1;
+  printf("then: %s\n", strerrorname_np(take(file, queue, &completion, &count, 2 * SECOND)));
+  close(file);
+  return 0;
+}

@@ -124,6 +124,8 @@ int main(int argc, char** argv) {
       {"hold", hold,
        "                      waits in every way until the device is lost, and says how each ended"},
       {"busy", busy, "                      works until it is killed"},
+      {"inject", inject, "panic|hang          has the firmware fail"},
+      {"launch", launch, "FILE                loads a program and launches it"},
   };
   setvbuf(stdout, NULL, _IOLBF, 0);
   for (size_t i = 0; argc > 1 && i < sizeof parts / sizeof parts[0]; ++i)
