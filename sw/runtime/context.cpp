@@ -98,6 +98,7 @@ void Context::destroy() {
     device_->log(fmt::format("leak: {} bytes of {} at {:#x} were not freed before their context",
                              memory->size(), tier_name(memory->tier()), memory->address()));
   }
+  for (Memory* memory : memories) memory->unmap();  // it is another context's soon
   try {
     transport_->destroy();
   } catch (const Error& error) {

@@ -16,6 +16,7 @@
 #include "driver/linux/rdu_ioctl.h"
 #include "runtime/context.h"
 #include "runtime/error.h"
+#include "runtime/segments.h"
 #include "user/status.h"
 
 namespace rdu::runtime {
@@ -50,8 +51,6 @@ Error error_of(int error, const std::string& what) {
       return {RDU_ERROR_TIMEOUT, what + ": not within the time"};
     case ENOSPC:
       return {RDU_ERROR_NO_RESOURCE, what + ": all of the device's are in use"};
-    case EBUSY:
-      return {RDU_ERROR_NO_RESOURCE, what + ": no window onto the device's memory is free"};
     case ENOMEM:
       return {RDU_ERROR_NO_MEMORY, what + ": not enough memory"};
     case EPERM:
@@ -77,38 +76,21 @@ void control(KernelFile& file, unsigned long request, void* argument, const std:
 }
 
 // A memory object of the kernel driver.
-class KernelMemory : public Allocation {
+class KernelObject {
  public:
-  KernelMemory(KernelFile& file, const rdu_ioc_memory& object) : file_(file), object_(object) {}
-  KernelMemory(const KernelMemory&) = delete;
-  KernelMemory& operator=(const KernelMemory&) = delete;
-  ~KernelMemory() override {
-    unmap();
+  KernelObject(KernelFile& file, const rdu_ioc_memory& object) : file_(file), object_(object) {}
+  KernelObject(const KernelObject&) = delete;
+  KernelObject& operator=(const KernelObject&) = delete;
+  ~KernelObject() {
     rdu_ioc_handle handle{object_.handle, 0};
     file_.control(RDU_IOC_MEMORY_FREE, &handle);  // fails only if the context is lost already
   }
-
-  uint64_t address() const override { return object_.address; }
-  uint8_t* map() override {
-    std::lock_guard lock(mutex_);
-    if (data_ != nullptr) return data_;
-    const uint64_t bytes = whole_pages(object_.bytes);
-    if (const int error = file_.map(object_.mmap_offset, bytes, &data_)) {
-      data_ = nullptr;
-      throw error_of(error, fmt::format("mapping {} bytes of device memory", object_.bytes));
-    }
-    return data_;
-  }
-  void unmap() noexcept override {
-    std::lock_guard lock(mutex_);
-    if (data_ != nullptr) file_.unmap(std::exchange(data_, nullptr), whole_pages(object_.bytes));
-  }
+  uint64_t address() const { return object_.address; }
+  uint64_t mmap_offset() const { return object_.mmap_offset; }
 
  private:
   KernelFile& file_;
   rdu_ioc_memory object_;
-  std::mutex mutex_;
-  uint8_t* data_ = nullptr;
 };
 
 // Pages of the process, entered into the context's page table.
@@ -123,7 +105,7 @@ class KernelHostMemory : public Allocation {
     *error = file.control(RDU_IOC_MEMORY, &object);
     if (*error != 0) return;
     address_ = object.address + (pointer_value(data) - first);
-    object_ = std::make_unique<KernelMemory>(file, object);
+    object_ = std::make_unique<KernelObject>(file, object);
   }
 
   uint64_t address() const override { return address_; }
@@ -133,7 +115,7 @@ class KernelHostMemory : public Allocation {
  private:
   uint8_t* data_;
   uint64_t address_ = 0;
-  std::unique_ptr<KernelMemory> object_;
+  std::unique_ptr<KernelObject> object_;
 };
 
 // Pages that the library itself has got from the system.
@@ -264,14 +246,15 @@ class KernelQueue : public user::CommandStream {
   std::once_flag freed_;
 };
 
-class KernelContext : public TransportContext {
+// A context is a file of its own. It takes each of its segments as one memory object, and hands out parts.
+class KernelContext : public TransportContext, private SegmentView {
  public:
   KernelContext(std::unique_ptr<KernelFile> file, uint64_t hbm_bytes, uint64_t ddr_bytes,
                 Milliseconds timeout)
-      : file_(std::move(file)), timeout_(timeout), hbm_bytes_(hbm_bytes), ddr_bytes_(ddr_bytes) {
+      : file_(std::move(file)), timeout_(timeout), segments_(*this, hbm_bytes, ddr_bytes) {
     rdu_ioc_context context{};
-    context.hbm_bytes = hbm_bytes;
-    context.ddr_bytes = ddr_bytes;
+    context.hbm_bytes = whole_pages(hbm_bytes);  // the driver's unit
+    context.ddr_bytes = whole_pages(ddr_bytes);
     const int error = file_->control(RDU_IOC_CONTEXT, &context);
     if (error == ENOSPC) throw Error(RDU_ERROR_NO_RESOURCE, "all contexts of the device are in use");
     if (error == ENOMEM)
@@ -281,16 +264,25 @@ class KernelContext : public TransportContext {
                               hbm_bytes, ddr_bytes));
     if (error != 0) throw error_of(error, "creating a context");
     id_ = context.context;
+    hbm_ = whole_segment(RDU_MEMORY_HBM, hbm_bytes);
+    ddr_ = whole_segment(RDU_MEMORY_DDR, ddr_bytes);
   }
 
   uint32_t id() const override { return id_; }
+  Room room(rdu_tier tier) override { return segments_.room(tier); }
 
-  Room room(rdu_tier tier) override {
-    std::lock_guard lock(mutex_);
-    return {free(tier), free(tier)};
+  std::unique_ptr<Allocation> allocate(rdu_tier tier, uint64_t bytes) override {
+    if (tier != RDU_TIER_HOST) return segments_.allocate(tier, bytes);
+    int error = 0;
+    auto memory = std::make_unique<KernelOwnMemory>(*file_, bytes, &error);
+    if (error == ENOMEM)
+      throw Error(RDU_ERROR_NO_MEMORY,
+                  fmt::format("{} bytes of host memory cannot be pinned: no room in the context's host "
+                              "segment, or the process may not lock so much (ulimit -l)",
+                              bytes));
+    if (error != 0) throw error_of(error, fmt::format("pinning {} bytes of host memory", bytes));
+    return memory;
   }
-
-  std::unique_ptr<Allocation> allocate(rdu_tier tier, uint64_t bytes) override;
 
   std::unique_ptr<Allocation> pin(void* memory, uint64_t bytes) override {
     int error = 0;
@@ -307,62 +299,50 @@ class KernelContext : public TransportContext {
   void destroy() override {}  // closing the file does
 
  private:
-  class DeviceMemory;
-  uint64_t& used(rdu_tier tier) { return tier == RDU_TIER_HBM ? hbm_used_ : ddr_used_; }
-  uint64_t free(rdu_tier tier) {
-    const uint64_t all = tier == RDU_TIER_HBM ? hbm_bytes_ : ddr_bytes_;
-    return all - std::min(all, used(tier));
+  std::unique_ptr<KernelObject> whole_segment(uint32_t type, uint64_t bytes) {
+    if (bytes == 0) return nullptr;
+    rdu_ioc_memory object{};
+    object.type = type;
+    object.bytes = whole_pages(bytes);
+    control(*file_, RDU_IOC_MEMORY, &object, "taking a context's memory");
+    auto segment = std::make_unique<KernelObject>(*file_, object);
+    if ((object.address & ((1ull << RDU_SEGMENT_SHIFT) - 1)) != 0)
+      throw Error(RDU_ERROR_PROTOCOL,
+                  "the kernel driver's memory object does not begin where its segment does");
+    return segment;
+  }
+
+  // The pages that [offset, offset + bytes) lies in.
+  static uint64_t first_page(uint64_t offset) { return offset / page_size() * page_size(); }
+  static uint64_t bytes_of_pages(uint64_t offset, uint64_t bytes) {
+    return whole_pages(offset + bytes) - first_page(offset);
+  }
+
+  uint8_t* map(rdu_tier tier, uint64_t offset, uint64_t bytes) override {
+    const KernelObject& segment = tier == RDU_TIER_HBM ? *hbm_ : *ddr_;
+    uint8_t* data = nullptr;
+    const int error =
+        file_->map(segment.mmap_offset() + first_page(offset), bytes_of_pages(offset, bytes), &data);
+    if (error == EBUSY)
+      throw Error(
+          RDU_ERROR_NO_RESOURCE,
+          fmt::format("no window onto the device's memory is free for {} bytes of {}; unmap others, or "
+                      "copy",
+                      bytes, tier_name(tier)));
+    if (error != 0) throw error_of(error, fmt::format("mapping {} bytes of {}", bytes, tier_name(tier)));
+    return data + (offset - first_page(offset));
+  }
+
+  void unmap(rdu_tier, uint64_t offset, uint64_t bytes, uint8_t* data) noexcept override {
+    file_->unmap(data - (offset - first_page(offset)), bytes_of_pages(offset, bytes));
   }
 
   std::unique_ptr<KernelFile> file_;
   Milliseconds timeout_;
   uint32_t id_ = 0;
-  std::mutex mutex_;  // of what is used
-  uint64_t hbm_bytes_, ddr_bytes_;
-  uint64_t hbm_used_ = 0, ddr_used_ = 0;
+  std::unique_ptr<KernelObject> hbm_, ddr_;
+  Segments segments_;
 };
-
-// Counts what it takes.
-class KernelContext::DeviceMemory : public KernelMemory {
- public:
-  DeviceMemory(KernelContext& context, rdu_tier tier, const rdu_ioc_memory& object)
-      : KernelMemory(*context.file_, object), context_(context), tier_(tier), bytes_(object.bytes) {}
-  ~DeviceMemory() override {
-    std::lock_guard lock(context_.mutex_);
-    context_.used(tier_) -= bytes_;
-  }
-
- private:
-  KernelContext& context_;
-  rdu_tier tier_;
-  uint64_t bytes_;
-};
-
-std::unique_ptr<Allocation> KernelContext::allocate(rdu_tier tier, uint64_t bytes) {
-  if (tier == RDU_TIER_HOST) {
-    int error = 0;
-    auto memory = std::make_unique<KernelOwnMemory>(*file_, bytes, &error);
-    if (error == ENOMEM)
-      throw Error(RDU_ERROR_NO_MEMORY,
-                  fmt::format("{} bytes of host memory cannot be pinned: no room in the context's host "
-                              "segment, or the process may not lock so much (ulimit -l)",
-                              bytes));
-    if (error != 0) throw error_of(error, fmt::format("pinning {} bytes of host memory", bytes));
-    return memory;
-  }
-  std::lock_guard lock(mutex_);
-  rdu_ioc_memory object{};
-  object.type = tier == RDU_TIER_HBM ? RDU_MEMORY_HBM : RDU_MEMORY_DDR;
-  object.bytes = bytes;
-  const int error = file_->control(RDU_IOC_MEMORY, &object);
-  if (error == ENOMEM)
-    throw Error(RDU_ERROR_NO_MEMORY, fmt::format("the context's {} has no room for {} bytes: {} are free",
-                                                 tier_name(tier), bytes, free(tier)));
-  if (error != 0) throw error_of(error, fmt::format("allocating {}", tier_name(tier)));
-  object.bytes = bytes;
-  used(tier) += bytes;
-  return std::make_unique<DeviceMemory>(*this, tier, object);
-}
 
 class KernelTransport : public Transport {
  public:

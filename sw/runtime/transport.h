@@ -34,7 +34,7 @@ class Allocation {
 
 struct Room {
   uint64_t bytes = 0;    // free
-  uint64_t largest = 0;  // piece; at most so many where the kernel driver hands them out
+  uint64_t largest = 0;  // piece
 };
 
 // A context: its segments and what lies in them. Its end gives it back, at the latest when the process ends,

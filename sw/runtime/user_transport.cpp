@@ -3,22 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "runtime/context.h"
 #include "runtime/error.h"
+#include "runtime/segments.h"
 #include "runtime/translate.h"
 #include "user/device.h"
-#include "user/range_allocator.h"
 #include "user/vfio_user_bus.h"
 
 namespace rdu::runtime {
 
 namespace {
-
-uint64_t segment_base(rdu_tier tier) {
-  return RDU_VA(tier == RDU_TIER_HBM ? RDU_SEGMENT_HBM : RDU_SEGMENT_DDR, 0);
-}
 
 class UserHostMemory : public Allocation {
  public:
@@ -31,23 +28,22 @@ class UserHostMemory : public Allocation {
   user::DmaBuffer buffer_;
 };
 
-class UserContext : public TransportContext {
+class UserContext : public TransportContext, private SegmentView {
  public:
   UserContext(user::Device& device, uint64_t hbm_bytes, uint64_t ddr_bytes)
       : device_(device),
-        hbm_(0, hbm_bytes, RDU_MEMORY_ALIGNMENT),
-        ddr_(0, ddr_bytes, RDU_MEMORY_ALIGNMENT),
+        segments_(*this, hbm_bytes, ddr_bytes),
         id_(device.create_context(hbm_bytes, ddr_bytes)) {}
 
   uint32_t id() const override { return id_; }
+  Room room(rdu_tier tier) override { return segments_.room(tier); }
 
-  Room room(rdu_tier tier) override {
-    std::lock_guard lock(mutex_);
-    const user::RangeAllocator& range = this->range(tier);
-    return {range.available(), range.largest()};
+  std::unique_ptr<Allocation> allocate(rdu_tier tier, uint64_t bytes) override {
+    if (tier != RDU_TIER_HOST) return segments_.allocate(tier, bytes);
+    return translate(RDU_ERROR_FIRMWARE, [&]() -> std::unique_ptr<Allocation> {
+      return std::make_unique<UserHostMemory>(device_.allocate(bytes));
+    });
   }
-
-  std::unique_ptr<Allocation> allocate(rdu_tier tier, uint64_t bytes) override;
 
   // What the simulator is to reach must be a file that it can map.
   std::unique_ptr<Allocation> pin(void*, uint64_t) override { return nullptr; }
@@ -63,52 +59,45 @@ class UserContext : public TransportContext {
   }
 
  private:
-  class DeviceMemory;
-  user::RangeAllocator& range(rdu_tier tier) { return tier == RDU_TIER_HBM ? hbm_ : ddr_; }
-
-  user::Device& device_;
-  std::mutex mutex_;  // of the two
-  user::RangeAllocator hbm_, ddr_;
-  uint32_t id_;
-};
-
-class UserContext::DeviceMemory : public Allocation {
- public:
-  DeviceMemory(UserContext& context, rdu_tier tier, uint64_t offset)
-      : context_(context), tier_(tier), offset_(offset) {}
-  ~DeviceMemory() override {
-    std::lock_guard lock(context_.mutex_);
-    context_.range(tier_).free(offset_);
+  static user::Windows::Of of(rdu_tier tier) {
+    return tier == RDU_TIER_HBM ? user::Windows::Of::kHbm : user::Windows::Of::kDdr;
   }
-  uint64_t address() const override { return segment_base(tier_) + offset_; }
-  uint8_t* map() override {
-    throw Error(
-        RDU_ERROR_UNSUPPORTED,
-        fmt::format("{} cannot be mapped: the device has no window onto its memory", tier_name(tier_)));
-  }
-  void unmap() noexcept override {}
 
- private:
-  UserContext& context_;
-  rdu_tier tier_;
-  uint64_t offset_;
-};
-
-std::unique_ptr<Allocation> UserContext::allocate(rdu_tier tier, uint64_t bytes) {
-  if (tier == RDU_TIER_HOST) {
-    return translate(RDU_ERROR_FIRMWARE, [&]() -> std::unique_ptr<Allocation> {
-      return std::make_unique<UserHostMemory>(device_.allocate(bytes));
+  uint8_t* map(rdu_tier tier, uint64_t offset, uint64_t bytes) override {
+    return translate(RDU_ERROR_FIRMWARE, [&] {
+      if (!device_.windows().exist())
+        throw Error(RDU_ERROR_UNSUPPORTED, "the device has no windows (BAR2) onto its memory");
+      uint8_t* const data = device_.windows().map(of(tier), base(tier) + offset, bytes);
+      if (data == nullptr)
+        throw Error(
+            RDU_ERROR_NO_RESOURCE,
+            fmt::format("no window onto the device's memory is free for {} bytes of {}; unmap others, "
+                        "or copy",
+                        bytes, tier_name(tier)));
+      return data;
     });
   }
-  std::lock_guard lock(mutex_);
-  user::RangeAllocator& range = this->range(tier);
-  const auto offset = range.allocate(bytes);
-  if (!offset)
-    throw Error(RDU_ERROR_NO_MEMORY,
-                fmt::format("the context's {} has no room for {} bytes: {} are free, {} in one piece",
-                            tier_name(tier), bytes, range.available(), range.largest()));
-  return std::make_unique<DeviceMemory>(*this, tier, *offset);
-}
+
+  void unmap(rdu_tier tier, uint64_t offset, uint64_t bytes, uint8_t*) noexcept override {
+    try {
+      device_.windows().unmap(of(tier), base(tier) + offset, bytes);
+    } catch (const std::exception&) {
+      // The device is lost, and its windows with it.
+    }
+  }
+
+  // Where the context's HBM or DDR begins in the device's. Asked for once, and under the lock of segments_.
+  uint64_t base(rdu_tier tier) {
+    std::optional<uint64_t>& base = tier == RDU_TIER_HBM ? hbm_base_ : ddr_base_;
+    if (!base) base = device_.context_base(id_, of(tier));
+    return *base;
+  }
+
+  user::Device& device_;
+  std::optional<uint64_t> hbm_base_, ddr_base_;
+  Segments segments_;
+  uint32_t id_;
+};
 
 class UserTransport : public Transport {
  public:

@@ -24,6 +24,10 @@ class Bus {
   // A write that need not have arrived when the function returns; order among writes is kept.
   virtual void post32(uint64_t offset, uint32_t value) = 0;
 
+  // BAR2 as this process has it mapped, from the first call on; nullptr if the device has none to map.
+  virtual uint8_t* bar2() = 0;
+  virtual uint64_t bar2_size() = 0;
+
   // PCI configuration space.
   virtual uint8_t config_read8(uint32_t offset) = 0;
   virtual uint16_t config_read16(uint32_t offset) = 0;

@@ -113,6 +113,7 @@ void DeviceQueue::close() noexcept {
 
 Device::Device(std::unique_ptr<Bus> bus, DeviceOptions options)
     : bus_(std::move(bus)),
+      windows_(*bus_),
       options_(std::move(options)),
       started_(Clock::now()),
       host_addresses_(kFirstHostAddress, kHostWindow - kFirstHostAddress, kPage),
@@ -353,6 +354,17 @@ void Device::delete_context(uint32_t context) {
   sqe.opcode = RDU_ADMIN_DELETE_CONTEXT;
   sqe.context = context;
   checked_admin(sqe);
+}
+
+uint64_t Device::context_base(uint32_t context, Windows::Of memory) {
+  const std::vector<uint8_t> page = read_log(RDU_LOG_CONTEXTS);
+  for (size_t at = 0; at + sizeof(rdu_log_context) <= page.size(); at += sizeof(rdu_log_context)) {
+    rdu_log_context entry;
+    std::memcpy(&entry, page.data() + at, sizeof entry);
+    if (entry.id == context) return memory == Windows::Of::kHbm ? entry.hbm_base : entry.ddr_base;
+  }
+  throw DeviceError(DeviceError::Kind::kProtocol,
+                    fmt::format("the firmware does not list context {}", context));
 }
 
 std::unique_ptr<DeviceQueue> Device::create_queue(uint32_t context, uint32_t entries) {

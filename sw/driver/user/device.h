@@ -17,6 +17,7 @@
 #include "user/bus.h"
 #include "user/queue_pair.h"
 #include "user/range_allocator.h"
+#include "user/windows.h"
 
 namespace rdu::user {
 
@@ -89,6 +90,9 @@ class Device {
   // Each throws CommandError if the firmware refuses.
   uint32_t create_context(uint64_t hbm_bytes, uint64_t ddr_bytes);
   void delete_context(uint32_t context);
+  // Where the context's HBM or DDR begins in the device's: what a window must show.
+  uint64_t context_base(uint32_t context, Windows::Of memory);
+  Windows& windows() { return windows_; }
   std::unique_ptr<DeviceQueue> create_queue(uint32_t context, uint32_t entries);
   std::vector<uint8_t> read_log(uint32_t page);
 
@@ -120,6 +124,7 @@ class Device {
   void log(const std::string& line) const;
 
   std::unique_ptr<Bus> bus_;
+  Windows windows_;
   DeviceOptions options_;
   Clock::time_point started_;
   uint32_t interface_version_ = 0;

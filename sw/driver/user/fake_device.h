@@ -107,6 +107,8 @@ class FakeBus : public Bus {
   void write32(uint64_t offset, uint32_t value) override { write64(offset, value); }
   void write64(uint64_t offset, uint64_t value) override;
   void post32(uint64_t offset, uint32_t value) override { write64(offset, value); }
+  uint8_t* bar2() override { return nullptr; }
+  uint64_t bar2_size() override { return 0; }
   uint8_t config_read8(uint32_t offset) override;
   uint16_t config_read16(uint32_t offset) override;
   void config_write16(uint32_t offset, uint16_t value) override;

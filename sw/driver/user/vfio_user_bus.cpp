@@ -28,6 +28,15 @@ VfioUserBus::VfioUserBus(VfioUserClient client) : client_(std::move(client)) {
   vectors_ = msix.count;
 }
 
+uint8_t* VfioUserBus::bar2() {
+  std::lock_guard lock(bar2_mutex_);
+  if (bar2_.data() == nullptr) {
+    std::vector<RegionWindow> areas = client_.map_region(kBar2);
+    if (areas.size() == 1 && areas[0].offset() == 0) bar2_ = std::move(areas[0]);
+  }
+  return bar2_.data();
+}
+
 void VfioUserBus::raise_vector(uint32_t vector) noexcept {
   try {
     const uint64_t one = 1;

@@ -22,6 +22,9 @@ class VfioUserBus : public Bus {
   void write64(uint64_t offset, uint64_t value) override { client_.write(kBar0, offset, value); }
   void post32(uint64_t offset, uint32_t value) override { client_.write(kBar0, offset, value, true); }
 
+  uint8_t* bar2() override;
+  uint64_t bar2_size() override { return bar2_.size(); }
+
   uint8_t config_read8(uint32_t offset) override { return client_.read<uint8_t>(kConfigSpace, offset); }
   uint16_t config_read16(uint32_t offset) override { return client_.read<uint16_t>(kConfigSpace, offset); }
   void config_write16(uint32_t offset, uint16_t value) override {
@@ -44,6 +47,8 @@ class VfioUserBus : public Bus {
  private:
   VfioUserClient client_;
   uint64_t bar0_size_ = 0;
+  std::mutex bar2_mutex_;
+  RegionWindow bar2_;
   uint32_t vectors_ = 0;
 };
 

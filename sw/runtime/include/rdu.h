@@ -307,7 +307,7 @@ RDU_EXPORT rdu_result rdu_mem_map(rdu_memory* memory, void** pointer);
 /* (1.1) Nobody uses the pointer any more. Does nothing if it is not mapped. rdu_mem_free() does it, too. */
 RDU_EXPORT rdu_result rdu_mem_unmap(rdu_memory* memory);
 /* Free bytes of a tier of the context, and the largest piece of them (either may be NULL). HBM and DDR only.
- * Over the kernel driver the largest piece is an upper bound. */
+ */
 RDU_EXPORT rdu_result rdu_mem_available(rdu_context* context, rdu_tier tier, uint64_t* bytes,
                                         uint64_t* largest);
 

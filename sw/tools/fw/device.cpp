@@ -40,6 +40,8 @@ class FirmwareDevice::SharedBus : public user::Bus {
   void write32(uint64_t offset, uint32_t value) override { bus_->write32(offset, value); }
   void write64(uint64_t offset, uint64_t value) override { bus_->write64(offset, value); }
   void post32(uint64_t offset, uint32_t value) override { bus_->post32(offset, value); }
+  uint8_t* bar2() override { return bus_->bar2(); }
+  uint64_t bar2_size() override { return bus_->bar2_size(); }
   uint8_t config_read8(uint32_t offset) override { return bus_->config_read8(offset); }
   uint16_t config_read16(uint32_t offset) override { return bus_->config_read16(offset); }
   void config_write16(uint32_t offset, uint16_t value) override { bus_->config_write16(offset, value); }

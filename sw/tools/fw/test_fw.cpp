@@ -75,6 +75,8 @@ struct FakeBus : user::Bus {
   }
   void write64(uint64_t offset, uint64_t value) override { registers[offset] = value; }
   void post32(uint64_t offset, uint32_t value) override { write32(offset, value); }
+  uint8_t* bar2() override { return nullptr; }
+  uint64_t bar2_size() override { return 0; }
   uint8_t config_read8(uint32_t) override { return 0; }
   uint16_t config_read16(uint32_t) override { return command; }
   void config_write16(uint32_t, uint16_t value) override { command = value; }
