@@ -158,6 +158,8 @@ void Stream::execute(const Item& item) {
         break;
       case Item::Kind::kSubmit:
         give(item.sqe, *item.ticket, kForEver);
+        // It may have completed before its ticket knew of it.
+        commands_->tell_listeners();
         break;
       case Item::Kind::kHold:
         commands_->hold();

@@ -18,6 +18,7 @@
 #include <thread>
 #include <utility>
 
+#include "user/socket_clients.h"
 #include "user/vfio_user_wire.h"
 
 namespace rdu::user {
@@ -70,6 +71,14 @@ std::string hex(uint64_t value) {
 
 std::string reason(int error) {
   return std::generic_category().message(error);
+}
+
+std::string who_has_it(const std::string& path) {
+  const std::vector<std::string> clients = socket_clients(path);
+  if (clients.empty()) return "another process may have it";
+  std::string text;
+  for (const std::string& client : clients) text += (text.empty() ? "" : ", ") + client;
+  return text + (clients.size() == 1 ? " has it" : " have it, or wait for it");
 }
 
 // Waits for `events` on the descriptor; what came, 0 when the time has passed.
@@ -256,17 +265,20 @@ void VfioUserClient::Impl::negotiate(const std::string& where, Clock::time_point
     if (now < report) return;
     report = now + options_.report_every;
     if (options_.log)
-      options_.log("waiting for the device at " + where +
-                   ": connected, but not served; another process may have it (" + seconds(now - begun) +
-                   " of " + seconds(options_.connect_timeout) + ")");
+      options_.log("waiting for the device at " + where + ": connected, but not served; " +
+                   who_has_it(where) + " (" + seconds(now - begun) + " of " +
+                   seconds(options_.connect_timeout) + ")");
   };
   const uint16_t id = begin(wire::kVersion, 0, payload, {}, until);
   Message reply;
   try {
     reply = await_reply(id, wire::kVersion, "version negotiation", until, progress);
   } catch (const Timeout&) {
-    throw Timeout("the device at " + where + " did not answer within " + seconds(options_.connect_timeout) +
-                  "; another process may have it");
+    throw Timeout(
+        "the device at " + where + " did not answer within " + seconds(options_.connect_timeout) + ": " +
+        who_has_it(where) +
+        ". A simulator's socket has room for one process at a time: end that one, wait longer, or run "
+        "both over the kernel driver");
   }
   Reader fields(reply.payload.data(), reply.payload.size());
   const uint16_t major = fields.u16(0);
