@@ -31,7 +31,7 @@ uint32_t field(uint32_t value, uint32_t mask, unsigned shift) {
 
 // The driver owns its bus; this one outlives it, so that the registers can be looked at before and
 // afterwards.
-class FirmwareDevice::SharedBus : public user::Bus {
+class BusFirmwareDevice::SharedBus : public user::Bus {
  public:
   explicit SharedBus(std::shared_ptr<user::Bus> bus) : bus_(std::move(bus)) {}
   uint64_t bar0_size() override { return bus_->bar0_size(); }
@@ -61,19 +61,19 @@ class FirmwareDevice::SharedBus : public user::Bus {
   std::shared_ptr<user::Bus> bus_;
 };
 
-FirmwareDevice::FirmwareDevice(std::unique_ptr<user::Bus> bus, Milliseconds timeout, Log log)
+BusFirmwareDevice::BusFirmwareDevice(std::unique_ptr<user::Bus> bus, Milliseconds timeout, Log log)
     : bus_(std::move(bus)), timeout_(timeout), log_(std::move(log)) {
   bus_->config_write16(kPciCommand, bus_->config_read16(kPciCommand) | kPciMemory);
   if (bus_->bar0_size() < RDU_HOSTIF_BLOCK_SIZE || bus_->read32(RDU_HOSTIF_MAGIC) != RDU_HOSTIF_MAGIC_RESET)
     throw Error("the device is no RDU");
 }
 
-FirmwareDevice::~FirmwareDevice() {
+BusFirmwareDevice::~BusFirmwareDevice() {
   close_device();
 }
 
 template <class Done>
-void FirmwareDevice::poll(const std::string& what, Done done) {
+void BusFirmwareDevice::poll(const std::string& what, Done done) {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   auto report = start + kReportAfter;
@@ -90,11 +90,11 @@ void FirmwareDevice::poll(const std::string& what, Done done) {
   }
 }
 
-uint32_t FirmwareDevice::csts() {
+uint32_t BusFirmwareDevice::csts() {
   return bus_->read32(RDU_HOSTIF_CSTS);
 }
 
-BootStatus FirmwareDevice::status() {
+BootStatus BusFirmwareDevice::status() {
   BootStatus s;
   const uint32_t csts = this->csts();
   s.stage = field(csts, RDU_HOSTIF_CSTS_STAGE_MASK, RDU_HOSTIF_CSTS_STAGE_SHIFT);
@@ -108,7 +108,7 @@ BootStatus FirmwareDevice::status() {
   return s;
 }
 
-void FirmwareDevice::wait_for_firmware() {
+void BusFirmwareDevice::wait_for_firmware() {
   poll("the firmware to be ready", [&] {
     const BootStatus s = status();
     if (s.stage == RDU_SYSCTL_BOOT_STAGE_STAGE_FAILED)
@@ -119,7 +119,7 @@ void FirmwareDevice::wait_for_firmware() {
   });
 }
 
-user::Device& FirmwareDevice::device() {
+user::Device& BusFirmwareDevice::device() {
   if (!device_) {
     user::DeviceOptions options;
     options.timeout = options.command_timeout = timeout_;
@@ -129,11 +129,12 @@ user::Device& FirmwareDevice::device() {
   return *device_;
 }
 
-void FirmwareDevice::close_device() {
+void BusFirmwareDevice::close_device() {
+  sector_ = {};
   device_.reset();
 }
 
-rdu_log_firmware FirmwareDevice::firmware() {
+rdu_log_firmware BusFirmwareDevice::firmware() {
   const std::vector<uint8_t> page = device().read_log(RDU_LOG_FIRMWARE);
   rdu_log_firmware out{};
   if (page.size() < sizeof out) throw Error("the firmware tells less about its slots than this tool needs");
@@ -141,7 +142,7 @@ rdu_log_firmware FirmwareDevice::firmware() {
   return out;
 }
 
-void FirmwareDevice::recover(const std::vector<uint8_t>& image, const Progress& progress) {
+void BusFirmwareDevice::recover(const std::vector<uint8_t>& image, const Progress& progress) {
   const auto state_of = [](uint32_t status) {
     return field(status, RDU_HOSTIF_RECOVERY_STATUS_STATE_MASK, RDU_HOSTIF_RECOVERY_STATUS_STATE_SHIFT);
   };
@@ -174,37 +175,49 @@ void FirmwareDevice::recover(const std::vector<uint8_t>& image, const Progress& 
 }
 
 void FirmwareDevice::write_slot(uint32_t slot, const std::vector<uint8_t>& image, const Progress& progress) {
-  user::DmaBuffer buffer = device().allocate(RDU_FLASH_SECTOR);
   for (uint64_t done = 0; done < image.size();) {
     const uint64_t part = std::min<uint64_t>(image.size() - done, RDU_FLASH_SECTOR);
-    std::copy_n(image.begin() + static_cast<std::ptrdiff_t>(done), part, buffer.data());
-    rdu_sqe sqe{};
-    sqe.opcode = RDU_ADMIN_FW_WRITE;
-    sqe.arg[0] = slot;
-    sqe.arg[1] = done;
-    sqe.arg[2] = buffer.bus_address();
-    sqe.arg[3] = part;
-    const user::Completion c = device().admin(sqe);
-    if (c.status == RDU_STATUS_IN_USE) throw Error(fmt::format("slot {} holds the firmware that runs", slot));
-    if (c.status != RDU_STATUS_OK)
+    const Answer a = write(slot, done, image.data() + done, part);
+    if (a.status == RDU_STATUS_IN_USE) throw Error(fmt::format("slot {} holds the firmware that runs", slot));
+    if (a.status != RDU_STATUS_OK)
       throw Error(fmt::format("slot {} cannot be written at offset {}: {}", slot, done,
-                              user::status_text(sqe.opcode, c.status, c.result)));
+                              user::status_text(RDU_ADMIN_FW_WRITE, a.status, a.result)));
     done += part;
     progress(done, image.size());
   }
 }
 
 void FirmwareDevice::activate(uint32_t slot) {
+  const Answer a = make_next(slot);
+  if (a.status != RDU_STATUS_OK)
+    throw Error(fmt::format("slot {} cannot be activated: {}", slot,
+                            user::status_text(RDU_ADMIN_FW_ACTIVATE, a.status, a.result)));
+}
+
+FirmwareDevice::Answer BusFirmwareDevice::write(uint32_t slot, uint64_t offset, const uint8_t* data,
+                                                uint64_t bytes) {
+  user::Device& device = this->device();
+  if (sector_.size() == 0) sector_ = device.allocate(RDU_FLASH_SECTOR);
+  std::copy_n(data, bytes, sector_.data());
+  rdu_sqe sqe{};
+  sqe.opcode = RDU_ADMIN_FW_WRITE;
+  sqe.arg[0] = slot;
+  sqe.arg[1] = offset;
+  sqe.arg[2] = sector_.bus_address();
+  sqe.arg[3] = bytes;
+  const user::Completion c = device.admin(sqe);
+  return {c.status, c.result};
+}
+
+FirmwareDevice::Answer BusFirmwareDevice::make_next(uint32_t slot) {
   rdu_sqe sqe{};
   sqe.opcode = RDU_ADMIN_FW_ACTIVATE;
   sqe.arg[0] = slot;
   const user::Completion c = device().admin(sqe);
-  if (c.status != RDU_STATUS_OK)
-    throw Error(fmt::format("slot {} cannot be activated: {}", slot,
-                            user::status_text(sqe.opcode, c.status, c.result)));
+  return {c.status, c.result};
 }
 
-void FirmwareDevice::restart() {
+void BusFirmwareDevice::restart() {
   close_device();
   bus_->write32(RDU_HOSTIF_RESTART, RDU_HOSTIF_RESTART_KEY_RESTART);
   wait_for_firmware();

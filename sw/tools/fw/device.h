@@ -32,26 +32,50 @@ class FirmwareDevice {
   using Log = std::function<void(const std::string&)>;
   using Progress = std::function<void(uint64_t done, uint64_t all)>;
 
-  // Opens BAR0. Throws Error if it is no RDU, and what the bus throws. `timeout`: of each step that waits.
-  FirmwareDevice(std::unique_ptr<user::Bus> bus, Milliseconds timeout, Log log);
-  ~FirmwareDevice();
+  virtual ~FirmwareDevice() = default;
 
-  BootStatus status();
+  virtual BootStatus status() = 0;
   // From the firmware, which must be ready.
-  rdu_log_firmware firmware();
+  virtual rdu_log_firmware firmware() = 0;
 
   // Pushes an image through the ROM's recovery mailbox, and waits until its firmware is ready (or has said
   // that it cannot). Throws Error if the chip is not in recovery or refuses the image.
-  void recover(const std::vector<uint8_t>& image, const Progress& progress);
+  virtual void recover(const std::vector<uint8_t>& image, const Progress& progress) = 0;
 
-  // Writes a slot of the flash; the firmware must be ready. Throws Error, CommandError.
+  // Writes a slot of the flash; the firmware must be ready. Throws Error.
   void write_slot(uint32_t slot, const std::vector<uint8_t>& image, const Progress& progress);
-  // The slot boots next. Throws CommandError if the chip would refuse it.
+  // The slot boots next. Throws Error if the chip would refuse it.
   void activate(uint32_t slot);
 
   // Restarts the core at its ROM, whatever it does, and waits until firmware is ready. Throws Error with the
   // reason if none comes up.
-  void restart();
+  virtual void restart() = 0;
+
+ protected:
+  struct Answer {
+    uint16_t status = 0;  // RDU_STATUS_*
+    uint64_t result = 0;
+  };
+  // RDU_ADMIN_FW_WRITE of [data, data + bytes), and RDU_ADMIN_FW_ACTIVATE.
+  virtual Answer write(uint32_t slot, uint64_t offset, const uint8_t* data, uint64_t bytes) = 0;
+  virtual Answer make_next(uint32_t slot) = 0;
+};
+
+// Over the registers of BAR0.
+class BusFirmwareDevice : public FirmwareDevice {
+ public:
+  // Opens BAR0. Throws Error if it is no RDU, and what the bus throws. `timeout`: of each step that waits.
+  BusFirmwareDevice(std::unique_ptr<user::Bus> bus, Milliseconds timeout, Log log);
+  ~BusFirmwareDevice() override;
+
+  BootStatus status() override;
+  rdu_log_firmware firmware() override;
+  void recover(const std::vector<uint8_t>& image, const Progress& progress) override;
+  void restart() override;
+
+ protected:
+  Answer write(uint32_t slot, uint64_t offset, const uint8_t* data, uint64_t bytes) override;
+  Answer make_next(uint32_t slot) override;
 
  private:
   template <class Done>
@@ -66,6 +90,7 @@ class FirmwareDevice {
   Milliseconds timeout_;
   Log log_;
   std::unique_ptr<user::Device> device_;
+  user::DmaBuffer sector_;  // what is being written; of device_
 };
 
 }  // namespace rdu::fw

@@ -6,13 +6,17 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <optional>
 
 #include "rdu.h"
 #include "regs/hostif.h"
+#include "runtime/address.h"
+#include "runtime/kernel_file.h"
 #include "tools/fw/device.h"
 #include "tools/fw/error.h"
 #include "tools/fw/image_file.h"
+#include "tools/fw/kernel_device.h"
 #include "tools/fw/listing.h"
 #include "user/vfio_user_bus.h"
 
@@ -37,19 +41,11 @@ void say(const std::string& line) {
   std::fflush(stdout);
 }
 
-// As librdu finds it.
-std::string address(const Options& o) {
-  if (!o.device.empty()) return o.device;
-  const char* variable = std::getenv("RDU_DEVICE");
-  return variable && *variable ? variable : RDU_DEFAULT_ADDRESS;
-}
-
-FirmwareDevice open(const Options& o) {
-  const std::string scheme = "unix:";
-  const std::string where = address(o);
-  const std::string path = where.rfind(scheme, 0) == 0 ? where.substr(scheme.size()) : where;
-  if (path.empty() || (path == where && path.find(':') < path.find('/')))
-    throw Error(fmt::format("'{}' is no device address; expected unix:PATH", where));
+std::unique_ptr<FirmwareDevice> open(const Options& o) {
+  const runtime::Address where =
+      runtime::parse_address(o.device.empty() ? runtime::default_address() : o.device);
+  if (where.kind == runtime::Address::Kind::kNode)
+    return std::make_unique<KernelFirmwareDevice>(runtime::open_node(where.path));
   const auto timeout = std::chrono::ceil<Milliseconds>(std::chrono::duration<double>(o.timeout));
   const auto log = [quiet = o.quiet](const std::string& line) {
     if (!quiet) fmt::print(stderr, "rdu-fw: {}\n", line);
@@ -57,7 +53,8 @@ FirmwareDevice open(const Options& o) {
   user::ClientOptions client;
   client.connect_timeout = client.request_timeout = timeout;
   client.log = log;
-  return FirmwareDevice(std::make_unique<user::VfioUserBus>(path, client), timeout, log);
+  return std::make_unique<BusFirmwareDevice>(std::make_unique<user::VfioUserBus>(where.path, client), timeout,
+                                             log);
 }
 
 // A line that grows on a terminal, one at each tenth elsewhere.
@@ -74,7 +71,8 @@ FirmwareDevice::Progress progress(const Options& o, std::string what) {
 }
 
 void info(const Options& o) {
-  FirmwareDevice device = open(o);
+  const auto opened = open(o);
+  FirmwareDevice& device = *opened;
   const BootStatus status = device.status();
   fmt::print("{}", status_listing(status));
   if (status.ready) fmt::print("{}", firmware_listing(device.firmware()));
@@ -85,7 +83,7 @@ void verify(const Options& o) {
   uint32_t rollback = 0;
   bool required = true;
   if (!o.device.empty()) {
-    const rdu_log_firmware chip = open(o).firmware();
+    const rdu_log_firmware chip = open(o)->firmware();
     std::copy(std::begin(chip.key), std::end(chip.key), key.begin());
     rollback = chip.rollback;
     required = chip.secure_boot != 0;
@@ -103,7 +101,8 @@ ImageFile read_any(const Options& o) {
 
 void recover(const Options& o) {
   const ImageFile image = read_any(o);
-  FirmwareDevice device = open(o);
+  const auto opened = open(o);
+  FirmwareDevice& device = *opened;
   device.recover(image.bytes, progress(o, "recovery"));
   say(fmt::format("recovered: {} {} runs from RAM; rdu-fw update makes it permanent", image.name(),
                   version_text(image.header.version)));
@@ -128,7 +127,8 @@ void activate_and_restart(const Options& o, FirmwareDevice& device, uint32_t slo
 
 void update(const Options& o, bool slot_given) {
   const ImageFile image = read_any(o);
-  FirmwareDevice device = open(o);
+  const auto opened = open(o);
+  FirmwareDevice& device = *opened;
   const uint32_t slot = slot_given ? o.slot : other_slot(device.status().boot);
   const rdu_log_firmware chip = device.firmware();
   if (image.bytes.size() > chip.slot_bytes)
@@ -154,10 +154,9 @@ int main(int argc, char** argv) {
   app.fallthrough();  // these options may also stand behind the command
   Options o;
   auto* from_device =
-      app.add_option(
-             "--device", o.device,
-             "The device: unix:PATH, the socket of rduvp (default: $RDU_DEVICE, else " RDU_DEFAULT_ADDRESS
-             ")")
+      app.add_option("--device", o.device,
+                     "The device: /dev/rduN or rduN of the kernel driver, or unix:PATH, the socket of rduvp\n"
+                     "(default: $RDU_DEVICE, else the kernel driver's first, else " RDU_DEFAULT_ADDRESS ")")
           ->type_name("ADDRESS");
   app.add_option("--timeout", o.timeout, "Seconds of the host's clock for each step")
       ->check(CLI::PositiveNumber)
@@ -204,9 +203,9 @@ int main(int argc, char** argv) {
     if (*update_command) update(o, slot_option->count() > 0);
     if (*verify_command) verify(o);
     if (*activate_command || *restart_command) {
-      FirmwareDevice chip = open(o);
+      const auto chip = open(o);
       o.restart |= bool(*restart_command);
-      activate_and_restart(o, chip, o.slot, bool(*activate_command));
+      activate_and_restart(o, *chip, o.slot, bool(*activate_command));
     }
     return 0;
   } catch (const std::exception& error) {

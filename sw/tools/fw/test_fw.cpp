@@ -93,7 +93,7 @@ struct FakeBus : user::Bus {
 
 struct Chip {
   FakeBus* bus = new FakeBus;
-  FirmwareDevice device{std::unique_ptr<user::Bus>(bus), user::Milliseconds(200), {}};
+  BusFirmwareDevice device{std::unique_ptr<user::Bus>(bus), user::Milliseconds(200), {}};
 };
 
 const FirmwareDevice::Progress kQuiet = [](uint64_t, uint64_t) {};
@@ -190,7 +190,7 @@ TEST_CASE("rdu-fw: recovery that fails says why") {
   SECTION("no RDU") {
     auto bus = std::make_unique<FakeBus>();
     bus->registers[RDU_HOSTIF_MAGIC] = 1;
-    CHECK_THROWS_WITH(FirmwareDevice(std::move(bus), user::Milliseconds(10), {}), Contains("no RDU"));
+    CHECK_THROWS_WITH(BusFirmwareDevice(std::move(bus), user::Milliseconds(10), {}), Contains("no RDU"));
   }
 }
 
