@@ -30,11 +30,20 @@ def state(simulator):
 
 
 def resources(simulator):
-    """Descriptors and mappings of the simulator, and threads: what it has taken from the system."""
-    process = f"/proc/{simulator.pid}"
-    with open(f"{process}/maps") as maps:
-        shared = sum("rdu-" in line for line in maps)
-    return {"descriptors": len(os.listdir(f"{process}/fd")), "mappings": shared, "threads": len(os.listdir(f"{process}/task"))}
+    """Descriptors, mappings and threads of the simulator, once the last client's are gone: what it has of the system."""
+    def now():
+        process = f"/proc/{simulator.pid}"
+        with open(f"{process}/maps") as maps:
+            shared = sum("rdu-" in line for line in maps)
+        return {"descriptors": len(os.listdir(f"{process}/fd")), "mappings": shared, "threads": len(os.listdir(f"{process}/task"))}
+
+    seen = [now()]
+    deadline = time.monotonic() + 20 * rdu.SLOWER
+    while seen[-5:] != [seen[-1]] * 5:
+        assert time.monotonic() < deadline, f"never at rest: {seen[-5:]}"
+        time.sleep(0.1)
+        seen.append(now())
+    return seen[-1]
 
 
 def test_windows_onto_device_memory(shared_simulator):
