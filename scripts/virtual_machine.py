@@ -161,13 +161,14 @@ class Child:
 class Device(Child):
     """rduvp with a socket for hosts and one for control."""
 
-    def __init__(self, folder, options=(), config="mini"):
+    def __init__(self, folder, options=(), config="mini", control=None):
+        """`control`: where its socket for control is to be (default: in the folder)."""
         program = build_folder() / "bin/rduvp"
         if not program.exists():
             raise Failure(f"{program} is missing: run scripts/build")
-        self.socket, self.control = folder / "device", folder / "control"
-        super().__init__("rduvp", [program, "--config", config, "--socket", self.socket, "--control", self.control, *options],
-                         folder / "rduvp.log")
+        self.socket, self.control = folder / "device", control or folder / "control"
+        super().__init__("rduvp", [program, "--config", config, "--socket", self.socket, "--control", self.control,
+                                   *options], folder / "rduvp.log")
 
     def wait_until_ready(self, timeout=60):
         deadline = time.monotonic() + timeout

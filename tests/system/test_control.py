@@ -269,6 +269,21 @@ def test_the_socket_is_a_matter_of_its_own(tmp_path):
     assert not (tmp_path / "control").exists()
 
 
+def test_scripts_control(dev):
+    def control(*arguments):
+        return rdu.run(rdu.ROOT / "scripts/control", *arguments)
+
+    done = control(dev._path, "read", "register=HOSTIF.MAGIC")
+    assert done.returncode == 0 and json.loads(done.stdout)["value"] == 0x31554452
+    done = control(dev._path, "inject", "what=ecc", "memory=HBM", "offset=0x40", "kind=correctable")
+    assert (done.returncode, done.stdout) == (0, "{}\n")
+    done = control(dev._path, "read", "register=HOSTIF.MAGICK")
+    assert done.returncode == 1 and "did you mean 'MAGIC'" in done.stdout
+    assert control("/nowhere", "time").returncode == 2
+    assert control(dev._path, "read", "HOSTIF.MAGIC").returncode == 2
+    assert control("--help").stdout.startswith("Asks a running rduvp")
+
+
 def test_it_changes_nothing(tmp_path):
     """A run that nobody controls has the same hash with and without the socket."""
     hashes = []
