@@ -217,10 +217,10 @@ def test_an_engine_that_stands_is_freed_by_an_abort(card, engine):
     context = device.create_context()
     queue = device.create_queue(context)
     if engine == "copy":
-        dev.inject("stop-engine", engine="copy", index=0)
+        dev.inject("stop-engine", engine="copy", index=1)  # 0 is the firmware's own
         with pytest.raises(AssertionError, match="no completion"):
             copy(device, context, queue, timeout=1)
-        assert dev.reg("COPY_ENGINE.CHANNEL[0].STATUS.BUSY") == 1
+        assert dev.reg("COPY_ENGINE.CHANNEL[1].STATUS.BUSY") == 1
     else:
         who = device.identify()
         stream = program_stream((who["rows"], who["columns"]), struct.pack("<IHHI", 1 << 24, 0, 1, 0), 1)
@@ -236,6 +236,14 @@ def test_an_engine_that_stands_is_freed_by_an_abort(card, engine):
     queue = device.create_queue(context)
     assert copy(device, context, queue).status == ABI["RDU_STATUS_OK"]
     assert dev.reg("SEQUENCER0.STATUS.STATE") == 0
+
+
+def test_the_firmwares_own_channel_stands_and_the_watchdog_bites(card):
+    simulator, device, dev = card
+    dev.inject("stop-engine", engine="copy", index=0)
+    device.admin.push(ABI["RDU_ADMIN_IDENTIFY"], device.memory.take(4096))
+    dev.expect("restart", timeout=60)
+    simulator.wait_for(r"reset: watchdog", timeout=60)
 
 
 def test_a_hung_firmware_is_restarted_by_its_watchdog(card):
