@@ -392,6 +392,9 @@ class VirtualMachine:
     def _arguments(self, memory, smp, append):
         yield from ("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot")
         yield from ("-machine", "q35,memory-backend=ram,hpet=off", "-accel", "tcg,thread=multi", "-cpu", "max")
+        # PCI Express slots work as the specification has them, not as ACPI would: with ACPI's, QEMU shows a link that
+        # is down, and Linux waits in vain for it after a reset of the bus.
+        yield from ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
         yield from ("-smp", smp, "-m", memory, "-object", f"memory-backend-memfd,id=ram,size={memory},share=on")
         if self.terminal is not None:
             yield from ("-serial", "mon:stdio")

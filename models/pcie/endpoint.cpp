@@ -303,10 +303,11 @@ void Endpoint::disconnected() {
   windows_.renew();
 }
 
-void Endpoint::fail_link() {
+void Endpoint::fail_link(bool silently) {
   core::Tracer::get().instant(host_track_, core::now(), "link failed");
   link_failed_ = true;
-  send(config_.errors.uncorrectable(Aer::kDataLinkProtocol, {}));
+  const ErrorMessage message = config_.errors.uncorrectable(Aer::kDataLinkProtocol, {});
+  if (!silently) send(message);
 }
 
 // --- interrupts

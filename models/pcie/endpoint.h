@@ -56,7 +56,8 @@ class Endpoint : public sc_core::sc_module, public vfio_user::Device, private Dm
   /// poisoned; the next interrupt of a vector gets lost; the link fails, until a hot reset trains it anew.
   void poison_next_dma() { dma_.poison_next(); }
   void drop_next_interrupt(unsigned vector) { dropped_.at(vector) = true; }
-  void fail_link();
+  /// `silently`: the client is not told of a fatal error, which ends a guest of QEMU.
+  void fail_link(bool silently = false);
 
   struct Statistics {
     uint64_t host_reads = 0;  ///< register reads by the host

@@ -236,9 +236,10 @@ void Control::add_injections() {
     a.finish();
     socket_.endpoint().poison_next_dma();
   });
-  inject("link-error", "", [this](Arguments& a) {
+  inject("link-error", "[silent]", [this](Arguments& a) {
+    const bool silent = a.flag("silent");
     a.finish();
-    socket_.endpoint().fail_link();
+    socket_.endpoint().fail_link(silent);
   });
   inject("stop-engine", "engine [index]", [this](Arguments& a) {
     const bool is_tile = a.text("engine", {"copy", "tile"}) == "tile";
