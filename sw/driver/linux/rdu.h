@@ -7,6 +7,8 @@
  *
  * Locks, outermost first; a lock protects what stands with it:
  *
+ *   rdu_device.update_lock  (mutex) one firmware update at a time
+ *   rdu_hwmon.lock          (mutex) the latest readings of the sensors
  *   rdu_device.hw           (rw_semaphore) the use of the device. Who sends administrative commands
  * or writes registers holds it for reading; who stops or starts the device, for writing.
  *                           rdu_device.state changes under it.
@@ -30,7 +32,6 @@
 
 #include <linux/bitfield.h>
 #include <linux/cdev.h>
-#include <linux/completion.h>
 #include <linux/device.h>
 #include <linux/eventfd.h>
 #include <linux/fs.h>

@@ -207,14 +207,15 @@ static const struct vm_operations_struct rdu_vm_ops = {
 	.fault = rdu_vma_fault,
 };
 
+/* Device memory is data: it cannot be made executable later, either. */
 static void rdu_vma_set_flags(struct vm_area_struct *vma)
 {
 	vm_flags_t flags = VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP;
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
-	vma->vm_flags |= flags;
+	vma->vm_flags = (vma->vm_flags | flags) & ~VM_MAYEXEC;
 #else
-	vm_flags_set(vma, flags);
+	vm_flags_mod(vma, flags, VM_MAYEXEC);
 #endif
 }
 

@@ -362,6 +362,7 @@ static void mappings(void) {
   CHECK(a != MAP_FAILED);
   uint8_t* const b = mmap(NULL, PAGE, rw, MAP_SHARED, file, (off_t)(ddr.mmap_offset + bytes - PAGE));
   CHECK(b != MAP_FAILED);
+  CHECK(mprotect(b, PAGE, rw | PROT_EXEC) == -1 && errno == EACCES);
   for (uint64_t i = 0; i < bytes; i += PAGE) CHECK(a[i] == 0 && a[i + PAGE - 1] == 0);
   for (uint64_t i = 0; i < bytes; i += 8) *(volatile uint64_t*)(a + i) = i * 3;
   /* The device has it: its last page comes back by another way. */
