@@ -27,7 +27,7 @@ def it_works_before_and_after(vm):
     vm.forget_dmesg()
     yield
     works(vm)
-    assert not mistakes(vm), "\n".join(mistakes(vm))
+    assert not mistakes(vm.dmesg), "\n".join(mistakes(vm.dmesg))
 
 
 def works(vm):
