@@ -84,3 +84,12 @@ def test_cycles_leave_the_device_as_it_was(vm):
     vm.run(f"{EXERCISE} rdu0 cycles {CYCLES}", timeout=120 + CYCLES)
     assert state(vm) == before
     assert slab() < kernel + 4096, "KiB of the kernel's memory"
+
+
+def test_firmware_is_updated_through_the_driver(vm):
+    image = rdu.BUILD / "firmware/mgmt.img"
+    assert "booted from       slot 0" in vm.run("rdu-fw info").stdout
+    assert "booted from       slot 1" in vm.run(f"rdu-fw update {image} --restart", timeout=120).stdout
+    vm.run(f"{EXERCISE} rdu0 cycles 1", timeout=60)
+    refused = vm.run(f"rdu-fw recover {image}", check=False)
+    assert refused.status == 1 and "the chip is not in recovery" in refused.stderr
