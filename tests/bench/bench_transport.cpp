@@ -1,10 +1,10 @@
 // What a host does with a device, through librdu, beside the same without one, in turns.
 //
-//   bench_transport ADDRESS [TURNS]
+//   bench_transport ADDRESS copies|noops [TURNS]
 //
 // Prints one line of JSON, medians of TURNS (21):
-//   dma_read, dma_write: the device's copy of 16 MiB from and to host memory, and memcpy(): seconds of each
-//   noop: commands a second, one at a time and in batches of 32
+//   copies: dma_read, dma_write: the device's copy of 16 MiB from and to host memory, and memcpy(): seconds
+//   of each noops: commands a second that do nothing, one at a time and in batches of 32
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "rdu.h"
@@ -52,41 +53,27 @@ struct Pair {
     ratio.push_back(device.back() / plain.back());
   }
   void print(const char* name, uint64_t bytes) const {
-    std::printf("\"%s\": {\"bytes\": %llu, \"device_s\": %.9f, \"plain_s\": %.9f, \"ratio\": %.3f}, ", name,
+    std::printf("\"%s\": {\"bytes\": %llu, \"device_s\": %.9f, \"plain_s\": %.9f, \"ratio\": %.3f}", name,
                 static_cast<unsigned long long>(bytes), median(device), median(plain), median(ratio));
   }
 };
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  const int turns = argc > 2 ? std::atoi(argv[2]) : 21;
-  if (argc < 2 || turns < 1) {
-    std::fprintf(stderr, "usage: bench_transport ADDRESS [TURNS]\n");
-    return 2;
-  }
-  rdu_device* device = nullptr;
-  rdu_context* context = nullptr;
-  rdu_queue* queue = nullptr;
+/// The device's copies between host memory and HBM, and memcpy() of as much.
+void copies(rdu_context* context, rdu_queue* queue, int turns) {
   rdu_memory *host = nullptr, *hbm = nullptr;
-  check(rdu_open(argv[1], 60000, &device), "open");
-  check(rdu_context_create(device, 64u << 20, 0, &context), "context");
-  check(rdu_queue_create(context, 64, &queue), "queue");
   check(rdu_mem_alloc(context, RDU_TIER_HOST, kCopyBytes, &host), "host memory");
   check(rdu_mem_alloc(context, RDU_TIER_HBM, kCopyBytes, &hbm), "HBM");
-
   // Shared pages, as those of host memory are.
   void* plain = mmap(nullptr, kCopyBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (plain == MAP_FAILED) {
     std::perror("bench_transport: mmap");
-    return 1;
+    std::exit(1);
   }
-  std::memset(plain, 1, kCopyBytes);
-  std::memset(rdu_mem_pointer(host), 2, kCopyBytes);
-
-  std::printf("{");
-  Pair in, out;
   void* pointer = rdu_mem_pointer(host);
+  std::memset(plain, 1, kCopyBytes);
+  std::memset(pointer, 2, kCopyBytes);
+
+  Pair in, out;
   check(rdu_copy(queue, hbm, 0, host, 0, kCopyBytes, kTimeout), "copy");  // the store's pages are there
   for (int i = 0; i < turns; ++i) {
     in.turn([&] { check(rdu_copy(queue, hbm, 0, host, 0, kCopyBytes, kTimeout), "copy"); },
@@ -94,9 +81,14 @@ int main(int argc, char** argv) {
     out.turn([&] { check(rdu_copy(queue, host, 0, hbm, 0, kCopyBytes, kTimeout), "copy"); },
              [&] { std::memcpy(pointer, plain, kCopyBytes); });
   }
+  std::printf("{");
   in.print("dma_read", kCopyBytes);
+  std::printf(", ");
   out.print("dma_write", kCopyBytes);
+  std::printf("}\n");
+}
 
+void noops(rdu_queue* queue, int turns) {
   std::vector<double> single, batched;
   for (int i = 0; i < turns; ++i) {
     single.push_back(seconds([&] {
@@ -114,8 +106,30 @@ int main(int argc, char** argv) {
       }
     }));
   }
-  std::printf("\"noop\": {\"one_at_a_time_per_s\": %.0f, \"batches_of_32_per_s\": %.0f}}\n",
-              kNoops / median(single), kNoops / median(batched));
+  std::printf("{\"one_at_a_time\": %.0f, \"batches_of_32\": %.0f}\n", kNoops / median(single),
+              kNoops / median(batched));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string what = argc > 2 ? argv[2] : "";
+  const int turns = argc > 3 ? std::atoi(argv[3]) : 21;
+  if ((what != "copies" && what != "noops") || turns < 1) {
+    std::fprintf(stderr, "usage: bench_transport ADDRESS copies|noops [TURNS]\n");
+    return 2;
+  }
+  rdu_device* device = nullptr;
+  rdu_context* context = nullptr;
+  rdu_queue* queue = nullptr;
+  check(rdu_open(argv[1], 60000, &device), "open");
+  check(rdu_context_create(device, 64u << 20, 0, &context), "context");
+  check(rdu_queue_create(context, 64, &queue), "queue");
+  if (what == "copies") {
+    copies(context, queue, turns);
+  } else {
+    noops(queue, turns);
+  }
   rdu_close(device);
   return 0;
 }

@@ -4,6 +4,7 @@
 import argparse
 import json
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -15,9 +16,11 @@ sys.dont_write_bytecode = True
 
 import rdu  # noqa: E402
 from host import processor  # noqa: E402
+from vm import Vm  # noqa: E402
 
 TESTS = rdu.BUILD / "tests"
 BOUND = 1.1  # of a register read against the reference library's sample, of the window against memory
+TURNS = 7  # of no-ops
 
 
 def command(*arguments, timeout=600):
@@ -77,12 +80,31 @@ def window():
     return found
 
 
-def transport():
+def copies():
     with rdu.Simulator() as simulator:
         simulator.ready()
-        found = command(TESTS / "bench_transport", f"unix:{simulator.socket}")
+        found = command(TESTS / "bench_transport", f"unix:{simulator.socket}", "copies")
         simulator.stop(timeout=60)
     return found
+
+
+def noops(turns):
+    """Commands a second that do nothing: of a process in a guest, through the kernel driver, and of one of this machine,
+    over vfio-user. One at a time and in batches; the ratio says how many times longer the guest takes."""
+    pairs = []
+    with rdu.Simulator() as simulator, Vm() as vm:
+        simulator.ready()
+        vm.run("insmod /lib/modules/rdu.ko")
+        vm.expect_dmesg("rdu rdu0: RDU-VP")
+        for _ in range(turns):
+            native = command(TESTS / "bench_transport", f"unix:{simulator.socket}", "noops", 3)
+            guest = json.loads(vm.run(f"{TESTS}/bench_transport rdu0 noops 3", timeout=600).stdout)
+            pairs.append((guest, native))
+        simulator.stop(timeout=60)
+    return {key: {"guest": statistics.median(guest[key] for guest, _ in pairs),
+                  "vfio_user": statistics.median(native[key] for _, native in pairs),
+                  "ratio": round(statistics.median(native[key] / guest[key] for guest, native in pairs), 3)}
+            for key in ("one_at_a_time", "batches_of_32")}
 
 
 def main():
@@ -99,8 +121,9 @@ def main():
         rows.append(("register read / libvfio-user's sample", f"{reads['rduvp']['p50_ns'] / 1000:.1f} us",
                      f"{reads['sample']['p50_ns'] / 1000:.1f} us", f"{reads['rduvp']['ratio']:.2f}", f"{BOUND}"))
     report["window"] = window()
-    report["transport"] = transport()
-    found = report["window"] | report["transport"]
+    report["copies"] = copies()
+    report["noops_per_s"] = noops(TURNS)
+    found = report["window"] | report["copies"]
     for key, what, bound in (("window_read", "reading through BAR2 / plain memory", f"{BOUND}"),
                              ("window_write", "writing through BAR2 / plain memory", f"{BOUND}"),
                              ("dma_read", "DMA from host memory / memcpy()", ""),
@@ -108,9 +131,10 @@ def main():
         entry = found[key]
         rates = [f"{entry['bytes'] / entry[side] / 1e9:.2f} GB/s" for side in ("device_s", "plain_s")]
         rows.append((what, *rates, f"{entry['ratio']:.2f}", bound))
-    noop = found["noop"]
-    rows.append(("no-op commands, one at a time", f"{noop['one_at_a_time_per_s']:,.0f}/s", "", "", ""))
-    rows.append(("no-op commands, batches of 32", f"{noop['batches_of_32_per_s']:,.0f}/s", "", "", ""))
+    for key, what in (("one_at_a_time", "one at a time"), ("batches_of_32", "batches of 32")):
+        entry = report["noops_per_s"][key]
+        rows.append((f"no-ops, {what}: a guest's driver / vfio-user", f"{entry['guest']:,.0f}/s",
+                     f"{entry['vfio_user']:,.0f}/s", f"{entry['ratio']:.1f}", ""))
 
     print(f"on {report['processor']}; medians, turn by turn")
     width = [max(len(row[i]) for row in rows) for i in range(5)]

@@ -1,4 +1,5 @@
-"""The programs that the management core's speed is measured with, and the measurement itself in small."""
+"""The programs that the management core's speed is measured with, that measurement in small, and the commands of both
+transports."""
 
 import json
 import shutil
@@ -11,6 +12,7 @@ import rdu
 
 sys.path.insert(0, str(rdu.ROOT / "tests/bench"))
 
+import boundary  # noqa: E402
 import hart  # noqa: E402
 
 SOURCES = rdu.ROOT / "tests/bench/hart"
@@ -57,3 +59,12 @@ def test_a_simulator_that_is_not_there(tmp_path):
     result = measure(tmp_path / "x.json", "--spike", "/no/such/spike")
     assert result.returncode != 0 and "/no/such/spike" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_noops_over_both_transports():
+    found = boundary.noops(turns=1)
+    assert set(found) == {"one_at_a_time", "batches_of_32"}
+    for entry in found.values():
+        assert entry["ratio"] == pytest.approx(entry["vfio_user"] / entry["guest"], abs=1e-3)
+        assert entry["guest"] > 100
+    assert found["batches_of_32"]["guest"] > 2 * found["one_at_a_time"]["guest"]
