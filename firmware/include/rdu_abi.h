@@ -75,8 +75,8 @@ struct rdu_cqe {
  * table, 0: offsets in the host segment are bus addresses, arg4: a number of the host's own, which
  * rdu_log_context.owner gives back (a process id, say); result: context id. Its HBM and DDR read as zero. */
 #define RDU_ADMIN_CREATE_CONTEXT 0x02u
-/* context. IN_USE while queue pairs use it; result: one of them. What it had in memory and in tiles is
- * cleared before another context gets there. */
+/* context. IN_USE while queue pairs use it; result: one of them. What it had in memory and in tiles stays
+ * there, out of all contexts' reach, and is cleared before another context gets the place. */
 #define RDU_ADMIN_DELETE_CONTEXT 0x03u
 /* arg0: queue id 1.., arg1: SQ bus address, arg2: CQ bus address, arg3: entries (power of two, 2..1024),
  * arg4: MSI-X vector; context */

@@ -290,7 +290,7 @@ typedef enum rdu_tier {
 
 /* Contents are undefined in HBM and DDR, zero in host memory. */
 RDU_EXPORT rdu_result rdu_mem_alloc(rdu_context* context, rdu_tier tier, uint64_t bytes, rdu_memory** memory);
-/* The caller has waited for every command that uses it. */
+/* The caller has waited for every command that uses it. Its bytes stay in the device: overwrite secrets. */
 RDU_EXPORT rdu_result rdu_mem_free(rdu_memory* memory);
 /* The virtual address by which kernels of the context reach it: segment << 44 | offset. 0 for NULL. */
 RDU_EXPORT uint64_t rdu_mem_address(const rdu_memory* memory);
