@@ -1,7 +1,7 @@
 // The vfio-user server: its message parser and its state machine. The bytes are a script of a client that
 // means harm, and of the moments at which the simulation looks. Each run has a server, a device and a
-// connection of its own. Found are, besides what the sanitizers see: replies that are no messages, a server
-// that a rude client has made deaf to a good one, and descriptors that are left over.
+// connection of its own. Found are, besides what the sanitizers see: replies that are no messages, a client
+// that comes or goes without the device's hearing of it, windows and descriptors that are left over.
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -132,7 +132,6 @@ class Session {
     header.command = input.byte() % 24;
     const uint8_t kinds = input.byte();
     Bytes payload = input.bytes(input.byte());
-    // Large numbers are made of small ones, so that valid ranges are met often.
     if (twist & 1) header.flags |= wire::kNoReply;
     if (twist & 2) header.flags |= wire::kTypeReply;
     if ((twist & 12) == 12) header.flags |= input.byte();
