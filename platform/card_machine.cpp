@@ -90,8 +90,6 @@ int run_card(const Options& o) {
     return 0;
   }
 
-  // What the host does with memory that it has mapped could not be recorded.
-  if (!o.record.empty()) params.socket.pcie.map_windows = false;
   const Firmware firmware = o.firmware.empty()
                                 ? Firmware{default_image("mgmt.img"), default_image("mgmt.elf")}
                                 : Firmware(o.firmware);

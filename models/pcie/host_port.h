@@ -28,11 +28,10 @@ class HostPort {
   /// Answers a request, once: with the data of a read, or with an errno value.
   virtual void answer(Request& request, int error, const uint8_t* data = nullptr) = 0;
 
-  // --- the device's own doing. `at`: the simulated time of the access at the link; not before core::now()
-  // ---
+  // --- the device's own doing ---
 
   /// Copies from and to host memory by bus address: 0 or an errno value (EFAULT: the host has not mapped it
-  /// for this; nothing is then touched).
+  /// for this; nothing is then touched). `at`: the simulated time of the access at the link, not before now.
   virtual int dma_read(core::Time at, uint64_t address, uint8_t* data, size_t size) = 0;
   virtual int dma_write(core::Time at, uint64_t address, const uint8_t* data, size_t size) = 0;
   /// Raises a vector of an interrupt index (vfio_user/irq_vectors.h). True if the host was told; false if it

@@ -22,8 +22,6 @@ namespace rdu::pcie {
 /// another.
 class PagedHost : public core::TransferTarget {
  public:
-  static constexpr unsigned kContexts = 8;
-
   /// `root`: HOSTCTL.HOST_TABLE[context].ROOT. `refused` hears of transfers without a valid entry; what else
   /// fails tells the port's owner.
   PagedHost(DmaPort& port, uint64_t cache_lines, std::function<uint64_t(unsigned context)> root,

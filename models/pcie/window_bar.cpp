@@ -37,6 +37,7 @@ void WindowBar::make_file() {
 }
 
 void WindowBar::drop_file() {
+  if (!data_) return;  // there was none to be had
   munmap(data_, kSize);
   close(fd_);
 }

@@ -17,7 +17,7 @@ class WatchedPort : public pcie::HostPort {
     if (!request) return request;
     if (request->kind() == Request::Kind::kConnect) events_.add("host", {{"connected", true}});
     if (request->kind() == Request::Kind::kDisconnect) events_.add("host", {{"connected", false}});
-    if (request->kind() == Request::Kind::kReset) events_.add("reset", {{"by", "host"}});
+    if (request->kind() == Request::Kind::kReset) events_.add("reset", nlohmann::ordered_json::object());
     return request;
   }
   bool interrupt(uint32_t index, uint32_t vector) override {
@@ -25,7 +25,7 @@ class WatchedPort : public pcie::HostPort {
     if (index == pcie::vfio_user::kIrqMsix) {
       events_.add("interrupt", {{"vector", vector}, {"sent", sent}});
     } else {
-      events_.add("interrupt", {{"index", index}, {"vector", vector}, {"sent", sent}});
+      events_.add("interrupt", {{"index", index}, {"sent", sent}});
     }
     return sent;
   }
