@@ -131,7 +131,7 @@ Json Control::describe(const Place& place, uint64_t value) const {
 // --- events ---
 
 void Control::add_event_commands() {
-  commands_["events"] = {"[after] [event...]", [this](Arguments& a) -> Json {
+  commands_["events"] = {"[event] [vector|register] [after]", [this](Arguments& a) -> Json {
                            uint64_t after = a.number("after", 0);
                            const auto fits = filter(a);
                            a.finish();
@@ -163,7 +163,7 @@ void Control::add_event_commands() {
         return Json::object();
       }};
   // Its answer comes later: see answer().
-  commands_["wait"] = {"event [vector|register] [after] [timeout]", {}};
+  commands_["wait"] = {"[event] [vector|register] [after] [timeout]", {}};
 }
 
 std::function<bool(const EventLog::Event&)> Control::filter(Arguments& a) {
@@ -184,7 +184,7 @@ std::function<bool(const EventLog::Event&)> Control::filter(Arguments& a) {
 }
 
 void Control::begin_wait(uint64_t client, const Json& id, Arguments& a) {
-  const std::string text = a.any("event").dump();
+  const std::string text = a.has("event") ? a.any("event").dump() + " " : "";
   auto fits = filter(a);
   const uint64_t after = a.number("after", events_.last());
   const std::chrono::duration<double> patience(a.seconds("timeout", kPatience));
@@ -200,7 +200,7 @@ void Control::serve_waits() {
       return true;
     }
     if (Clock::now() < wait.until) return false;
-    reply(wait.client, wait.id, {{"error", fmt::format("timeout: no event {} came", wait.text)}});
+    reply(wait.client, wait.id, {{"error", fmt::format("timeout: no event {}came", wait.text)}});
     return true;
   };
   waits_.erase(std::remove_if(waits_.begin(), waits_.end(), is_over), waits_.end());

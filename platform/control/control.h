@@ -50,7 +50,7 @@ class Control {
     Json id;
     uint64_t after;
     std::function<bool(const EventLog::Event&)> fits;
-    std::string text;
+    std::string text;  ///< what for, or ""
     Clock::time_point until;
   };
 

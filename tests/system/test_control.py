@@ -8,6 +8,7 @@ import threading
 import pytest
 
 import rdu
+import vfio_user
 from dev import Dev, Refused
 from driver import ABI, CSTS_CFS, CSTS_FW, DDR, HBM, HOST, Device, program_stream, va
 
@@ -83,6 +84,8 @@ def test_writes_are_softwares(dev):
     (dict(command="inject", what="drop-interrupt", vector=99), "vectors are 0 to 15"),
     (dict(command="inject", what="stop-engine", engine="tile", index=7), "there are 1 of them"),
     (dict(command="time", tiem=1), "unknown member 'tiem'"),
+    (dict(command="wait", timeout=0), "timeout: no event came"),
+    (dict(command="wait", event="reset", timeout=0), 'timeout: no event "reset" came'),
     (dict(command="wait", event="interupt"), "unknown event 'interupt' (did you mean 'interrupt'?)"),
 ])
 def test_mistakes_say_what_is_meant(dev, members, complaint):
@@ -209,6 +212,15 @@ def test_poisoned_data(card):
     queue.push(ABI["RDU_CMD_COPY"], va(DDR, 0), va(HOST, data), 4096, context=context)
     # The first read is that of the entry itself.
     assert dev.reg("HOSTIF.DMA_ERROR.CODE") == 4 or device.read("DMA_ERROR") >> 4 & 15 == 4
+
+
+def test_a_link_error_is_told_by_the_error_interrupt(card):
+    _, device, dev = card
+    device.client.write(vfio_user.CONFIG, 0x68, struct.pack("<H", 0x2914))  # Device Control: fatal errors are reported
+    dev.forget_events()
+    dev.inject("link-error")
+    assert [event["index"] for event in dev.events(event="interrupt")] == [3]
+    assert not dev.events(event="interrupt", vector=0), "it is none of MSI-X's"
 
 
 @pytest.mark.parametrize("engine", ["copy", "tile"])
