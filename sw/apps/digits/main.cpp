@@ -65,7 +65,8 @@ Options parse(int argc, char** argv) {
       "  rdu-digits --device unix:/tmp/rdu.sock --images test_images.npy --labels test_labels.npy\n");
   app.set_version_flag("--version", std::string("rdu-digits ") + RDU_VERSION);
   app.add_option("--device", o.device,
-                 "unix:PATH, the simulator's socket (default: $RDU_DEVICE, else " RDU_DEFAULT_ADDRESS ")");
+                 "/dev/rduN or rduN of the kernel driver, or unix:PATH, the simulator's socket\n"
+                 "(default: $RDU_DEVICE, else the first /dev/rduN, else " RDU_DEFAULT_ADDRESS ")");
   app.add_option("--images", o.images, "X.npy: (n, 64) or (n, 8, 8), any number type, pixel values 0..16")
       ->required();
   app.add_option("--labels", o.labels, "L.npy: (n,) integers 0..9, to tell the accuracy");
