@@ -36,6 +36,17 @@ def run(program, *arguments, timeout=60, **options):
     )
 
 
+def python_environment():
+    """What the distribution's Python needs in its environment to import the module of this build."""
+    environment = {"PYTHONPATH": str(BUILD / "python")}
+    # An interpreter without sanitizers takes a library with them only if it loads their run-time libraries first.
+    needed = subprocess.run(["ldd", BUILD / "lib/librdu.so"], capture_output=True, text=True, check=True).stdout
+    sanitizers = re.findall(r"=> (\S+/lib(?:asan|ubsan)\.so\S*)", needed)
+    if sanitizers:
+        environment.update(LD_PRELOAD=":".join(sanitizers), ASAN_OPTIONS="detect_leaks=0")  # it leaks by itself
+    return environment
+
+
 class Process:
     """A child whose output (both streams) is collected line by line as it comes."""
 

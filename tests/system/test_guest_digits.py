@@ -55,7 +55,8 @@ def test_rdu_digits_has_the_same_output(vm, native, digits):
 
 def test_python_runs_in_the_guest(vm, digits):
     script = rdu.ROOT / "sw/runtime/python/digits.py"
-    vm.run(f"PYTHONPATH={rdu.BUILD}/python {rdu.PYTHON} {script} --images {digits}/test_images.npy --out /tmp/python.npy "
+    environment = " ".join(f"{name}={value}" for name, value in rdu.python_environment().items())
+    vm.run(f"env {environment} {rdu.PYTHON} {script} --images {digits}/test_images.npy --out /tmp/python.npy "
            f"--program {rdu.BUILD}/programs/digits_fused.rdu", timeout=120)
     expected = subprocess.run(["sha256sum"], input=npy(np.load(digits / "expected.npy")), capture_output=True, check=True)
     assert vm.run("sha256sum < /tmp/python.npy").stdout == expected.stdout.decode()

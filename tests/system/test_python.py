@@ -9,7 +9,6 @@ import pytest
 
 import rdu
 
-MODULE = rdu.BUILD / "python"
 DIGITS_PY = rdu.ROOT / "sw/runtime/python/digits.py"
 
 
@@ -20,7 +19,7 @@ def simulator():
 
 
 def python(simulator, *arguments, timeout=60):
-    environment = dict(os.environ, PYTHONPATH=str(MODULE), RDU_DEVICE=f"unix:{simulator.socket}")
+    environment = dict(os.environ, **rdu.python_environment(), RDU_DEVICE=f"unix:{simulator.socket}")
     return subprocess.run([rdu.PYTHON, *map(str, arguments)], env=environment, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=timeout * rdu.SLOWER)
 
@@ -210,5 +209,5 @@ def test_ctrl_c_ends_a_wait(simulator):
 
 def test_no_device():
     result = subprocess.run([rdu.PYTHON, "-c", "import rdu; rdu.Device('unix:/nonexistent/rdu', timeout=0.05)"],
-                            env=dict(os.environ, PYTHONPATH=str(MODULE)), capture_output=True, text=True, timeout=60)
+                            env=dict(os.environ, **rdu.python_environment()), capture_output=True, text=True, timeout=60)
     assert "rdu.NoDevice: no device at the socket /nonexistent/rdu" in result.stderr
