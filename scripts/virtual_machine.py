@@ -211,7 +211,7 @@ class Kernel:
     def _release_of(image):
         """What the header of a bzImage says of its version."""
         head = image.read_bytes()[:0x10000]
-        if head[0x202:0x206] == b"" or head[0x202:0x206] != b"HdrS":
+        if head[0x202:0x206] != b"HdrS":
             raise Failure(f"--kernel {image}: no Linux kernel for x86 (a bzImage)")
         offset = int.from_bytes(head[0x20E:0x210], "little") + 0x200
         return head[offset:head.index(b"\0", offset)].decode().split(" ")[0]
