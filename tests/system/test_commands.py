@@ -10,8 +10,8 @@ import pytest
 import elf
 import rdu
 
-PROGRAMS = ["rduvp", "rdu-digits", "rdu-objdump"]
-REQUIRED = {"rdu-digits": ["--images", "x.npy"], "rdu-objdump": ["x.rdu"]}
+PROGRAMS = ["rduvp", "rdu-digits", "rdu-objdump", "rdu-smi", "rdu-fw"]
+REQUIRED = {"rdu-digits": ["--images", "x.npy"], "rdu-fw": ["info"], "rdu-objdump": ["x.rdu"]}
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -112,3 +112,10 @@ def test_first_run_reports_failure(tmp_path):
     assert result.returncode == 1
     assert "hbm" in result.stdout and "simulator ended with status 2" in result.stderr, result
     assert not list(tmp_path.glob("rduvp.*"))
+
+
+def test_a_missing_tool_is_told_with_its_package():
+    result = rdu.run(rdu.PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", rdu.ROOT / "tests/system/test_commands.py",
+                     env=os.environ | {"PATH": "/no/such/folder"})
+    assert result.returncode == 1 and not re.search(r"passed|Traceback", result.stdout)
+    assert re.search(r"apt-get install .*\bgdb-multiarch\b", result.stdout + result.stderr)

@@ -2,7 +2,7 @@
 
     with Vm("--set", "socket.ddr.latency=300 ns") as vm:
         vm.run("insmod /lib/modules/rdu.ko")
-        vm.expect_dmesg("rdu 0000:01:00.0: ready")
+        vm.expect_dmesg("rdu rdu0: RDU-VP")
         with vm.pause():
             ...
 
