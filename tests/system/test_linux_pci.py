@@ -7,21 +7,12 @@ import re
 
 import pytest
 
-import vm as vm_library
+from vm import wait_for
 
 DEVICE = "1234:40a1"
 # Offsets in BAR0 (models/pcie/hostif.regs.yaml).
 MAGIC, RECOVERY_ADDRESS, CSTS, DMA_ERROR, WINDOW0, MSIX_TABLE, MSIX_PENDING = 0, 0x50, 0x14, 0x80, 0x100, 0x2000, 0x3000
 HBM = 1
-
-
-@pytest.fixture(scope="module")
-def vm():
-    # Slots that are their own: with ACPI's, QEMU shows a link that is down, and Linux waits in vain for it after a
-    # reset of the bus.
-    native = ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
-    with vm_library.Vm(qemu_options=native) as machine:
-        yield machine
 
 
 class Function:
@@ -91,7 +82,7 @@ def test_linux_enumerates_it_without_complaint(vm, card):
 
 def test_lspci_shows_what_the_page_says(card):
     sections = card.lspci()
-    expect(sections[""], "Processing accelerators", "Subsystem: Device 1234:0001|Subsystem: .*", r"Mem\+ BusMaster\+",
+    expect(sections[""], "Processing accelerators", "Subsystem: Device 1234:0001", r"Mem\+ BusMaster\+",
            r"Region 0: Memory at [0-9a-f]+ \(64-bit, non-prefetchable\) \[size=64K\]",
            r"Region 2: Memory at [0-9a-f]+ \(64-bit, prefetchable\) \[size=256M\]", r"Status: Cap\+")
     assert "Interrupt: pin" not in sections[""]
@@ -100,7 +91,7 @@ def test_lspci_shows_what_the_page_says(card):
     expect(card.section("MSI-X"), "Count=16 Masked-", "Vector table: BAR=0 offset=00002000", "PBA: BAR=0 offset=00003000")
     express = card.section("Express")
     expect(express, r"Express \(v2\) Endpoint", "MaxPayload 256 bytes", r"RBE\+ FLReset\+", r"LnkCap:.*Width x16",
-           r"10BitTagComp-", r"AERCap|DevCap2:.*")
+           r"(?s)DevCap2:.* 10BitTagComp-")
     expect(card.section("Advanced Error Reporting"), r"UESta:.*UnsupReq-", r"UEMsk:\s+DLP- .*UnsupReq-",
            r"UESvrt:\s+DLP\+ .*MalfTLP\+ .*UnsupReq-", r"CEMsk:.*AdvNonFatalErr\+", r"ECRCGenCap- .*ECRCChkCap-")
     expect(card.section("Device Serial Number"), r"Number ([0-9a-f]{2}-){7}[0-9a-f]{2}")
@@ -131,7 +122,7 @@ def test_an_access_to_nothing_is_an_unsupported_request(card):
 
 
 def wait_for_firmware(card):
-    vm_library.wait_for(lambda: card.read(0, CSTS) & 4, 60, lambda: "the firmware is not ready")
+    wait_for(lambda: card.read(0, CSTS) & 4, 60, lambda: "the firmware is not ready")
 
 
 def test_bar2_shows_device_memory_and_moves(card):
