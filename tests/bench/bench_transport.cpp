@@ -3,21 +3,24 @@
 //   bench_transport ADDRESS copies|noops [TURNS]
 //
 // Prints one line of JSON, medians of TURNS (21):
-//   copies: dma_read, dma_write: the device's copy of 16 MiB from and to host memory, and memcpy(): seconds
-//   of each noops: commands a second that do nothing, one at a time and in batches of 32
+//   copies: dma_read, dma_write: seconds of the device's copy of 16 MiB from and to host memory,
+//           and of memcpy()
+//   noops:  a second, commands that do nothing: one at a time and in batches of 32
 #include <sys/mman.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "rdu.h"
+#include "turns.h"
+
+using rdu::bench::median;
+using rdu::bench::Pair;
+using rdu::bench::seconds;
 
 namespace {
 
@@ -30,33 +33,6 @@ void check(rdu_result result, const char* what) {
   std::fprintf(stderr, "bench_transport: %s: %s\n", what, rdu_last_error());
   std::exit(1);
 }
-
-double seconds(const std::function<void()>& work) {
-  using Clock = std::chrono::steady_clock;
-  const auto begin = Clock::now();
-  work();
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
-                   values.end());
-  return values[values.size() / 2];
-}
-
-/// Two kinds of work, in turns; the medians of both, and of the ratios of the turns.
-struct Pair {
-  std::vector<double> device, plain, ratio;
-  void turn(const std::function<void()>& a, const std::function<void()>& b) {
-    device.push_back(seconds(a));
-    plain.push_back(seconds(b));
-    ratio.push_back(device.back() / plain.back());
-  }
-  void print(const char* name, uint64_t bytes) const {
-    std::printf("\"%s\": {\"bytes\": %llu, \"device_s\": %.9f, \"plain_s\": %.9f, \"ratio\": %.3f}", name,
-                static_cast<unsigned long long>(bytes), median(device), median(plain), median(ratio));
-  }
-};
 
 /// The device's copies between host memory and HBM, and memcpy() of as much.
 void copies(rdu_context* context, rdu_queue* queue, int turns) {
@@ -73,7 +49,7 @@ void copies(rdu_context* context, rdu_queue* queue, int turns) {
   std::memset(plain, 1, kCopyBytes);
   std::memset(pointer, 2, kCopyBytes);
 
-  Pair in, out;
+  Pair in(kCopyBytes), out(kCopyBytes);
   check(rdu_copy(queue, hbm, 0, host, 0, kCopyBytes, kTimeout), "copy");  // the store's pages are there
   for (int i = 0; i < turns; ++i) {
     in.turn([&] { check(rdu_copy(queue, hbm, 0, host, 0, kCopyBytes, kTimeout), "copy"); },
@@ -82,9 +58,9 @@ void copies(rdu_context* context, rdu_queue* queue, int turns) {
              [&] { std::memcpy(pointer, plain, kCopyBytes); });
   }
   std::printf("{");
-  in.print("dma_read", kCopyBytes);
+  in.print("dma_read");
   std::printf(", ");
-  out.print("dma_write", kCopyBytes);
+  out.print("dma_write");
   std::printf("}\n");
 }
 

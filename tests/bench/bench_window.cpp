@@ -4,51 +4,23 @@
 //
 // Shows the begin of HBM in window 0 of BAR2, writes and reads 4 MiB of it, and as much of a file in memory.
 // Prints one line of JSON: seconds of each, medians of TURNS (51), and the median of the turns' ratios.
-#include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
-#include <functional>
 #include <vector>
 
 #include "regs/hostif.h"
+#include "turns.h"
 #include "user/vfio_user_client.h"
 
 using namespace rdu::user;
+using rdu::bench::Pair;
 
 namespace {
 
 constexpr uint64_t kBytes = 4u << 20;
-
-double seconds(const std::function<void()>& work) {
-  using Clock = std::chrono::steady_clock;
-  const auto begin = Clock::now();
-  work();
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
-/// Two kinds of work, in turns.
-struct Pair {
-  std::vector<double> device, plain, ratio;
-  void turn(const std::function<void()>& a, const std::function<void()>& b) {
-    device.push_back(seconds(a));
-    plain.push_back(seconds(b));
-    ratio.push_back(device.back() / plain.back());
-  }
-  void print(const char* name) const {
-    std::printf("\"%s\": {\"bytes\": %llu, \"device_s\": %.9f, \"plain_s\": %.9f, \"ratio\": %.3f}", name,
-                static_cast<unsigned long long>(kBytes), median(device), median(plain), median(ratio));
-  }
-};
 
 // Not inlined: the same instructions read both, or the compiler's choices are measured.
 [[gnu::noinline]] uint64_t sum(const void* data) {
@@ -82,7 +54,7 @@ int main(int argc, char** argv) {
     uint8_t* plain = memory.data();
     std::memset(window, 1, kBytes);
     std::memset(plain, 1, kBytes);
-    Pair read, write;
+    Pair read(kBytes), write(kBytes);
     uint64_t sums[2] = {};
     for (int i = 0; i < turns; ++i) {
       write.turn([&] { std::memset(window, i, kBytes); }, [&] { std::memset(plain, i, kBytes); });
