@@ -518,13 +518,13 @@ class VirtualMachine:
     # For users
 
     def wait_for_boot(self, timeout=120):
-        """Until the guest takes commands. Throws Failure."""
+        """Until the guest takes commands. Throws TimeoutError, or Failure if it ends."""
         came = self._ready.wait(timeout)
         if self._gone.is_set() or not came:
             what = "the guest ended while it booted" if self._gone.is_set() else f"no shell within {timeout:g} s"
             console = self.console_log.read_text(errors="replace") if self.console_log.exists() else ""
             lines = "".join(f"\n  guest | {line}" for line in console.strip().splitlines()[-15:])
-            raise Failure(what + self.qemu.last_words() + lines)
+            raise (Failure if self._gone.is_set() else TimeoutError)(what + self.qemu.last_words() + lines)
 
     def spawn(self, text):
         """Starts a command of the shell in the guest; gives a Command."""

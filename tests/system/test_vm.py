@@ -168,7 +168,7 @@ def test_a_folder_is_shared(tmp_path):
 
 def test_timeouts():
     done = scripts_vm("--no-device", "--timeout", "0.5", "--run", "true")
-    assert done.returncode in (124, 125) and "within" in done.stderr, done
+    assert done.returncode == 124 and "within" in done.stderr, done
     done = scripts_vm("--no-device", "--timeout", "30", "--run", "sleep 1000")
     assert done.returncode == 124 and "still running" in done.stderr, done
 
