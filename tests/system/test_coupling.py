@@ -10,7 +10,7 @@ import time
 import pytest
 
 import rdu
-from driver import ABI, DDR, HBM, HOST, REGISTER, Device, va
+from driver import ABI, DDR, HBM, REGISTER, Device, va
 from gdb import Gdb
 from rdu import BUILD, SLOWER
 

@@ -13,7 +13,6 @@ def write(folder, data):
     return file
 
 
-GOOD = dict(base=0x80000000)
 
 
 @pytest.mark.parametrize(

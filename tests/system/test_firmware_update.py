@@ -1,7 +1,6 @@
 """rdu-fw with a real chip: recovery, update, activation, and what each refuses."""
 
 import struct
-import subprocess
 import time
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 import elf
 import rdu
 from driver import ABI, Device
-from test_boot import DAMAGE, FIRST, FLASH, KEYS, RESTART, SECTOR, SLOT, SMALL, digest_again, flash, images, spoilt  # noqa: F401
+from test_boot import DAMAGE, FIRST, KEYS, RESTART, SECTOR, SLOT, SMALL, digest_again, flash, images, spoilt  # noqa: F401
 
 
 def fw(command, simulator, *more, timeout=60):
