@@ -53,6 +53,8 @@ def test_cycles_leave_nothing(vm):
 def test_random_calls(vm):
     count = int(os.environ.get("RDU_FUZZ_CALLS", "200000"))
     print(f"RDU_SEED={SEED}")
+    vm.run(f"{CLIENT} fuzz {SEED + 1} {count // 10} 4", timeout=120 + count / 1000, check=False)  # what stays of a first time
+    works(vm)
     slab, free = kilobytes(vm)
     result = vm.run(f"{CLIENT} fuzz {SEED} {count} 4", timeout=120 + count / 1000, check=False)
     assert not mistakes(vm.dmesg), "\n".join(mistakes(vm.dmesg))
