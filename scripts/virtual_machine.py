@@ -99,6 +99,17 @@ def build_folder():
     return pathlib.Path(os.environ.get("RDU_BUILD_DIR", ROOT / "build")).resolve()
 
 
+def fetch(kernel):
+    """Gets by scripts/fetch-vm what is missing of QEMU and the kernel, which may also be a file. Throws Failure."""
+    place = build_folder() / "vm"
+    needed, command = [place / "qemu/version", place / "busybox"], [ROOT / "scripts/fetch-vm", "--out", place]
+    if kernel in KERNELS:
+        needed.append(place / f"linux-{kernel}/version")
+        command += ["--kernel", kernel]
+    if not all(file.exists() for file in needed) and subprocess.run(command, stdout=2).returncode:
+        raise Failure("scripts/fetch-vm has failed, see above")
+
+
 def _die_with_parent():
     """In a child before it becomes another program: whoever kills us, even by SIGKILL, ends it, too."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)

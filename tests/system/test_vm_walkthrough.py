@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 import rdu
-import vm as library
+from vm import virtual_machine, wait_for
 
 PAGE = rdu.ROOT / "sw/driver/linux/WALKTHROUGH.md"
 
@@ -15,7 +15,7 @@ PAGE = rdu.ROOT / "sw/driver/linux/WALKTHROUGH.md"
 @pytest.fixture(scope="module")
 def typed(tmp_path_factory):
     """The blocks by their section, with a folder of this test's own instead of /tmp, its build, and a free port."""
-    library.fetch("6.1")
+    virtual_machine.fetch("6.1")
     folder = tmp_path_factory.mktemp("walkthrough")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -59,7 +59,7 @@ def test_break_in_the_firmware_that_serves_it(typed):
                           stdin=subprocess.DEVNULL) as guest:
         try:
             port = int(re.search(r"remote :(\d+)", gdb).group(1))
-            library.wait_for(lambda: listens(port), 60, lambda: "nobody waits for gdb")
+            wait_for(lambda: listens(port), 60, lambda: "nobody waits for gdb")
             said = shell(gdb)
             out, errors = guest.communicate(timeout=150 * rdu.SLOWER)
         finally:

@@ -12,7 +12,6 @@ module scope) and let its tests share it. scripts/vm starts the same machine by 
 
 import contextlib
 import re
-import subprocess
 import sys
 import time
 
@@ -107,7 +106,7 @@ class Vm:
     alive = []  # for the report of a failed test
 
     def __init__(self, *device_options, config="mini", attach=None, card=True, kernel="6.1", boot_timeout=150, **machine):
-        fetch(kernel)
+        virtual_machine.fetch(kernel)
         self.folder = virtual_machine.scratch_folder()
         self.device = None  # rduvp, a virtual_machine.Device
         with contextlib.ExitStack() as stack:
@@ -224,15 +223,3 @@ class Vm:
         if self.device:
             parts["rduvp"] = self.device.output
         return "\n".join(f"--- {name} ---\n" + "\n".join(text.splitlines()[-60:]) for name, text in parts.items() if text)
-
-
-def fetch(kernel):
-    """QEMU and kernel, at most once."""
-    place = rdu.BUILD / "vm"
-    names = ["qemu/version", "busybox"] + ([f"linux-{kernel}/version"] if kernel in virtual_machine.KERNELS else [])
-    if all((place / name).exists() for name in names):
-        return
-    which = ["--kernel", kernel] if kernel in virtual_machine.KERNELS else []
-    result = subprocess.run([rdu.ROOT / "scripts/fetch-vm", "--out", place, *which], text=True, timeout=900,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert result.returncode == 0, result.stdout
