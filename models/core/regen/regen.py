@@ -401,9 +401,9 @@ def verilog(block, source):
 
 # --- documentation ---------------------------------------------------------------------------------------------------
 
-def page(block, source):
-    out = [f"<!-- {HEADER.format(source)} -->", f"# {block.title}", "", block.description, "",
-           "| offset | register | bits | field | access | reset | meaning |", "|---|---|---|---|---|---|---|"]
+def table(block):
+    """Registers and fields as a table in Markdown; scripts/book puts it into a unit's page, too."""
+    out = ["| offset | register | bits | field | access | reset | meaning |", "|---|---|---|---|---|---|---|"]
 
     def rows(name, offset, register):
         first = True
@@ -429,7 +429,12 @@ def page(block, source):
             rows(f"{item.name}[0..{item.count - 1}]", f"{item.offset:#x} + n*{item.stride:#x}", item)
         else:
             rows(item.name, f"{item.offset:#x}", item)
-    out += ["", "Access: rw read and write; ro read-only; wo write-only (reads zero); w1c write one to clear; w1s write "
+    return "\n".join(out) + "\n"
+
+
+def page(block, source):
+    out = [f"<!-- {HEADER.format(source)} -->", f"# {block.title}", "", block.description, "", table(block)]
+    out += ["Access: rw read and write; ro read-only; wo write-only (reads zero); w1c write one to clear; w1s write "
             "one to set; rc cleared by reading. Bits without a field read zero and ignore writes."]
     return "\n".join(out) + "\n"
 
