@@ -1,5 +1,7 @@
 #include "runtime/device.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 #include <iterator>
 #include <type_traits>
@@ -27,7 +29,10 @@ std::vector<T> entries(const std::vector<uint8_t>& page, const char* name) {
 }  // namespace
 
 Device::Device(std::unique_ptr<Transport> transport, Milliseconds timeout, Log log)
-    : transport_(std::move(transport)), timeout_(timeout), log_(std::move(log)) {}
+    : transport_(std::move(transport)),
+      timeout_(timeout),
+      log_(std::move(log)),
+      loaded_programs_(transport_->identity().tiles) {}
 
 Device::~Device() {
   close();
@@ -44,6 +49,13 @@ void Device::close() {
 Transport& Device::transport() {
   if (!transport_) throw Error(RDU_ERROR_DEVICE_LOST, "the device was closed");
   return *transport_;
+}
+
+uint64_t& Device::loaded_program(uint32_t tile) {
+  if (tile >= loaded_programs_.size())
+    throw Error(RDU_ERROR_INVALID_ARGUMENT,
+                fmt::format("the device has no tile {}: it has {}", tile, loaded_programs_.size()));
+  return loaded_programs_[tile];
 }
 
 rdu_info Device::info() {

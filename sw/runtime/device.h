@@ -43,8 +43,9 @@ class Device : public std::enable_shared_from_this<Device> {
   Milliseconds timeout() const { return timeout_; }  // of administrative commands and waits for room
   void log(const std::string& line) const;
 
-  // The program that was loaded into tile 0 last, in order of submission: its identity, 0 for none.
-  uint64_t loaded_program = 0;
+  // The program that was loaded into the tile last, in order of submission: its identity, 0 for none. Throws
+  // INVALID_ARGUMENT if there is no such tile. Guarded by mutex().
+  uint64_t& loaded_program(uint32_t tile);
 
   // Guards the tree of objects: contexts, their memory, queues and programs. Never held in a wait for a
   // command.
@@ -58,6 +59,7 @@ class Device : public std::enable_shared_from_this<Device> {
   Log log_;
   std::recursive_mutex mutex_;
   std::set<Context*> contexts_;
+  std::vector<uint64_t> loaded_programs_;  // by tile
 };
 
 }  // namespace rdu::runtime

@@ -54,12 +54,12 @@ void Program::check_queue(const Queue& queue) const {
                 fmt::format("'{}' belongs to another context than the queue", container_.info().kernel));
 }
 
-Queue::Result Program::load(Queue& queue, bool want_event) const {
+Queue::Result Program::load(Queue& queue, uint32_t tile, bool want_event) const {
   check_queue(queue);
-  return queue.load(stream_->address(), stream_->size(), identity_, want_event);
+  return queue.load(stream_->address(), stream_->size(), tile, identity_, want_event);
 }
 
-Queue::Result Program::launch(Queue& queue, const rdu_argument* arguments, size_t count,
+Queue::Result Program::launch(Queue& queue, uint32_t tile, const rdu_argument* arguments, size_t count,
                               bool want_event) const {
   check_queue(queue);
   const std::string& name = container_.info().kernel;
@@ -90,7 +90,7 @@ Queue::Result Program::launch(Queue& queue, const rdu_argument* arguments, size_
   } catch (const compiler::Error& error) {
     throw Error(RDU_ERROR_INVALID_ARGUMENT, error.what());
   }
-  return queue.launch(tuples, identity_, name, want_event);
+  return queue.launch(tuples, tile, identity_, name, want_event);
 }
 
 }  // namespace rdu::runtime

@@ -20,8 +20,9 @@ class Program {
   ~Program();
 
   const compiler::Program& container() const { return container_; }
-  Queue::Result load(Queue& queue, bool want_event) const;
-  Queue::Result launch(Queue& queue, const rdu_argument* arguments, size_t count, bool want_event) const;
+  Queue::Result load(Queue& queue, uint32_t tile, bool want_event) const;
+  Queue::Result launch(Queue& queue, uint32_t tile, const rdu_argument* arguments, size_t count,
+                       bool want_event) const;
 
  private:
   void check_queue(const Queue& queue) const;

@@ -292,20 +292,22 @@ Queue::Result Queue::download(void* destination, const Memory& source, uint64_t 
   return copy(to, source.address() + offset, bytes, want_event, std::move(buffer));
 }
 
-Queue::Result Queue::load(uint64_t address, uint64_t bytes, uint64_t identity, bool want_event) {
+Queue::Result Queue::load(uint64_t address, uint64_t bytes, uint32_t tile, uint64_t identity,
+                          bool want_event) {
+  uint64_t& loaded = context_->device()->loaded_program(tile);
   std::lock_guard lock(submit_mutex_);
   rdu_sqe sqe{};
   sqe.opcode = RDU_CMD_LOAD_PROGRAM;
   sqe.arg[0] = address;
   sqe.arg[1] = bytes;
-  sqe.arg[2] = 0;  // tile
+  sqe.arg[2] = tile;
   Result result = submit(sqe, want_event);
   std::lock_guard device_lock(context_->device()->mutex());
-  context_->device()->loaded_program = identity;
+  loaded = identity;
   return result;
 }
 
-Queue::Result Queue::launch(const std::vector<rdu_argument_tuple>& tuples, uint64_t identity,
+Queue::Result Queue::launch(const std::vector<rdu_argument_tuple>& tuples, uint32_t tile, uint64_t identity,
                             const std::string& program_name, bool want_event) {
   const uint64_t bytes = tuples.size() * sizeof(rdu_argument_tuple);
   if (bytes > kArgumentBytes)
@@ -316,9 +318,10 @@ Queue::Result Queue::launch(const std::vector<rdu_argument_tuple>& tuples, uint6
   Stream& stream = this->stream();
   {
     std::lock_guard device_lock(context_->device()->mutex());
-    if (context_->device()->loaded_program != identity)
-      throw Error(RDU_ERROR_NOT_LOADED,
-                  fmt::format("'{}' is not the program that was loaded last", program_name));
+    if (context_->device()->loaded_program(tile) != identity)
+      throw Error(
+          RDU_ERROR_NOT_LOADED,
+          fmt::format("'{}' is not the program that was loaded into tile {} last", program_name, tile));
     if (!argument_memory_) argument_memory_ = context_->transport().allocate(RDU_TIER_HOST, kArgumentBytes);
   }
   const ArgumentRing::Place place = argument_ring_.reserve(bytes);
@@ -332,7 +335,7 @@ Queue::Result Queue::launch(const std::vector<rdu_argument_tuple>& tuples, uint6
   sqe.opcode = RDU_CMD_LAUNCH;
   sqe.arg[0] = argument_memory_->address() + place.offset;
   sqe.arg[1] = tuples.size();
-  sqe.arg[2] = 0;  // tile
+  sqe.arg[2] = tile;
   const uint64_t number = stream.submitted();
   Result result = submit(sqe, want_event);
   argument_ring_.used_by(number);

@@ -74,8 +74,8 @@ class Queue : public std::enable_shared_from_this<Queue> {
                 bool want_event);
   Result download(void* destination, const Memory& source, uint64_t offset, uint64_t bytes, bool want_event);
   // `identity` of the program: what launch() later asks for.
-  Result load(uint64_t address, uint64_t bytes, uint64_t identity, bool want_event);
-  Result launch(const std::vector<rdu_argument_tuple>& tuples, uint64_t identity,
+  Result load(uint64_t address, uint64_t bytes, uint32_t tile, uint64_t identity, bool want_event);
+  Result launch(const std::vector<rdu_argument_tuple>& tuples, uint32_t tile, uint64_t identity,
                 const std::string& program_name, bool want_event);
 
   // What is submitted from here on begins after the event's command, however that ended.

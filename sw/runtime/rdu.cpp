@@ -503,17 +503,28 @@ const char* rdu_program_get_property(rdu_program* program, const char* name) {
 }
 
 rdu_result rdu_program_load_async(rdu_queue* queue, rdu_program* program, rdu_event** event) {
+  return rdu_program_load_on_async(queue, program, 0, event);
+}
+
+rdu_result rdu_program_load_on_async(rdu_queue* queue, rdu_program* program, uint32_t tile,
+                                     rdu_event** event) {
   return guard([&] {
-    hand_out(need(program, "program").program->load(*need(queue, "queue").queue, event != nullptr), event);
+    hand_out(need(program, "program").program->load(*need(queue, "queue").queue, tile, event != nullptr),
+             event);
   });
 }
 
 rdu_result rdu_launch_async(rdu_queue* queue, rdu_program* program, const rdu_argument* arguments,
                             size_t count, rdu_event** event) {
+  return rdu_launch_on_async(queue, program, 0, arguments, count, event);
+}
+
+rdu_result rdu_launch_on_async(rdu_queue* queue, rdu_program* program, uint32_t tile,
+                               const rdu_argument* arguments, size_t count, rdu_event** event) {
   return guard([&] {
     if (count != 0) need(arguments, "arguments");
     hand_out(need(program, "program")
-                 .program->launch(*need(queue, "queue").queue, arguments, count, event != nullptr),
+                 .program->launch(*need(queue, "queue").queue, tile, arguments, count, event != nullptr),
              event);
   });
 }
@@ -587,7 +598,9 @@ rdu_result rdu_copy(rdu_queue* queue, rdu_memory* destination, uint64_t destinat
 
 rdu_result rdu_program_load(rdu_queue* queue, rdu_program* program, uint32_t timeout_ms) {
   return guard([&] {
-    need(program, "program").program->load(*need(queue, "queue").queue, true)->wait(Milliseconds{timeout_ms});
+    need(program, "program")
+        .program->load(*need(queue, "queue").queue, 0, true)
+        ->wait(Milliseconds{timeout_ms});
   });
 }
 
@@ -596,7 +609,7 @@ rdu_result rdu_launch(rdu_queue* queue, rdu_program* program, const rdu_argument
   return guard([&] {
     if (count != 0) need(arguments, "arguments");
     need(program, "program")
-        .program->launch(*need(queue, "queue").queue, arguments, count, true)
+        .program->launch(*need(queue, "queue").queue, 0, arguments, count, true)
         ->wait(Milliseconds{timeout_ms});
   });
 }

@@ -290,7 +290,7 @@ TEST_CASE("programs: checked, uploaded, loaded, launched with arguments by name"
   rdu_memory* x = s.memory(RDU_TIER_HBM, 4096);
   const rdu_argument good[] = {{"x", x, 64}, {"y", x, 1024}, {"rows", nullptr, 36}};
   CHECK(rdu_launch(s.queue, program, good, 3, kMs) == RDU_ERROR_NOT_LOADED);
-  CHECK(last() == "'copy' is not the program that was loaded last");
+  CHECK(last() == "'copy' is not the program that was loaded into tile 0 last");
 
   std::vector<uint8_t> stream;
   fake.on_load = [&](const rdu_sqe& sqe, uint64_t* result) -> uint16_t {
@@ -324,6 +324,9 @@ TEST_CASE("programs: checked, uploaded, loaded, launched with arguments by name"
   CHECK(written(rdu_mem_address(x) + 64));
   CHECK(written(rdu_mem_address(x) + 1024));
   CHECK(written(6));  // packets
+  CHECK(rdu_launch_on_async(s.queue, program, 1, good, 3, nullptr) == RDU_ERROR_INVALID_ARGUMENT);
+  CHECK(last() == "the device has no tile 1: it has 1");
+  CHECK(rdu_program_load_on_async(s.queue, program, 1, nullptr) == RDU_ERROR_INVALID_ARGUMENT);
   for (int i = 0; i < 5000; ++i) REQUIRE(rdu_launch_async(s.queue, program, good, 3, nullptr) == RDU_OK);
   CHECK(rdu_queue_finish(s.queue, kMs) == RDU_OK);
 

@@ -211,3 +211,44 @@ def test_no_device():
     result = subprocess.run([rdu.PYTHON, "-c", "import rdu; rdu.Device('unix:/nonexistent/rdu', timeout=0.05)"],
                             env=dict(os.environ, **rdu.python_environment()), capture_output=True, text=True, timeout=60)
     assert "rdu.NoDevice: no device at the socket /nonexistent/rdu" in result.stderr
+
+
+def test_a_program_in_each_of_two_tiles():
+    """From two queues; both give the reference's bits. A tile that is not there is refused."""
+    digits = rdu.digits_inputs()
+    with rdu.Simulator("--set", "socket.tiles=2") as simulator:
+        script(simulator.ready(), f"""
+            import pathlib, sys
+            sys.path.insert(0, "{DIGITS_PY.parent}")
+            from digits import bf16
+            inputs = {{"x": bf16(np.load("{digits}/test_images.npy").reshape(-1, 64) / 16)}}
+            for name in ("w1", "b1", "w2", "b2"):
+                inputs[name] = np.load(f"{rdu.ROOT}/sw/apps/digits/weights/{{name}}.npy")
+            expected = np.load("{digits}/expected.npy")
+            rows = len(expected)
+            memory = {{name: context.memory(rdu.HBM, array.nbytes) for name, array in inputs.items()}}
+            for name, array in inputs.items():
+                queue.upload(memory[name], np.ascontiguousarray(array))
+            queue.finish()
+            program = queue.program("{rdu.BUILD}/programs/digits_fused.rdu")
+            queues = [queue, context.queue()]
+            outputs = [context.memory(rdu.HBM, expected.nbytes) for _ in queues]
+            for tile, each in enumerate(queues):
+                each.load(program, tile=tile)
+            for each in queues:
+                each.finish()
+            runs = [each.launch(program, tile, probabilities=output, rows=rows, **memory)
+                    for tile, (each, output) in enumerate(zip(queues, outputs))]
+            for each, output in zip(queues, outputs):
+                found = np.empty_like(expected)
+                each.download(found, output).wait()
+                assert np.array_equal(found.view(np.uint32), expected.view(np.uint32))
+            assert runs[0].info["cycles"] > 0 and runs[1].info["cycles"] > 0
+            for call in (lambda: queue.load(program, tile=2), lambda: queue.launch(program, 2, probabilities=outputs[0], rows=rows, **memory)):
+                try:
+                    call()
+                except rdu.Error as error:
+                    assert "the device has no tile 2: it has 2" in str(error), error
+                else:
+                    assert False, "a tile that is not there was taken"
+        """)

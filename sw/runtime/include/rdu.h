@@ -46,7 +46,7 @@ extern "C" {
 
 /* Major in the upper half: a program compiled for major N runs with any later minor of N. */
 #define RDU_API_VERSION_MAJOR 1u
-#define RDU_API_VERSION_MINOR 1u
+#define RDU_API_VERSION_MINOR 2u
 #define RDU_API_VERSION ((RDU_API_VERSION_MAJOR << 16) | RDU_API_VERSION_MINOR)
 
 #if defined(__GNUC__)
@@ -396,6 +396,10 @@ RDU_EXPORT const char* rdu_program_get_property(rdu_program* program, const char
 
 /* Loads the program into tile 0, where it stays until another is loaded. */
 RDU_EXPORT rdu_result rdu_program_load_async(rdu_queue* queue, rdu_program* program, rdu_event** event);
+/* (1.2) The same for any tile < rdu_info.tiles. Each tile holds one program and runs by itself: commands of
+ * different queues on different tiles overlap. RDU_ERROR_INVALID_ARGUMENT if there is no such tile. */
+RDU_EXPORT rdu_result rdu_program_load_on_async(rdu_queue* queue, rdu_program* program, uint32_t tile,
+                                                rdu_event** event);
 
 /* An argument by name. With `memory`: its address plus `value` bytes; without: `value` itself. */
 typedef struct rdu_argument {
@@ -404,9 +408,13 @@ typedef struct rdu_argument {
   uint64_t value;
 } rdu_argument;
 
-/* Runs the program that was loaded last. Every argument of the program must be given exactly once. */
+/* Runs the program, which must be the one that was loaded into tile 0 last. Every argument of the program
+ * must be given exactly once. */
 RDU_EXPORT rdu_result rdu_launch_async(rdu_queue* queue, rdu_program* program, const rdu_argument* arguments,
                                        size_t count, rdu_event** event);
+/* (1.2) The same on any tile. */
+RDU_EXPORT rdu_result rdu_launch_on_async(rdu_queue* queue, rdu_program* program, uint32_t tile,
+                                          const rdu_argument* arguments, size_t count, rdu_event** event);
 
 /* --- events --- */
 

@@ -300,8 +300,9 @@ class Queue {
   Event nop() const {
     return event([&](rdu_event** event) { return rdu_nop_async(get(), event); });
   }
-  inline Event load(const Program& program) const;
-  inline Event launch(const Program& program, const std::vector<Argument>& arguments) const;
+  inline Event load(const Program& program, uint32_t tile = 0) const;
+  inline Event launch(const Program& program, const std::vector<Argument>& arguments,
+                      uint32_t tile = 0) const;
 
   // Completes with the next event of the device.
   Event device_event() const {
@@ -361,14 +362,16 @@ class Program {
   detail::Handle<rdu_program, rdu_program_destroy> handle_;
 };
 
-inline Event Queue::load(const Program& program) const {
-  return event([&](rdu_event** event) { return rdu_program_load_async(get(), program.get(), event); });
+inline Event Queue::load(const Program& program, uint32_t tile) const {
+  return event(
+      [&](rdu_event** event) { return rdu_program_load_on_async(get(), program.get(), tile, event); });
 }
 
-inline Event Queue::launch(const Program& program, const std::vector<Argument>& arguments) const {
+inline Event Queue::launch(const Program& program, const std::vector<Argument>& arguments,
+                           uint32_t tile) const {
   const std::vector<rdu_argument> plain(arguments.begin(), arguments.end());
   return event([&](rdu_event** event) {
-    return rdu_launch_async(get(), program.get(), plain.data(), plain.size(), event);
+    return rdu_launch_on_async(get(), program.get(), tile, plain.data(), plain.size(), event);
   });
 }
 

@@ -297,7 +297,8 @@ std::shared_ptr<EventBox> copy(QueueBox& q, std::shared_ptr<MemoryBox> to, std::
 }
 
 // An argument is memory, (memory, offset) or a number.
-std::shared_ptr<EventBox> launch(QueueBox& q, std::shared_ptr<ProgramBox> program, const py::kwargs& named) {
+std::shared_ptr<EventBox> launch(QueueBox& q, std::shared_ptr<ProgramBox> program, uint32_t tile,
+                                 const py::kwargs& named) {
   std::vector<std::string> names;
   names.reserve(named.size());
   std::vector<rdu::Argument> arguments;
@@ -318,7 +319,7 @@ std::shared_ptr<EventBox> launch(QueueBox& q, std::shared_ptr<ProgramBox> progra
   }
   auto submit = [&] {
     const py::gil_scoped_release release;
-    return q.queue->launch(*program->program, arguments);
+    return q.queue->launch(*program->program, arguments, tile);
   };
   return q.keep(submit(), py::make_tuple(program, named));
 }
@@ -588,12 +589,13 @@ PYBIND11_MODULE(rdu, module) {
           "container"_a, "timeout"_a = 30.0, "Of a container's path, or its bytes.")
       .def(
           "load",
-          [](QueueBox& self, std::shared_ptr<ProgramBox> program) {
-            return self.keep(self.queue->load(*program->program), py::cast(program));
+          [](QueueBox& self, std::shared_ptr<ProgramBox> program, uint32_t tile) {
+            return self.keep(self.queue->load(*program->program, tile), py::cast(program));
           },
-          "program"_a, "Into tile 0.")
-      .def("launch", &launch, "program"_a,
-           "Runs the program that was loaded last. Its arguments by name: memory, (memory, offset) or a "
+          "program"_a, "tile"_a = 0, "Into a tile.")
+      .def("launch", &launch, "program"_a, py::pos_only(), "tile"_a = 0,
+           "Runs the program that was loaded into the tile last. Its arguments by name: memory, (memory, "
+           "offset) or a "
            "number.")
       .def(
           "wait_for", [](QueueBox& self, EventBox& event) { self.queue->wait(event.event); }, "event"_a,
