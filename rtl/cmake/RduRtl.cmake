@@ -1,0 +1,100 @@
+# What RTL is built with: one function that makes a C++ library of a module, one that checks a module's source. Differences
+# between releases of Verilator (5.006, 5.03x) are hidden here and in verilate.py.
+
+find_program(VERILATOR verilator REQUIRED)
+find_program(YOSYS yosys REQUIRED)
+
+option(RDU_RTL_COVERAGE "Verilated units count lines and toggles (VerilatedCov)" OFF)
+
+set(RDU_RTL_DIR ${PROJECT_SOURCE_DIR}/rtl)
+set(_verilate ${RDU_RTL_DIR}/verilate.py)
+# Modules are found by name in these folders; constants come from the register descriptions.
+set(RDU_RTL_INCLUDES -I${RDU_RTL_DIR} -I${RDU_RTL_DIR}/common -I${RDU_RTL_DIR}/fp -I${RDU_RTL_DIR}/check
+                     -I${RDU_GENERATED_DIR}/rtl)
+# Waves are compiled in: that costs nothing until they are recorded. Two states: what a register holds before reset is
+# chosen at run time (Verilated::randReset), so that a bench can show that it does not matter.
+set(_verilator_flags -O3 --trace-fst --trace-structs --x-assign unique --x-initial unique --assert -Wno-fatal)
+if(RDU_RTL_COVERAGE)
+  list(APPEND _verilator_flags --coverage-line --coverage-toggle)
+endif()
+
+# Verilator's own part, once a program.
+execute_process(
+  COMMAND ${VERILATOR} --getenv VERILATOR_ROOT
+  OUTPUT_VARIABLE _root OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+execute_process(
+  COMMAND ${RDU_PYTHON} ${_verilate} --runtime --out ${CMAKE_CURRENT_BINARY_DIR}/runtime -- ${_verilator_flags}
+  OUTPUT_VARIABLE _runtime OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCH "^(.*)[|](.*)$" _runtime "${_runtime}")
+set(_runtime_sources ${CMAKE_MATCH_1})
+set(_runtime_libraries ${CMAKE_MATCH_2})
+list(TRANSFORM _runtime_sources PREPEND ${_root}/include/)
+add_library(rdu_verilated STATIC ${_runtime_sources})
+target_include_directories(rdu_verilated SYSTEM PUBLIC ${_root}/include ${_root}/include/vltstd)
+target_compile_definitions(rdu_verilated PUBLIC VM_SC=0 VM_TRACE=1 VM_TRACE_FST=1 VM_TRACE_VCD=0
+                                                VM_COVERAGE=$<BOOL:${RDU_RTL_COVERAGE}>)
+target_compile_options(rdu_verilated PRIVATE -w -O2 -g0 -fno-sanitize=all)
+target_link_libraries(rdu_verilated PUBLIC Threads::Threads ${_runtime_libraries})
+
+# rdu_verilate(name TOP module [SOURCES file ...] [PARAMETERS NAME=VALUE ...] [PARTS n]): a static library with the C++
+# model of a module: #include "Vname.h", class Vname. SOURCES: default the file that is called as the module; what it
+# instantiates is found by itself. PARTS: into how many files the hot code is divided, for compilers that run at once.
+function(rdu_verilate name)
+  cmake_parse_arguments(A "" "TOP;PARTS" "SOURCES;PARAMETERS" ${ARGN})
+  if(A_UNPARSED_ARGUMENTS OR NOT A_TOP)
+    message(FATAL_ERROR "rdu_verilate(${name} TOP module [SOURCES ...] [PARAMETERS ...] [PARTS n]): ${A_UNPARSED_ARGUMENTS}")
+  endif()
+  if(NOT A_SOURCES)
+    set(A_SOURCES ${A_TOP}.sv)
+  endif()
+  if(NOT A_PARTS)
+    set(A_PARTS 1)
+  endif()
+  set(_sources)
+  foreach(_source ${A_SOURCES})
+    get_filename_component(_source ${_source} ABSOLUTE)
+    list(APPEND _sources ${_source})
+  endforeach()
+  list(TRANSFORM A_PARAMETERS PREPEND -G)
+  set(_out ${CMAKE_CURRENT_BINARY_DIR}/${name}.verilated)
+  set(_slow ${_out}/V${name}_slow.cpp)
+  set(_fast)
+  math(EXPR _last "${A_PARTS} - 1")
+  foreach(_i RANGE ${_last})
+    list(APPEND _fast ${_out}/V${name}_fast${_i}.cpp)
+  endforeach()
+  add_custom_command(
+    OUTPUT ${_slow} ${_fast}
+    BYPRODUCTS ${_out}/V${name}.h
+    COMMAND ${RDU_PYTHON} ${_verilate} --prefix V${name} --out ${_out} --parts ${A_PARTS} --depfile ${_out}/inputs.d --
+            ${_verilator_flags} ${RDU_RTL_INCLUDES} --top-module ${A_TOP} ${A_PARAMETERS} ${_sources}
+    DEPENDS rdu_regs_files ${_verilate} ${_sources}
+    DEPFILE ${_out}/inputs.d
+    COMMENT "Verilating ${name}")
+  add_library(${name} STATIC ${_fast} ${_slow})
+  target_include_directories(${name} SYSTEM PUBLIC ${_out})
+  target_link_libraries(${name} PUBLIC rdu_verilated)
+  # Generated code: its warnings are nobody's. Constructors run once: quick to compile is what they should be.
+  target_compile_options(${name} PRIVATE -w -g0 -fno-sanitize=all)
+  set_source_files_properties(${_fast} PROPERTIES COMPILE_OPTIONS "-O3")
+  set_source_files_properties(${_slow} PROPERTIES COMPILE_OPTIONS "-O0")
+endfunction()
+
+# rdu_rtl_module(module [PARAMETERS NAME=VALUE ...]): tests of the source of module.sv. Verilator's and our rules find nothing
+# to say about it (unit.lint_MODULE), with its own parameters and with those given; yosys reads and maps it with those
+# given, which make it small (rtl.map_MODULE).
+function(rdu_rtl_module module)
+  cmake_parse_arguments(A "" "" "PARAMETERS" ${ARGN})
+  set(_file ${CMAKE_CURRENT_SOURCE_DIR}/${module}.sv)
+  get_filename_component(_top ${module} NAME)
+  set(_lint ${VERILATOR} --lint-only -Wall ${RDU_RTL_INCLUDES} --top-module ${_top} ${RDU_RTL_DIR}/lint.vlt ${_file})
+  add_test(NAME unit.lint_${_top} COMMAND ${_lint})
+  set_tests_properties(unit.lint_${_top} PROPERTIES LABELS unit TIMEOUT 300)
+  if(A_PARAMETERS)
+    list(TRANSFORM A_PARAMETERS PREPEND -G OUTPUT_VARIABLE _verilator_parameters)
+    add_test(NAME unit.lint_${_top}_small COMMAND ${_lint} ${_verilator_parameters})
+    set_tests_properties(unit.lint_${_top}_small PROPERTIES LABELS unit TIMEOUT 300)
+  endif()
+  add_test(NAME rtl.map_${_top} COMMAND ${PROJECT_SOURCE_DIR}/scripts/yosys --generated ${RDU_GENERATED_DIR} ${_top} ${A_PARAMETERS})
+  set_tests_properties(rtl.map_${_top} PROPERTIES LABELS rtl TIMEOUT 900)
+endfunction()
