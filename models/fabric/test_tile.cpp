@@ -212,7 +212,7 @@ TEST_CASE("arguments may change what is connected") {
   fill(b, 0x1000, 1024);
   REQUIRE(b.load(copy.program.stream()) == 0);
   // The load now sends flow 3, for which no switch has a route; the program stays as it was.
-  REQUIRE(b.arguments({argument(kWest, A::kLOAD_OFFSET, 1, A::LOAD::OUT_FLOW.set(1, 3))}) ==
+  REQUIRE(b.arguments({argument(kWest, A::kLOAD_OFFSET, 1, A::LOAD::FLOW.set(1, 3))}) ==
           Q::FAULT::CODE_BAD_ROUTE);
   REQUIRE(Q::STATUS::LOADED.get(b.read(Q::kSTATUS_OFFSET)) == 1);
   REQUIRE(b.execute() == 0);
@@ -220,7 +220,7 @@ TEST_CASE("arguments may change what is connected") {
   // Now with a route.
   const uint32_t sw = RDU_UNIT(RDU_UNIT_SWITCH, 0, 0);
   const uint32_t route = copy.program.unit(sw).at(4 * 18 * 8);
-  REQUIRE(b.arguments({argument(kWest, A::kLOAD_OFFSET, 1, A::LOAD::OUT_FLOW.set(1, 3)),
+  REQUIRE(b.arguments({argument(kWest, A::kLOAD_OFFSET, 1, A::LOAD::FLOW.set(1, 3)),
                        argument(sw, 4 * (18 * 8 + 3), 1, route)}) == 0);
   fill(b, 0x1100, 512);
   REQUIRE(b.execute() == 0);

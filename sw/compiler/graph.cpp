@@ -9,7 +9,7 @@ namespace rdu::compiler {
 namespace {
 
 constexpr uint32_t kMaxRowBytes = 65536;  // AGCU rows
-constexpr unsigned kAgcuCounters = 4;
+constexpr unsigned kAgcuCounters = 6;
 constexpr unsigned kWriteCounters = 4;
 constexpr unsigned kReadCounters = 6;
 constexpr unsigned kMaxBuffers = 16;

@@ -23,7 +23,7 @@ class Lowering {
     set(RDU_AGCU_LOAD_ROW_BYTES, u.row_bytes);
     set(RDU_AGCU_LOAD_BASE, u.base, 2);
     for (unsigned i = 0; i < u.rows.size(); ++i) {
-      counter(RDU_AGCU_LOAD_COUNTER_COUNT(i), RDU_AGCU_LOAD_COUNTER_STRIDE(i), u.rows[i]);
+      counter(RDU_AGCU_LOAD_COUNT(i), RDU_AGCU_LOAD_STRIDE(i), u.rows[i]);
     }
   }
 
@@ -32,7 +32,7 @@ class Lowering {
     set(RDU_AGCU_STORE_ROW_BYTES, u.row_bytes);
     set(RDU_AGCU_STORE_BASE, u.base, 2);
     for (unsigned i = 0; i < u.rows.size(); ++i) {
-      counter(RDU_AGCU_STORE_COUNTER_COUNT(i), RDU_AGCU_STORE_COUNTER_STRIDE(i), u.rows[i]);
+      counter(RDU_AGCU_STORE_COUNT(i), RDU_AGCU_STORE_STRIDE(i), u.rows[i]);
     }
   }
 

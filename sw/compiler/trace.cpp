@@ -136,7 +136,7 @@ void find_ends(const Configuration& configuration, std::vector<Output>* outputs,
       case RDU_UNIT_AGCU: {
         const uint32_t load = words.at(id, RDU_AGCU_LOAD);
         if (field(load, RDU_AGCU_LOAD_ENABLE_MASK) != 0) {
-          outputs->push_back({id, r, c == 0 ? 0 : last, kFromAgcu, field(load, RDU_AGCU_LOAD_OUT_FLOW_MASK)});
+          outputs->push_back({id, r, c == 0 ? 0 : last, kFromAgcu, field(load, RDU_AGCU_LOAD_FLOW_MASK)});
         }
         if (field(words.at(id, RDU_AGCU_STORE), RDU_AGCU_STORE_ENABLE_MASK) != 0) inputs->insert({id, 0});
         break;

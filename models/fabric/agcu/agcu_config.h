@@ -13,7 +13,7 @@ struct AgcuConfig {
   struct Rows {
     uint64_t base = 0;
     uint64_t bytes = 0;  ///< of a row
-    Counters<4> counters;
+    Counters<6> counters;
     uint64_t count = 0;  ///< rows
 
     uint64_t packets() const { return (bytes + 63) / 64; }  ///< of a row

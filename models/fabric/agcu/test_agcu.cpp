@@ -89,7 +89,7 @@ TEST_CASE("requests cover every packet once, in order") {
         {{static_cast<uint32_t>(random() % 5), static_cast<int32_t>(random() % 2 ? bytes : random() % 700)},
          {static_cast<uint32_t>(random() % 5), static_cast<int32_t>(random() % 900) - 450}});
     std::vector<std::pair<uint64_t, uint32_t>> expect;  // address, bytes of each packet
-    Counters<4> counters = r.counters;
+    Counters<6> counters = r.counters;
     counters.rewind();
     for (uint64_t row = 0; row < r.count; ++row, counters.next()) {
       for (uint64_t at = 0; at < bytes; at += 64) {
@@ -142,6 +142,9 @@ TEST_CASE("configurations that an AGCU cannot execute are refused") {
   words = off;
   words.set(A::kSTORE_OFFSET, A::STORE::DONE_TOKEN, 1);
   REQUIRE(refused(words) == "STORE.DONE_TOKEN without STORE.ENABLE");
+  words = off;
+  words.set(A::kLOAD_OFFSET, A::LOAD::INDEX, 1);
+  REQUIRE(refused(words) == "LOAD.INDEX is not modelled");
   words = off;
   words.set(A::kMASTER_OFFSET, A::MASTER::TOKENS, 1);
   REQUIRE(refused(words, true).empty());

@@ -24,12 +24,22 @@ inline void set_loops(ConfigWords& words, uint64_t offset, std::initializer_list
   }
 }
 
+inline void set_rows(ConfigWords& words, uint64_t counts, uint64_t strides,
+                     std::initializer_list<Loop> loops) {
+  for (const Loop& loop : loops) {
+    words.set(counts, loop.count);
+    words.set(strides, static_cast<uint32_t>(loop.stride));
+    counts += 4;
+    strides += 4;
+  }
+}
+
 inline void set_load(ConfigWords& words, uint64_t base, uint32_t row_bytes,
                      std::initializer_list<Loop> loops) {
   words.set(regs::agcu::kLOAD_OFFSET, regs::agcu::LOAD::ENABLE, 1);
   words.set(regs::agcu::kLOAD_ROW_BYTES_OFFSET, row_bytes);
   words.set64(regs::agcu::kLOAD_BASE_OFFSET, base);
-  set_loops(words, regs::agcu::kLOAD_COUNTER_OFFSET, loops);
+  set_rows(words, regs::agcu::kLOAD_COUNT_OFFSET, regs::agcu::kLOAD_STRIDE_OFFSET, loops);
 }
 
 inline void set_store(ConfigWords& words, uint64_t base, uint32_t row_bytes,
@@ -37,7 +47,7 @@ inline void set_store(ConfigWords& words, uint64_t base, uint32_t row_bytes,
   words.set(regs::agcu::kSTORE_OFFSET, regs::agcu::STORE::ENABLE, 1);
   words.set(regs::agcu::kSTORE_ROW_BYTES_OFFSET, row_bytes);
   words.set64(regs::agcu::kSTORE_BASE_OFFSET, base);
-  set_loops(words, regs::agcu::kSTORE_COUNTER_OFFSET, loops);
+  set_rows(words, regs::agcu::kSTORE_COUNT_OFFSET, regs::agcu::kSTORE_STRIDE_OFFSET, loops);
 }
 
 inline void set_pmu(ConfigWords& words, uint32_t fills, uint32_t buffers, uint32_t buffer_size,

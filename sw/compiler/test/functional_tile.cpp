@@ -171,14 +171,14 @@ class FunctionalTile::Agcu : public Unit {
   Agcu(const Words& w, uint64_t base, std::vector<uint8_t>* memory) : memory_base_(base), memory_(memory) {
     if ((w.at(RDU_AGCU_LOAD) & RDU_AGCU_LOAD_ENABLE_MASK) != 0) {
       load_ = {w.wide(RDU_AGCU_LOAD_BASE), w.at(RDU_AGCU_LOAD_ROW_BYTES), 0, {}};
-      for (unsigned i = 0; i < RDU_AGCU_LOAD_COUNTER_ENTRIES; ++i) {
-        load_.rows.add(w.at(RDU_AGCU_LOAD_COUNTER_COUNT(i)), w.at(RDU_AGCU_LOAD_COUNTER_STRIDE(i)));
+      for (unsigned i = 0; i < RDU_AGCU_LOAD_COUNT_COUNT; ++i) {
+        load_.rows.add(w.at(RDU_AGCU_LOAD_COUNT(i)), w.at(RDU_AGCU_LOAD_STRIDE(i)));
       }
     }
     if ((w.at(RDU_AGCU_STORE) & RDU_AGCU_STORE_ENABLE_MASK) != 0) {
       store_ = {w.wide(RDU_AGCU_STORE_BASE), w.at(RDU_AGCU_STORE_ROW_BYTES), 0, {}};
-      for (unsigned i = 0; i < RDU_AGCU_STORE_COUNTER_ENTRIES; ++i) {
-        store_.rows.add(w.at(RDU_AGCU_STORE_COUNTER_COUNT(i)), w.at(RDU_AGCU_STORE_COUNTER_STRIDE(i)));
+      for (unsigned i = 0; i < RDU_AGCU_STORE_COUNT_COUNT; ++i) {
+        store_.rows.add(w.at(RDU_AGCU_STORE_COUNT(i)), w.at(RDU_AGCU_STORE_STRIDE(i)));
       }
     }
   }

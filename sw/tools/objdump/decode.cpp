@@ -192,19 +192,19 @@ std::string Decoder::counters(uint32_t unit, unsigned entries, Count count, Stri
 }
 
 std::string Decoder::load(uint32_t unit) const {
-  return fmt::format(
-      "rows of {} bytes from {}: {}", value(unit, RDU_AGCU_LOAD_ROW_BYTES), address(unit, RDU_AGCU_LOAD_BASE),
-      counters(
-          unit, RDU_AGCU_LOAD_COUNTER_ENTRIES, [](unsigned i) { return RDU_AGCU_LOAD_COUNTER_COUNT(i); },
-          [](unsigned i) { return RDU_AGCU_LOAD_COUNTER_STRIDE(i); }));
+  return fmt::format("rows of {} bytes from {}: {}", value(unit, RDU_AGCU_LOAD_ROW_BYTES),
+                     address(unit, RDU_AGCU_LOAD_BASE),
+                     counters(
+                         unit, RDU_AGCU_LOAD_COUNT_COUNT, [](unsigned i) { return RDU_AGCU_LOAD_COUNT(i); },
+                         [](unsigned i) { return RDU_AGCU_LOAD_STRIDE(i); }));
 }
 
 std::string Decoder::store(uint32_t unit) const {
-  return fmt::format(
-      "rows of {} bytes to {}: {}", value(unit, RDU_AGCU_STORE_ROW_BYTES), address(unit, RDU_AGCU_STORE_BASE),
-      counters(
-          unit, RDU_AGCU_STORE_COUNTER_ENTRIES, [](unsigned i) { return RDU_AGCU_STORE_COUNTER_COUNT(i); },
-          [](unsigned i) { return RDU_AGCU_STORE_COUNTER_STRIDE(i); }));
+  return fmt::format("rows of {} bytes to {}: {}", value(unit, RDU_AGCU_STORE_ROW_BYTES),
+                     address(unit, RDU_AGCU_STORE_BASE),
+                     counters(
+                         unit, RDU_AGCU_STORE_COUNT_COUNT, [](unsigned i) { return RDU_AGCU_STORE_COUNT(i); },
+                         [](unsigned i) { return RDU_AGCU_STORE_STRIDE(i); }));
 }
 
 std::string Decoder::pmu(uint32_t unit) const {
