@@ -111,7 +111,7 @@ TEST_CASE("units must be possible") {
   refuse(
       L{}, [](L& u) { u.row_bytes = 65537; }, "bytes of a row is 65537");
   refuse(
-      L{}, [](L& u) { u.rows.resize(5); }, "5 row counters, there are 4");
+      L{}, [](L& u) { u.rows.resize(7); }, "7 row counters, there are 6");
   refuse(
       L{},
       [](L& u) {
