@@ -22,7 +22,7 @@ void matrix(float* acc, const uint8_t* in0, const uint8_t* in1, size_t steps, un
       const float row = scalar::from_bf16(half_at(in1 + k * kPacketBytes, r));
       for (unsigned lane = 0; lane < kLanes; ++lane) {
         float& a = acc[kLanes * r + lane];
-        a = scalar::fma_bf16(row, scalar::from_bf16(half_at(in0 + k * kPacketBytes, lane)), a);
+        a = scalar::fma(row, scalar::from_bf16(half_at(in0 + k * kPacketBytes, lane)), a);
       }
     }
   }

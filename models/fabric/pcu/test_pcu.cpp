@@ -292,7 +292,7 @@ TEST_CASE("matrix: tiles are chains of fused multiply-adds") {
         Vector acc{};
         for (uint32_t step = t * k; step < (t + 1) * k; ++step) {
           for (unsigned lane = 0; lane < 32; ++lane) {
-            acc[lane] = scalar::fma_bf16(rows_side[step][row], lanes_side[step][lane], acc[lane]);
+            acc[lane] = scalar::fma(rows_side[step][row], lanes_side[step][lane], acc[lane]);
           }
         }
         for (float& x : acc) {
