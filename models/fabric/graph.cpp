@@ -254,9 +254,9 @@ void Graph::start(uint64_t cycle) {
   for (const auto& [id, unit] : units_) unit->wake();
 }
 
-bool Graph::run(uint64_t horizon) {
-  site_.context.work.run(horizon);
-  return site_.context.work.stopped_at_horizon();
+std::optional<uint64_t> Graph::run(uint64_t horizon) {
+  site_.context.work.run(horizon, &site_.memory);
+  return site_.context.work.again();
 }
 
 std::optional<uint64_t> Graph::end() const {

@@ -49,9 +49,10 @@ class Graph {
 
   /// Begins an execution at `cycle`; run() does it.
   void start(uint64_t cycle);
-  /// Goes on with what has become known, as far as it goes without memory and up to the cycle
-  /// `horizon`. True if units have stopped there: then run() has to come again at that cycle.
-  bool run(uint64_t horizon);
+  /// Goes on with what has become known, as far as it goes without memory and up to the cycle `horizon`.
+  /// Returns the cycle at which run() has to come again, if units have stopped there or may not run ahead of
+  /// memory.
+  std::optional<uint64_t> run(uint64_t horizon);
 
   /// The cycle at which the kernel ends: every store acknowledged, every token at the master. Nothing while
   /// that is not known.

@@ -12,7 +12,15 @@ namespace codes = rdu::regs::sequencer::FAULT;
 
 Memory::Memory(core::TransferPort& port, core::AddressTranslator& slb, const FabricParams& params,
                MemoryListener& listener)
-    : port_(port), slb_(slb), clock_(params.fabric_clock()), listener_(listener) {}
+    : port_(port),
+      slb_(slb),
+      clock_(params.fabric_clock()),
+      listener_(listener),
+      request_cycles_(params.request_cycles) {}
+
+uint64_t Memory::earliest_answer() const {
+  return in_flight_ == 0 ? kNoCycle : clock_.cycles_ceil(core::now());
+}
 
 Memory::~Memory() = default;
 

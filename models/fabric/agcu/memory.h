@@ -58,7 +58,7 @@ class MemoryListener {
 };
 
 /// A tile's way to memory: translates, posts and answers requests of its AGCUs and its sequencer.
-class Memory : public core::TransferClient {
+class Memory : public core::TransferClient, public Outside {
  public:
   Memory(core::TransferPort& port, core::AddressTranslator& slb, const FabricParams& params,
          MemoryListener& listener);
@@ -86,6 +86,9 @@ class Memory : public core::TransferClient {
 
   void completed(core::Transfer& t) override;
 
+  uint64_t earliest_answer() const override;
+  uint64_t request_cycles() const override { return request_cycles_; }
+
  private:
   void recycle(Request& r);
 
@@ -93,6 +96,7 @@ class Memory : public core::TransferClient {
   core::AddressTranslator& slb_;
   core::Clock clock_;
   MemoryListener& listener_;
+  uint64_t request_cycles_;
   unsigned context_ = 0;
   core::CommandTag tag_ = core::kNoCommand;
   std::vector<std::unique_ptr<Request>> requests_;

@@ -252,7 +252,7 @@ void Sequencer::start_execution() {
 void Sequencer::run_graph() {
   const uint64_t horizon = std::max(step_cycle_, clock_.cycles_ceil(core::now())) + kRunAhead;
   horizon_.reset();
-  if (graph_->run(horizon)) horizon_ = cycle_time(horizon);
+  if (const std::optional<uint64_t> again = graph_->run(horizon)) horizon_ = cycle_time(*again);
 }
 
 void Sequencer::memory_answered() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -21,9 +22,11 @@ class BlockPool;
 /// it.
 struct Block {
   alignas(64) uint8_t data[kBlockPackets * kPacketBytes];
+  uint64_t heads[kBlockPackets];  ///< PacketHead (pins.h), without the flow id; only if has_heads
   BlockPool* pool;
   Block* next;
   uint32_t references;
+  bool has_heads;  ///< false: all are 0
 };
 
 /// Blocks that are free, kept for the next who needs one. Outlives every reference.
@@ -43,6 +46,7 @@ class BlockPool {
     Block* block = free_;
     free_ = block->next;
     block->references = 0;
+    block->has_heads = false;
     return block;
   }
   void give_back(Block* block) {
@@ -76,6 +80,16 @@ class BlockRef {
   explicit operator bool() const { return block_ != nullptr; }
   friend bool operator==(const BlockRef& a, const BlockRef& b) { return a.block_ == b.block_; }
   uint8_t* packet(size_t i) const { return block_->data + i * kPacketBytes; }
+  /// Sequence id and destination of a packet, as PacketHead has them.
+  uint64_t head(size_t i) const { return block_->has_heads ? block_->heads[i] : 0; }
+  void set_head(size_t i, uint64_t head) const {
+    if (!block_->has_heads) {
+      if (head == 0) return;
+      std::fill(block_->heads, block_->heads + kBlockPackets, 0);
+      block_->has_heads = true;
+    }
+    block_->heads[i] = head;
+  }
 
  private:
   Block* block_ = nullptr;

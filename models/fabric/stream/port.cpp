@@ -13,21 +13,21 @@ void InputPort::return_credits(const Run& firings, uint64_t per) {
   } else {
     for (uint64_t i = 0; i < firings.n; ++i) sink.credits.push({t + i * firings.dt, 1, per}, limit);
   }
-  if (producer_->ready_.count() != 0) producer_->owner_.wake();
+  if (producer_->is_clocked_ || producer_->ready_.count() != 0) producer_->owner_.wake();
 }
 
 std::string InputPort::source() const {
   return producer_ ? "from " + unit_name(producer_->owner_.id()) : "from nowhere";
 }
 
-void OutputPort::connect(InputPort& input, uint64_t switches, const FabricParams& params) {
+void OutputPort::connect(InputPort& input, uint64_t latency, uint64_t capacity) {
   input.producer_ = this;
   input.sink_ = sinks_.size();
-  sinks_.push_back(
-      {&input, switches * params.hop_cycles, params.fifo_depth + switches * params.switch_depth, {}});
+  least_latency_ = std::min(least_latency_, latency);
+  sinks_.push_back({&input, latency, capacity, {}});
 }
 
-void OutputPort::start(uint64_t cycle, uint64_t places, uint64_t max_burst) {
+void OutputPort::empty_stream(uint64_t cycle, uint64_t max_burst) {
   earliest_ = cycle;
   max_burst_ = max_burst;
   sent_ = 0;
@@ -36,11 +36,53 @@ void OutputPort::start(uint64_t cycle, uint64_t places, uint64_t max_burst) {
   stalls_ = {};
   ready_.clear();
   places_.clear();
-  if (places != 0) places_.push({cycle, 0, places}, places);
+  on_the_way_.clear();
   for (Sink& sink : sinks_) {
     sink.input->queue_.clear();
     sink.credits.clear();
     sink.credits.push({cycle, 0, sink.capacity}, sink.capacity);
+  }
+}
+
+void OutputPort::start(uint64_t cycle, uint64_t places, uint64_t max_burst) {
+  empty_stream(cycle, max_burst);
+  is_clocked_ = false;
+  if (places != 0) places_.push({cycle, 0, places}, places);
+}
+
+uint64_t OutputPort::start_clocked(uint64_t cycle, uint64_t max_burst) {
+  empty_stream(cycle, max_burst);
+  is_clocked_ = true;
+  if (sinks_.empty()) return 0;
+  uint64_t credits = ~uint64_t{0};
+  for (const Sink& sink : sinks_) credits = std::min(credits, sink.capacity);
+  for (Sink& sink : sinks_) sink.credits.pop(credits);
+  return credits;
+}
+
+std::optional<uint64_t> OutputPort::next_credit() const {
+  if (on_the_way_.count() == 0) return std::nullopt;
+  uint64_t cycle = 0;
+  for (const Sink& sink : sinks_) {
+    if (sink.credits.count() == 0) return std::nullopt;
+    cycle = std::max(cycle, sink.credits.front());
+  }
+  return cycle;
+}
+
+void OutputPort::take_credit() {
+  for (Sink& sink : sinks_) sink.credits.pop(1);
+  on_the_way_.pop(1);
+}
+
+void OutputPort::send(uint64_t cycle, const BlockRef& block, uint32_t offset) {
+  if (sent_ == 0) first_ = cycle;
+  last_ = cycle;
+  ++sent_;
+  on_the_way_.push({cycle, 0, 1}, max_burst_);
+  for (Sink& sink : sinks_) {
+    sink.input->queue_.push({{cycle + sink.latency, 0, 1}, block, offset}, max_burst_);
+    sink.input->owner_.wake();
   }
 }
 
@@ -81,6 +123,12 @@ bool OutputPort::flush() {
   return sent_ != before;
 }
 
+std::string OutputPort::consumers() const {
+  std::string text;
+  for (const Sink& sink : sinks_) text += (text.empty() ? "" : ", ") + unit_name(sink.input->owner_.id());
+  return text;
+}
+
 std::string OutputPort::blocked_by() const {
   std::string text;
   if (ready_.count() == 0) return text;
@@ -89,6 +137,27 @@ std::string OutputPort::blocked_by() const {
     text += (text.empty() ? "credit of " : ", ") + unit_name(sink.input->owner_.id());
   }
   return text;
+}
+
+std::string TokenInput::source() const {
+  return producer_ ? "from " + unit_name(producer_->id()) : "from nowhere";
+}
+
+void TokenOutput::connect(TokenInput& input, uint64_t latency) {
+  input.producer_ = &owner_;
+  sinks_.push_back({&input, latency});
+}
+
+void TokenOutput::start(uint64_t max_burst) {
+  max_burst_ = max_burst;
+  for (Sink& sink : sinks_) sink.input->arrivals_.clear();
+}
+
+void TokenOutput::send(const Run& times) {
+  for (Sink& sink : sinks_) {
+    sink.input->arrivals_.push({times.t + sink.latency, times.dt, times.n}, max_burst_);
+    sink.input->owner_.wake();
+  }
 }
 
 }  // namespace rdu::fabric

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,17 @@ class InputPort {
   /// "from pmu[1][2]"
   std::string source() const;
 
+  // For a clocked unit, which has the packets of a stream in a FIFO of its own before it takes them.
+  /// Arrival of the next packet; there is one.
+  uint64_t next_arrival() const { return queue_.front().run.t; }
+  /// Moves the next packet into that FIFO: use(block, offset, 1).
+  template <class Use>
+  void deliver(Use use) {
+    queue_.pop(1, use);
+  }
+  /// A packet has been taken from that FIFO.
+  void taken(uint64_t cycle) { return_credits({cycle, 0, 1}, 1); }
+
  private:
   friend class OutputPort;
   void return_credits(const Run& firings, uint64_t per);
@@ -60,7 +72,11 @@ class OutputPort {
   OutputPort& operator=(const OutputPort&) = delete;
 
   /// `switches` on the way.
-  void connect(InputPort& input, uint64_t switches, const FabricParams& params);
+  void connect(InputPort& input, uint64_t switches, const FabricParams& params) {
+    connect(input, switches * params.hop_cycles, params.fifo_depth + switches * params.switch_depth);
+  }
+  /// A route of `latency` cycles, each way, that holds `capacity` packets, the consumer's FIFO included.
+  void connect(InputPort& input, uint64_t latency, uint64_t capacity);
   bool connected() const { return !sinks_.empty(); }
 
   /// Empties the stream, its consumers' queues included. `places` in the output FIFO are free.
@@ -86,6 +102,24 @@ class OutputPort {
   std::string blocked_by() const;
   Unit& owner() const { return owner_; }
 
+  // For a clocked unit, which has the output FIFO inside and counts its credits itself: a credit is one of
+  // every consumer.
+  /// Empties the stream, its consumers' queues included. Returns the credits at the start: the smallest
+  /// capacity.
+  uint64_t start_clocked(uint64_t cycle, uint64_t max_burst);
+  /// The first cycle in which the next credit may be used; nothing if that is not known.
+  std::optional<uint64_t> next_credit() const;
+  /// A cycle before which the next credit cannot be used, whatever the consumers do: a packet has to get
+  /// there, and its credit back. ~0 if no packet is on its way.
+  uint64_t next_credit_bound() const {
+    return on_the_way_.count() == 0 ? ~uint64_t{0} : on_the_way_.front() + 2 * least_latency_;
+  }
+  void take_credit();
+  /// "pcu[1][2], pmu[0][1]"
+  std::string consumers() const;
+  /// A packet, for which there was a credit, leaves.
+  void send(uint64_t cycle, const BlockRef& block, uint32_t offset);
+
  private:
   friend class InputPort;
   struct Sink {
@@ -94,6 +128,7 @@ class OutputPort {
     uint64_t capacity;
     RunQueue credits;
   };
+  void empty_stream(uint64_t cycle, uint64_t max_burst);
 
   Unit& owner_;
   std::vector<Sink> sinks_;
@@ -105,6 +140,56 @@ class OutputPort {
   uint64_t first_ = 0;
   uint64_t last_ = 0;
   Stalls stalls_;
+  bool is_clocked_ = false;
+  uint64_t least_latency_ = ~uint64_t{0};
+  RunQueue on_the_way_;  ///< clocked: when the packets left whose credits have not come back
+};
+
+/// A consumer's end of a control wire: tokens that have arrived or are known to arrive.
+class TokenInput {
+ public:
+  explicit TokenInput(Unit& owner) : owner_(owner) {}
+  TokenInput(const TokenInput&) = delete;
+  TokenInput& operator=(const TokenInput&) = delete;
+
+  bool connected() const { return producer_ != nullptr; }
+  uint64_t available() const { return arrivals_.count(); }
+  /// Arrival times, for firings that take `per` tokens each.
+  Run head(uint64_t per = 1) const { return arrivals_.head(per); }
+  /// Takes n away; returns the arrival of the last.
+  uint64_t pop(uint64_t n) { return arrivals_.pop(n); }
+  std::string source() const;
+
+ private:
+  friend class TokenOutput;
+  Unit& owner_;
+  Unit* producer_ = nullptr;
+  RunQueue arrivals_;
+};
+
+/// A producer's end of a control wire, to one or more consumers. A wire has latency and neither credits nor
+/// buffers: receivers count. A token is one pulse, so a wire carries at most one a cycle.
+class TokenOutput {
+ public:
+  explicit TokenOutput(Unit& owner) : owner_(owner) {}
+  TokenOutput(const TokenOutput&) = delete;
+  TokenOutput& operator=(const TokenOutput&) = delete;
+
+  void connect(TokenInput& input, uint64_t latency);
+  bool connected() const { return !sinks_.empty(); }
+  /// Takes back all tokens on the way.
+  void start(uint64_t max_burst);
+  /// Tokens that leave at these times, not before those sent so far.
+  void send(const Run& times);
+
+ private:
+  struct Sink {
+    TokenInput* input;
+    uint64_t latency;
+  };
+  Unit& owner_;
+  std::vector<Sink> sinks_;
+  uint64_t max_burst_ = 1;
 };
 
 }  // namespace rdu::fabric

@@ -57,6 +57,8 @@ class RunQueue {
     if (count_ < per) return {};
     return grouped(runs_.front(), per, [this](size_t i) { return i < runs_.size() ? &runs_[i] : nullptr; });
   }
+  /// Time of the next; there is one.
+  uint64_t front() const { return runs_.front().t; }
   /// Takes n away; returns the time of the last.
   uint64_t pop(uint64_t n) {
     count_ -= n;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "fabric/program.h"
 
 namespace rdu::fabric {
@@ -12,21 +14,56 @@ void Worklist::add(Unit& unit) {
   next_.push_back(&unit);
 }
 
-void Worklist::run(uint64_t horizon) {
+void Worklist::run(uint64_t horizon, const Outside* outside) {
   horizon_ = horizon;
+  again_.reset();
   for (Unit* unit : beyond_) {
     unit->beyond_ = false;
     add(*unit);
   }
   beyond_.clear();
-  while (!next_.empty()) {
-    now_.swap(next_);
-    for (Unit* unit : now_) {
-      unit->queued_ = false;
-      unit->run();
+  do {
+    while (!next_.empty()) {
+      now_.swap(next_);
+      for (Unit* unit : now_) {
+        unit->queued_ = false;
+        unit->run();
+      }
+      now_.clear();
     }
-    now_.clear();
+  } while (move_bound(outside));
+  if (!beyond_.empty()) again_ = std::min(again_.value_or(kNoCycle), horizon_);
+}
+
+/// Nobody can go on with what is known: lets those go on who are behind all others.
+bool Worklist::move_bound(const Outside* outside) {
+  uint64_t first = kNoCycle;
+  uint64_t second = kNoCycle;
+  for (const BoundUnit* unit : bound_) {
+    const uint64_t cycle = unit->next_cycle_;
+    if (cycle < first) {
+      second = first;
+      first = cycle;
+    } else if (cycle < second) {
+      second = cycle;
+    }
   }
+  if (first >= horizon_) return false;  // they wait for the horizon, or nobody does anything
+  // What others give leaves after `second`, and has still to arrive.
+  uint64_t known = std::min(second, horizon_ - 1) + 1;
+  if (outside) {
+    const uint64_t answer = outside->earliest_answer();
+    if (answer <= first) {
+      // Nothing leaves up to `first`. What leaves then arrives a cycle later, and may cause a request.
+      again_ = first + 2 + outside->request_cycles();
+      return false;
+    }
+    known = std::min(known, answer);
+  }
+  for (BoundUnit* unit : bound_) {
+    if (unit->next_cycle_ == first) unit->advance(known);
+  }
+  return true;
 }
 
 void Worklist::clear() {
@@ -34,6 +71,16 @@ void Worklist::clear() {
     for (Unit* unit : *list) unit->queued_ = unit->beyond_ = false;
     list->clear();
   }
+  for (BoundUnit* unit : bound_) unit->takes_part_ = false;
+  bound_.clear();
+  again_.reset();
+}
+
+void BoundUnit::take_part() {
+  next_cycle_ = kNoCycle;
+  if (takes_part_) return;
+  takes_part_ = true;
+  context_.work.bound_.push_back(this);
 }
 
 std::string unit_name(uint32_t id) {

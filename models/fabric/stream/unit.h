@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,22 @@
 namespace rdu::fabric {
 
 class Unit;
+class BoundUnit;
+
+inline constexpr uint64_t kNoCycle = ~uint64_t{0};
+
+/// Who brings answers without being a unit: memory.
+class Outside {
+ public:
+  /// No answer that is not known yet lets a packet leave, or be taken, before this cycle; kNoCycle if none is
+  /// on its way.
+  virtual uint64_t earliest_answer() const = 0;
+  /// A request leaves at least so many cycles after the arrival of the packet that causes it.
+  virtual uint64_t request_cycles() const = 0;
+
+ protected:
+  ~Outside() = default;
+};
 
 /// Units that have something to look at, first come first served. The order decides nothing: what a unit does
 /// depends on its inputs, credits and their times alone.
@@ -20,18 +37,27 @@ class Worklist {
   /// Runs until nobody can go on with what is known, or would only beyond the cycle `horizon`. A program can
   /// make units that need nobody's data or whose data never ends; without a horizon they would run for ever
   /// at one moment of simulated time. Later calls have later horizons.
-  void run(uint64_t horizon);
-  /// Somebody has stopped at the horizon. Then run() has to come again when that cycle does, and not later.
-  bool stopped_at_horizon() const { return !beyond_.empty(); }
+  void run(uint64_t horizon, const Outside* outside = nullptr);
+  /// The cycle at which run() has to come again, if nothing becomes known before: somebody has stopped at the
+  /// horizon, or a clocked unit may not run ahead of an answer.
+  std::optional<uint64_t> again() const { return again_; }
   /// Forgets everybody.
   void clear();
+  /// Whether anybody has something to look at.
+  bool empty() const { return next_.empty(); }
+  uint64_t horizon() const { return horizon_; }
 
  private:
   friend class Unit;
-  uint64_t horizon_ = ~uint64_t{0};
+  friend class BoundUnit;
+  bool move_bound(const Outside* outside);
+
+  uint64_t horizon_ = kNoCycle;
+  std::optional<uint64_t> again_;
   std::vector<Unit*> now_;
   std::vector<Unit*> next_;
-  std::vector<Unit*> beyond_;  ///< stopped at the horizon
+  std::vector<Unit*> beyond_;      ///< stopped at the horizon
+  std::vector<BoundUnit*> bound_;  ///< all of the execution
 };
 
 /// What the units of a tile share.
@@ -99,6 +125,30 @@ class Unit {
   uint32_t id_;
   bool queued_ = false;
   bool beyond_ = false;
+};
+
+/// A unit that goes on cycle by cycle, so that it has to know not only what arrives but also that nothing
+/// does. stream/README.md ("The bound") says what it may take for granted when nobody knows more.
+class BoundUnit : public Unit {
+ public:
+  using Unit::Unit;
+
+  void run() final { advance(0); }
+
+ protected:
+  /// Goes on as far as it can. It knows all that it will be given with arrival times up to `known`; beyond
+  /// that, what its ports say.
+  virtual void advance(uint64_t known) = 0;
+  /// Takes part in the current execution; start() says so.
+  void take_part();
+  /// Its next clock is at this cycle at the earliest: what it gives leaves later than that. kNoCycle: it does
+  /// nothing until it is given something.
+  void set_next_cycle(uint64_t cycle) { next_cycle_ = cycle; }
+
+ private:
+  friend class Worklist;
+  uint64_t next_cycle_ = kNoCycle;
+  bool takes_part_ = false;
 };
 
 /// "pcu[3][2]", "agcu_west[3]"; "unit 0x..." for an id of no known kind.

@@ -1,0 +1,129 @@
+#pragma once
+
+#include <array>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fabric/stream/pins.h"
+#include "fabric/stream/port.h"
+
+namespace rdu::fabric {
+
+/// A pin model among the units of a graph: gives it each cycle what arrives by its streams and wires, and
+/// sends on what it gives. It is clocked only while something inside or a known arrival wants it, in batches
+/// as long as its inputs are known. stream/README.md ("Pins", "The bound").
+///
+/// It also watches the protocol: a packet or word without a credit, a credit without a packet, a packet to
+/// where nothing is connected, or something that arrives in a cycle that is over end in core::Error
+/// (internal) with unit, port and cycle.
+class ClockedUnit : public BoundUnit {
+ public:
+  /// `fifo_depth` and `scalar_depth`: packets (words) that an input's FIFO holds, of each flow. A stream may
+  /// bring more; they wait on their way.
+  ClockedUnit(Context& context, uint32_t id, std::unique_ptr<PinModel> model, const ConfigWords& words,
+              uint64_t fifo_depth, uint64_t scalar_depth);
+  ~ClockedUnit() override;
+
+  // Ports; made when they are asked for, so that only what is connected costs time. `flow` is 0 where the
+  // unit has one flow or one queue.
+  InputPort& input(unsigned port, unsigned flow = 0);
+  OutputPort& output(unsigned port, unsigned flow = 0);
+  InputPort& scalar_input(unsigned port, unsigned flow = 0);
+  OutputPort& scalar_output(unsigned port, unsigned flow = 0);
+  TokenInput& token_input(unsigned port);
+  TokenOutput& token_output(unsigned port);
+
+  /// New words; they count from the next start on.
+  void configure(const ConfigWords& words) { words_ = words; }
+  PinModel& model() { return *model_; }
+
+  void start(uint64_t cycle) override;
+  bool finished() const override { return has_begun_ && out_.done; }
+  std::string waits_for() const override;
+  const UnitCounts& counts() const override;
+
+  /// Cycles that the model was clocked in this execution.
+  uint64_t clocked() const { return clocked_; }
+
+ protected:
+  void advance(uint64_t known) override;
+
+ private:
+  struct In {
+    In(Unit& owner, unsigned p, unsigned f, uint64_t d) : port(p), flow(f), depth(d), stream(owner) {}
+    unsigned port;
+    unsigned flow;
+    uint64_t depth;
+    InputPort stream;
+    uint64_t held = 0;        ///< packets in the model's FIFO
+    uint64_t late_until = 0;  ///< what has arrived up to here may have had to wait for a place, or its turn
+    BlockRef block;           ///< of the packet delivered last: keeps it alive
+  };
+  struct Out {
+    Out(Unit& owner, unsigned p, unsigned f) : port(p), flow(f), stream(owner) {}
+    unsigned port;
+    unsigned flow;
+    OutputPort stream;
+    uint64_t credits = 0;  ///< that the model has
+  };
+  /// Inputs and outputs of one network: packets or scalars.
+  struct Network {
+    explicit Network(const char* n) : name(n) {}
+    const char* name;
+    unsigned flows = 1;
+    uint32_t merged = 0;
+    std::deque<In> inputs;  ///< connected ones; a deque, because ports stay where they are
+    std::deque<Out> outputs;
+    std::vector<In*> in_at;  ///< [port * flows + flow]; null: not connected
+    std::vector<Out*> out_at;
+    std::vector<std::unique_ptr<BlockWriter>> writers;  ///< by output port
+  };
+  struct TokenIn {
+    TokenIn(Unit& owner, unsigned p) : port(p), wire(owner) {}
+    unsigned port;
+    TokenInput wire;
+  };
+  struct TokenOut {
+    TokenOut(Unit& owner, unsigned p) : port(p), wire(owner) {}
+    unsigned port;
+    TokenOutput wire;
+  };
+
+  void set_up(Network& network, unsigned in, unsigned out, unsigned flows, uint32_t merged);
+  InputPort& input(Network& network, unsigned port, unsigned flow, uint64_t depth);
+  OutputPort& output(Network& network, unsigned port, unsigned flow);
+
+  uint64_t next_event() const;
+  bool is_known(uint64_t arrival) const;
+  void tick();
+  template <class Deliver>
+  void deliver(Network& network, uint64_t arrival, Deliver deliver);
+  template <class Credit>
+  void collect_credits(Network& network, uint64_t arrival, Credit credit);
+  void give();
+  Out& sending(Network& network, unsigned port, unsigned flow);
+  void place(unsigned port);
+  void take(Network& network, unsigned port, unsigned flows);
+  [[noreturn]] void broken(const std::string& text) const;
+
+  std::unique_ptr<PinModel> model_;
+  ConfigWords words_;
+  uint64_t fifo_depth_;
+  uint64_t scalar_depth_;
+  Network packets_{"packet"};
+  Network scalars_{"scalar"};
+  std::deque<TokenIn> tokens_in_;
+  std::deque<TokenOut> tokens_out_;
+  std::array<TokenOut*, 32> token_out_at_{};
+
+  PinInputs in_;
+  PinOutputs out_;
+  uint64_t cycle_ = 0;      ///< whose output pins out_ shows, and whose input pins come next
+  bool has_begun_ = false;  ///< the pins of the first cycle have been given away
+  uint64_t clocked_ = 0;
+  mutable UnitCounts counts_;
+};
+
+}  // namespace rdu::fabric
