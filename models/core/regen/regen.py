@@ -125,9 +125,7 @@ class Group:
         self.description = " ".join(str(data.get("description", "")).split())
         self.registers = [Register(r, block_width, where) for r in data["registers"]]
         for register in self.registers:
-            if register.is_array:
-                raise Bad(f"{where}.{register.name}: an array inside a group is not supported")
-            if register.offset + register.bytes > self.stride:
+            if register.offset + register.span > self.stride:
                 raise Bad(f"{where}.{register.name}: reaches beyond the group's stride")
 
 
@@ -161,7 +159,12 @@ class Block:
             if isinstance(item, Group):
                 for i in range(item.count):
                     for r in item.registers:
-                        yield f"{item.name}[{i}].{r.name}", item.offset + i * item.stride + r.offset, r, i
+                        base = item.offset + i * item.stride + r.offset
+                        if not r.is_array:
+                            yield f"{item.name}[{i}].{r.name}", base, r, i
+                            continue
+                        for j in range(r.count):
+                            yield f"{item.name}[{i}].{r.name}[{j}]", base + j * r.stride, r, (i, j)
             elif item.is_array:
                 for i in range(item.count):
                     yield f"{item.name}[{i}]", item.offset + i * item.stride, item, i
@@ -225,6 +228,9 @@ def cpp(block, source):
             out.append(f"inline constexpr unsigned k{item.name}_COUNT = {item.count};")
             for r in item.registers:
                 out.append(f"inline constexpr uint64_t k{item.name}_{r.name}_OFFSET = {r.offset:#x};")
+                if r.is_array:
+                    out.append(f"inline constexpr uint64_t k{item.name}_{r.name}_STRIDE = {r.stride:#x};")
+                    out.append(f"inline constexpr unsigned k{item.name}_{r.name}_COUNT = {r.count};")
         else:
             out.append(f"inline constexpr uint64_t k{item.name}_OFFSET = {item.offset:#x};")
             if item.is_array:
@@ -238,11 +244,19 @@ def cpp(block, source):
         out.append(f"struct {item.name}_t {{")
         out.append(f"  {item.name}_t(core::RegisterFile& file, unsigned index)")
         base = f"{item.offset:#x} + index * {item.stride:#x}"
-        inits = [f"{r.name}(file, kDesc_{item.name}_{r.name}, {base} + {r.offset:#x}, "
-                 f"core::indexed({quoted(item.name)}, index) + {quoted('.' + r.name)})" for r in item.registers]
-        out.append("      : " + ",\n        ".join(inits) + " {}")
+
+        def initial(r):
+            group = f"core::indexed({quoted(item.name)}, index) + "
+            if not r.is_array:
+                return f"{r.name}(file, kDesc_{item.name}_{r.name}, {base} + {r.offset:#x}, {group}{quoted('.' + r.name)})"
+            entries = [f"core::Register(file, kDesc_{item.name}_{r.name}, {base} + {r.offset + m * r.stride:#x}, "
+                       f"{group}{quoted(f'.{r.name}[{m}]')})" for m in range(r.count)]
+            return f"{r.name}{{{', '.join(entries)}}}"
+
+        out.append("      : " + ",\n        ".join(initial(r) for r in item.registers) + " {}")
         for r in item.registers:
-            out.append(f"  core::Register {r.name};  ///< {r.description}")
+            kind = f"std::array<core::Register, {r.count}>" if r.is_array else "core::Register"
+            out.append(f"  {kind} {r.name};  ///< {r.description}")
         out.append("};")
     out.append("")
     out.append(f"/// {block.title}")
@@ -285,8 +299,11 @@ def c_header(block, source):
             # Not _COUNT: a register of the group may have that name.
             out.append(f"#define {prefix}_ENTRIES {item.count}u")
             for r in item.registers:
-                out.append(f"#define {prefix}_{r.name}(n) ({item.offset:#x}u + (n) * {item.stride:#x}u + "
-                           f"{r.offset:#x}u) /* {r.width} bits. {r.description} */")
+                index, place = ("n, m", f" + (m) * {r.stride:#x}u") if r.is_array else ("n", "")
+                if r.is_array:
+                    out.append(f"#define {prefix}_{r.name}_ENTRIES {r.count}u")
+                out.append(f"#define {prefix}_{r.name}({index}) ({item.offset:#x}u + (n) * {item.stride:#x}u + "
+                           f"{r.offset:#x}u{place}) /* {r.width} bits. {r.description} */")
                 if not r.plain:
                     fields(r, f"{prefix}_{r.name}")
         else:
@@ -324,8 +341,8 @@ def hal_header(block, source):
     def accessors(register, name, offset, index):
         bits = register.width
         kind = f"uint{bits}_t"
-        where = ["uint64_t base"] + (["uint32_t n"] if index else [])
-        given = "base, n" if index else "base"
+        where = ["uint64_t base"] + [f"uint32_t {i}" for i in index]
+        given = ", ".join(["base", *index])
         function_name = f"rdu_{block.name}_{name}"
         accesses = {f.access for f in register.fields}
         kept = sum(f.mask for f in register.fields if f.access == "rw")
@@ -361,9 +378,10 @@ def hal_header(block, source):
         prefix = f"RDU_{block.name.upper()}_{item.name}"
         if isinstance(item, Group):
             for r in item.registers:
-                accessors(r, f"{item.name}_{r.name}", f"{prefix}_{r.name}(n)", True)
+                index = ("n", "m") if r.is_array else ("n",)
+                accessors(r, f"{item.name}_{r.name}", f"{prefix}_{r.name}({', '.join(index)})", index)
         else:
-            accessors(item, item.name, f"{prefix}(n)" if item.is_array else prefix, item.is_array)
+            accessors(item, item.name, f"{prefix}(n)" if item.is_array else prefix, ("n",) if item.is_array else ())
     out.append(f"\n#endif")
     return "\n".join(out) + "\n"
 
@@ -391,6 +409,10 @@ def verilog(block, source):
         if isinstance(item, Group):
             for r in item.registers:
                 out.append(f"localparam logic [31:0] {prefix}_{r.name}_OFFSET = 32'h{r.offset:x};")
+                if r.is_array:
+                    out.append(f"localparam int {prefix}_{r.name}_COUNT = {r.count};")
+                    out.append(f"localparam int {prefix}_{r.name}_STRIDE = {r.stride};")
+                out.append(f"localparam logic [{r.width - 1}:0] {prefix}_{r.name}_RESET = {r.width}'h{r.reset:x};")
                 fields(r, f"{prefix}_{r.name}")
         else:
             out.append(f"localparam logic [{item.width - 1}:0] {prefix}_RESET = {item.width}'h{item.reset:x};")
@@ -424,7 +446,10 @@ def table(block):
             out.append(f"| {item.offset:#x} + n*{item.stride:#x} | **{item.name}[n]** | | | | | n = 0 .. "
                        f"{item.count - 1}. {item.description} |")
             for r in item.registers:
-                rows(f"{item.name}[n].{r.name}", f"+{r.offset:#x}", r)
+                if r.is_array:
+                    rows(f"{item.name}[n].{r.name}[0..{r.count - 1}]", f"+{r.offset:#x} + m*{r.stride:#x}", r)
+                else:
+                    rows(f"{item.name}[n].{r.name}", f"+{r.offset:#x}", r)
         elif item.is_array:
             rows(f"{item.name}[0..{item.count - 1}]", f"{item.offset:#x} + n*{item.stride:#x}", item)
         else:

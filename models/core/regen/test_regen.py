@@ -19,7 +19,8 @@ registers:
       - {name: MODE, bits: "3:1", reset: 2, enum: {SLOW: 1, FAST: 2}}
   - {name: WIDE, offset: 0x8, width: 64, access: ro}
   - {name: LIST, offset: 0x20, count: 4}
-  - {group: CH, offset: 0x40, count: 2, stride: 0x10, registers: [{name: COUNT, offset: 0x4}]}
+  - {group: CH, offset: 0x40, count: 2, stride: 0x10, registers: [
+      {name: COUNT, offset: 0x4}, {name: STEP, offset: 0x8, count: 2, fields: [{name: SIZE, bits: "3:0", reset: 3}]}]}
 """
 
 
@@ -37,10 +38,12 @@ def test_every_output_knows_every_register(tmp_path):
     c = (out / "regs/demo.h").read_text()
     assert "#define RDU_DEMO_CTRL_MODE_FAST 0x2u" in c or "#define RDU_DEMO_CTRL_MODE_FAST 0x4u" in c
     assert "#define RDU_DEMO_CH_COUNT(n)" in c
+    assert "#define RDU_DEMO_CH_STEP_ENTRIES 2u" in c
     assert "MODE{1, 3}" in (out / "regs/demo.hpp").read_text()
     assert "DEMO_CTRL_MODE_LSB = 1" in (out / "rtl/demo.svh").read_text()
+    assert "DEMO_CH_STEP_STRIDE = 4;" in (out / "rtl/demo.svh").read_text()
     page = (out / "docs/demo.md").read_text()
-    for name in ("CTRL", "WIDE", "LIST[0..3]", "CH[n].COUNT", "FAST"):
+    for name in ("CTRL", "WIDE", "LIST[0..3]", "CH[n].COUNT", "CH[n].STEP[0..1]", "FAST"):
         assert name in page
 
 
@@ -48,6 +51,7 @@ def test_the_headers_compile_alone(tmp_path):
     assert regen(tmp_path, GOOD).returncode == 0
     user = tmp_path / "user.c"
     user.write_text('#include "regs/demo.h"\n_Static_assert(RDU_DEMO_CH_COUNT(1) == 0x54, "offset");\n'
+                    '_Static_assert(RDU_DEMO_CH_STEP(1, 1) == 0x5c, "offset in an array of a group");\n'
                     '_Static_assert(RDU_DEMO_CTRL_RESET == 4, "reset");\nint main(void) { return 0; }\n')
     done = subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-I", str(tmp_path / "out"), "-c", str(user), "-o", "/dev/null"],
                           capture_output=True, text=True)
@@ -63,7 +67,7 @@ registers:
       {name: GO, bits: 0, access: wo}, {name: MODE, bits: "3:1"}, {name: DONE, bits: 4, access: w1c}, {name: LEVEL, bits: "15:8"}]}
   - {name: WIDE, offset: 0x8, width: 64, access: ro}
   - {name: DATA, offset: 0x10, read_effect: true, fields: [{name: A, bits: 0}, {name: B, bits: 1}]}
-  - {group: CH, offset: 0x40, count: 2, stride: 0x10, registers: [{name: COUNT, offset: 0x4}]}
+  - {group: CH, offset: 0x40, count: 2, stride: 0x10, registers: [{name: COUNT, offset: 0x4}, {name: STEP, offset: 0x8, count: 2}]}
 """
 HAL_USER = r"""
 #include <assert.h>
@@ -89,7 +93,9 @@ int main(void) {
   assert(mmio_read32(0) == 0xab1e);
   rdu_demo_CH_COUNT_write(0, 1, 77);
   assert(mmio_read32(0x54) == 77 && rdu_demo_CH_COUNT_read(0, 1) == 77);
-  assert(rdu_demo_WIDE_read(0) == 0 && writes == 6);
+  rdu_demo_CH_STEP_write(0, 1, 1, 88);
+  assert(mmio_read32(0x5c) == 88 && rdu_demo_CH_STEP_read(0, 1, 1) == 88);
+  assert(rdu_demo_WIDE_read(0) == 0 && writes == 7);
   return 0;
 }
 """
@@ -123,6 +129,7 @@ def test_accessors_do_what_they_say(tmp_path):
     ("size: 0x100", "size: 0x40", "lies outside"),
     ("width: 64", "width: 48", "none of"),
     ("stride: 0x10", "stride: 0x4", "beyond the group's stride"),
+    ("offset: 0x8, count: 2", "offset: 0x8, count: 3", "beyond the group's stride"),
     ("title: Demo", "headline: Demo", "unknown key 'headline'"),
     ("offset: 0x20, ", "", "missing key 'offset'"),
 ])
