@@ -71,7 +71,7 @@ struct Pipeline {
   explicit Pipeline(const Bench& b) : program(b.params) {
     set_load(program.unit(kWest), Bench::virtual_address(0x1000), 128, {{8, 128}});
     set_pmu(program.unit(kPmu), 1, 1, 4096, {{16, 64}}, {{16, 64}});
-    set_simd(program.unit(kPcu), 8, {{P::STAGE::OP_ADD, P::STAGE::A_IN0, P::STAGE::A_CONST0}});
+    set_simd(program.unit(kPcu), 8, {{P::STAGE::OP_FADD, P::STAGE::A_IN0, P::STAGE::A_CONST0}});
     program.unit(kPcu).set(P::kCONST_OFFSET, 0x3f800000);
     set_store(program.unit(kEast), Bench::virtual_address(0x2000), 128, {{8, 128}});
     program.unit(kEast).set(A::kSTORE_OFFSET, A::STORE::DONE_TOKEN, 1);
@@ -275,8 +275,8 @@ TEST_CASE("one stream to several consumers, which meet again") {
   const uint32_t square = RDU_UNIT(RDU_UNIT_PCU, 2, 2);
   const uint32_t east2 = RDU_UNIT(RDU_UNIT_AGCU, 2, 1);
   set_load(program.unit(kWest), Bench::virtual_address(0x1000), 2048, {});
-  set_simd(program.unit(pcu), 16, {{P::STAGE::OP_ADD, P::STAGE::A_IN0, P::STAGE::A_CONST0}});
-  set_simd(program.unit(square), 16, {{P::STAGE::OP_MUL, P::STAGE::A_IN1, P::STAGE::A_IN3}});
+  set_simd(program.unit(pcu), 16, {{P::STAGE::OP_FADD, P::STAGE::A_IN0, P::STAGE::A_CONST0}});
+  set_simd(program.unit(square), 16, {{P::STAGE::OP_FMUL, P::STAGE::A_IN1, P::STAGE::A_IN3}});
   program.unit(pcu).set(P::kCONST_OFFSET, 0x40000000);
   set_store(program.unit(kEast), Bench::virtual_address(0x2000), 2048, {});
   set_store(program.unit(east2), Bench::virtual_address(0x3000), 2048, {});
@@ -359,14 +359,15 @@ TEST_CASE("malformed programs are refused by kind") {
           Q::FAULT::CODE_BAD_UNIT);
   REQUIRE(b.load(sealed([&](auto& s) { set32(s, 0, RDU_UNIT(5, 0, 0)); })) == Q::FAULT::CODE_BAD_UNIT);
   REQUIRE(b.load(sealed([&](auto& s) { set32(s, 0, 0); })) == Q::FAULT::CODE_BAD_UNIT);
-  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 4, 1 | 128u << 16); })) == Q::FAULT::CODE_BAD_WORD);
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 4, 1 | 256u << 16); })) == Q::FAULT::CODE_BAD_WORD);
   REQUIRE(b.load(sealed([&](auto& s) { set32(s, 4, 0); })) == Q::FAULT::CODE_BAD_WORD);
   REQUIRE(b.load(sealed([&](auto& s) { set32(s, 4, 0xffffu << 16); })) == Q::FAULT::CODE_BAD_SIZE);
-  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 8 + 0x10, 1); })) ==
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 8 + 0x1c, 1); })) ==
           Q::FAULT::CODE_BAD_WORD);  // between registers
   REQUIRE(b.load(sealed([&](auto& s) { set32(s, 8, 0x80000001); })) ==
-          Q::FAULT::CODE_BAD_WORD);                                                            // reserved bit
-  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 8 + 4, 0); })) == Q::FAULT::CODE_BAD_CONFIG);  // ITERATIONS
+          Q::FAULT::CODE_BAD_WORD);  // reserved bit
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 8, 1 | 32u << 16); })) ==
+          Q::FAULT::CODE_BAD_CONFIG);  // no stages
   REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == Pipeline::kPcu);
   REQUIRE(Q::STATUS::LOADED.get(b.read(Q::kSTATUS_OFFSET)) == 0);
   REQUIRE(b.execute() == Q::FAULT::CODE_NO_PROGRAM);
@@ -424,7 +425,7 @@ TEST_CASE("programs whose parts do not fit together are refused") {
 TEST_CASE("a kernel that hangs says who waits for what") {
   Bench& b = bench();
   Pipeline pipeline(b);
-  pipeline.program.unit(Pipeline::kPcu).set(P::kITERATIONS_OFFSET, 9);
+  pipeline.program.unit(Pipeline::kPcu).set(P::kPROGRAM_COUNT_OFFSET, 9);
   set_store(pipeline.program.unit(kEast), Bench::virtual_address(0x2000), 128, {{9, 128}});
   REQUIRE(b.load(pipeline.program.stream()) == 0);
   REQUIRE(b.execute() == Q::FAULT::CODE_HUNG);
@@ -438,7 +439,7 @@ TEST_CASE("a kernel that hangs says who waits for what") {
   // The other way round: nobody takes all that the load sends.
   Pipeline full(b);
   set_load(full.program.unit(kWest), Bench::virtual_address(0x1000), 128, {{64, 0}});
-  full.program.unit(Pipeline::kPcu).set(P::kITERATIONS_OFFSET, 4);
+  full.program.unit(Pipeline::kPcu).set(P::kPROGRAM_COUNT_OFFSET, 4);
   b.faults.clear();
   REQUIRE(b.load(full.program.stream()) == 0);
   REQUIRE(b.execute() == Q::FAULT::CODE_HUNG);

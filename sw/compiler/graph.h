@@ -108,7 +108,7 @@ enum class Operand : uint8_t {
   reg3,
 };
 /// Operations of a SIMD stage, coded as in PCU.STAGE.
-enum class Op : uint8_t { nop = 0, mov = 1, add, sub, mul, max, min, red_sum = 8, red_max = 9 };
+enum class Op : uint8_t { nop = 0, mov = 1, add, sub, mul, max, min, red_sum = 64, red_max };
 enum class Tail : uint8_t { none = 0, exp = 1, recip = 2 };
 
 struct Stage {

@@ -58,21 +58,29 @@ class Lowering {
   }
 
   void operator()(const Matrix& u) const {
-    set(RDU_PCU_MODE, mode(RDU_PCU_MODE_MODE_MATRIX, u.out, u.lanes, Tail::none));
-    set(RDU_PCU_ITERATIONS, u.tiles);
-    set(RDU_PCU_MATRIX, bits(u.k, RDU_PCU_MATRIX_K_MASK) | bits(u.rows, RDU_PCU_MATRIX_ROWS_MASK));
-    set(RDU_PCU_INPUT, RDU_PCU_INPUT_FORMAT0_MASK | RDU_PCU_INPUT_FORMAT1_MASK);
+    set(RDU_PCU_PROGRAM_MODE(0), bits(RDU_PCU_PROGRAM_MODE_MODE_MATRIX, RDU_PCU_PROGRAM_MODE_MODE_MASK) |
+                                     bits(u.lanes, RDU_PCU_PROGRAM_MODE_LANES_MASK));
+    set(RDU_PCU_PROGRAM_OUT(0), format(u.out));
+    set(RDU_PCU_PROGRAM_COUNT(0, 0), u.tiles);
+    set(RDU_PCU_PROGRAM_MATRIX(0),
+        bits(u.k, RDU_PCU_PROGRAM_MATRIX_K_MASK) | bits(u.rows, RDU_PCU_PROGRAM_MATRIX_ROWS_MASK));
   }
 
   void operator()(const Simd& u) const {
-    set(RDU_PCU_MODE, mode(RDU_PCU_MODE_MODE_SIMD, u.out, u.lanes, u.tail));
-    set(RDU_PCU_ITERATIONS, u.vectors);
-    uint32_t formats = 0;
+    set(RDU_PCU_PROGRAM_MODE(0), bits(RDU_PCU_PROGRAM_MODE_MODE_SIMD, RDU_PCU_PROGRAM_MODE_MODE_MASK) |
+                                     bits(u.stages.size(), RDU_PCU_PROGRAM_MODE_STAGES_MASK) |
+                                     bits(u.lanes, RDU_PCU_PROGRAM_MODE_LANES_MASK) |
+                                     bits(static_cast<uint32_t>(u.tail), RDU_PCU_PROGRAM_MODE_TAIL_MASK));
+    set(RDU_PCU_PROGRAM_OUT(0), format(u.out));
+    set(RDU_PCU_PROGRAM_COUNT(0, 0), u.vectors);
     for (unsigned i = 0; i < u.in.size(); ++i) {
       const bool used = (inputs_of(u) >> i & 1) != 0;
-      if (used && u.in[i] == Format::bf16) formats |= RDU_PCU_INPUT_FORMAT0_MASK << i;
+      if (used) {
+        set(RDU_PCU_INPUT(i),
+            bits(u.in[i] == Format::bf16 ? RDU_PCU_INPUT_FORMAT_BF16 : RDU_PCU_INPUT_FORMAT_FP32,
+                 RDU_PCU_INPUT_FORMAT_MASK));
+      }
     }
-    set(RDU_PCU_INPUT, formats);
     unsigned constants = 0;
     for (unsigned i = 0; i < u.stages.size(); ++i) {
       const Stage& s = u.stages[i];
@@ -97,11 +105,9 @@ class Lowering {
 
  private:
   static uint32_t stride(int64_t bytes) { return static_cast<uint32_t>(static_cast<int32_t>(bytes)); }
-  static uint32_t mode(uint32_t mode, Format out, unsigned lanes, Tail tail) {
-    return bits(mode, RDU_PCU_MODE_MODE_MASK) |
-           bits(out == Format::bf16 ? RDU_PCU_MODE_OUT_FORMAT_BF16 : RDU_PCU_MODE_OUT_FORMAT_FP32,
-                RDU_PCU_MODE_OUT_FORMAT_MASK) |
-           bits(lanes, RDU_PCU_MODE_LANES_MASK) | bits(static_cast<uint32_t>(tail), RDU_PCU_MODE_TAIL_MASK);
+  static uint32_t format(Format out) {
+    return bits(out == Format::bf16 ? RDU_PCU_PROGRAM_OUT_FORMAT_BF16 : RDU_PCU_PROGRAM_OUT_FORMAT_FP32,
+                RDU_PCU_PROGRAM_OUT_FORMAT_MASK);
   }
 
   void set(uint32_t offset, uint32_t value) const { configuration_->set(id_, offset / 4, value); }

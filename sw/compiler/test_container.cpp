@@ -102,7 +102,7 @@ TEST_CASE("a configuration stream comes back and refuses nonsense") {
   CHECK(back.get(kPcu, 6) == 8u);
   CHECK_FALSE(back.get(kPcu, 7));
   CHECK(has(error_of([&] { c.set(kPcu, 5, 9); }), "word 5 of PCU 1.1 would be both 0x7 and 0x9"));
-  CHECK(has(error_of([&] { c.set(kPcu, 128, 9); }), "has 128 words"));
+  CHECK(has(error_of([&] { c.set(kPcu, 256, 9); }), "has 256 words"));
   CHECK(has(error_of([&] { c.set(RDU_UNIT(RDU_UNIT_PCU, 2, 0), 0, 9); }), "PCU 2.0 is not in a tile"));
   CHECK(has(error_of([] { Configuration({0, 3, 2}); }), "cannot exist"));
   CHECK(has(error_of([] { Configuration({3, 3, 5}); }), "vector channels"));
@@ -203,7 +203,7 @@ TEST_CASE("illegal parts are refused") {
     c.set(unit, word, value);
     p.config = c.stream();
   };
-  CHECK(has(refuse([&](auto& p) { set(p, p.units[1].id, 4, 1); }), "has no word 4"));
+  CHECK(has(refuse([&](auto& p) { set(p, p.units[1].id, 7, 1); }), "has no word 7"));
   CHECK(has(refuse([&](auto& p) { set(p, RDU_UNIT(RDU_UNIT_PMU, 1, 1), 4, 0x80); }), "sets reserved bits"));
 }
 

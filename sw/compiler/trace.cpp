@@ -86,9 +86,9 @@ struct Output {
 
 /// Inputs of a PCU that its configuration takes packets from.
 unsigned pcu_inputs(const Words& words, uint32_t id) {
-  const uint32_t mode = field(words.at(id, RDU_PCU_MODE, RDU_PCU_MODE_RESET), RDU_PCU_MODE_MODE_MASK);
-  if (mode == RDU_PCU_MODE_MODE_OFF) return 0;
-  if (mode == RDU_PCU_MODE_MODE_MATRIX) return 3;
+  const uint32_t mode = field(words.at(id, RDU_PCU_PROGRAM_MODE(0)), RDU_PCU_PROGRAM_MODE_MODE_MASK);
+  if (mode == RDU_PCU_PROGRAM_MODE_MODE_OFF) return 0;
+  if (mode == RDU_PCU_PROGRAM_MODE_MODE_MATRIX) return 3;
   unsigned inputs = 0;
   const auto add = [&](uint32_t operand) {
     if (operand >= RDU_PCU_STAGE_A_IN0 && operand <= RDU_PCU_STAGE_A_IN3)
@@ -100,7 +100,7 @@ unsigned pcu_inputs(const Words& words, uint32_t id) {
     if (op == RDU_PCU_STAGE_OP_NOP) continue;
     add(field(stage, RDU_PCU_STAGE_A_MASK));
     const bool unary =
-        op == RDU_PCU_STAGE_OP_MOV || op == RDU_PCU_STAGE_OP_RED_SUM || op == RDU_PCU_STAGE_OP_RED_MAX;
+        op == RDU_PCU_STAGE_OP_MOV || op == RDU_PCU_STAGE_OP_FRED_SUM || op == RDU_PCU_STAGE_OP_FRED_MAX;
     if (!unary) add(field(stage, RDU_PCU_STAGE_B_MASK));
   }
   return inputs;
@@ -117,9 +117,10 @@ void find_ends(const Configuration& configuration, std::vector<Output>* outputs,
     const unsigned c = RDU_UNIT_COL(id);
     switch (RDU_UNIT_KIND(id)) {
       case RDU_UNIT_PCU: {
-        const uint32_t mode = words.at(id, RDU_PCU_MODE, RDU_PCU_MODE_RESET);
-        if (field(mode, RDU_PCU_MODE_MODE_MASK) == RDU_PCU_MODE_MODE_OFF) break;
-        outputs->push_back({id, r, c, kFromPcu, field(mode, RDU_PCU_MODE_OUT_FLOW_MASK)});
+        const uint32_t mode = words.at(id, RDU_PCU_PROGRAM_MODE(0));
+        if (field(mode, RDU_PCU_PROGRAM_MODE_MODE_MASK) == RDU_PCU_PROGRAM_MODE_MODE_OFF) break;
+        const uint32_t flow = field(words.at(id, RDU_PCU_PROGRAM_OUT(0)), RDU_PCU_PROGRAM_OUT_FLOW_MASK);
+        outputs->push_back({id, r, c, kFromPcu, flow});
         const unsigned used = pcu_inputs(words, id);
         for (unsigned i = 0; i < 4; ++i) {
           if (used >> i & 1) inputs->insert({id, i});

@@ -41,7 +41,8 @@ struct UnitTable {
 const UnitTable* unit_table(uint32_t kind);
 /// The register that word `word` belongs to, or null for a hole.
 const UnitRegister* unit_register(uint32_t kind, unsigned word);
-/// The value in words: "MODE=MATRIX OUT_FORMAT=FP32 LANES=32"; a register of one unnamed field as a number.
+/// The value in words: "MODE=MATRIX FIRST=0 STAGES=0 LANES=32 TAIL=NONE"; a register of one unnamed field as
+/// a number.
 std::string register_text(const UnitRegister& reg, uint64_t value);
 
 namespace generated {

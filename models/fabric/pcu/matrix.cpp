@@ -64,9 +64,10 @@ bool MatrixPcu::accumulate() {
   if (step_ == 0) firing.need({free_[tile_ % 2], 0, limit}, Cause::output);
   const auto [run, stalls] = firing.solve();
   for (unsigned i = 0; i < 2; ++i) {
-    inputs_[i].pop(run, 1, [&](const BlockRef& block, uint32_t offset, unsigned packets) {
-      steps_[i].add(block, offset, packets);
-    });
+    inputs_[i].pop({run.t + kCreditCycles, run.dt, run.n}, 1,
+                   [&](const BlockRef& block, uint32_t offset, unsigned packets) {
+                     steps_[i].add(block, offset, packets);
+                   });
   }
   if (std::max(steps_[0].pieces(), steps_[1].pieces()) >= kMostPieces) compute();
 

@@ -11,6 +11,10 @@
 
 namespace rdu::fabric {
 
+/// Cycles from reading a packet from an input's FIFO to giving its credit back: a firing may depend on what
+/// comes in in the same cycle, and credits leave by registers.
+inline constexpr uint64_t kCreditCycles = 1;
+
 /// A pattern compute unit: up to four input streams, one output stream. What it computes and when is in
 /// pcu/README.md.
 class Pcu : public Unit {

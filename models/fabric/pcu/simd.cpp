@@ -58,15 +58,16 @@ bool SimdPcu::fire() {
     if (!config_.uses_input[i]) continue;
     float* values = scratch().inputs[i].data();
     const bool is_bf16 = config_.input_bf16[i];
-    inputs_[i].pop(run, config_.packets_in(i), [&](const BlockRef& block, uint32_t offset, unsigned packets) {
-      if (is_bf16) {
-        kernels().from_bf16(values, block.packet(offset), packets);
-        values += packets * kLanes;
-      } else {
-        std::memcpy(values, block.packet(offset), packets * kPacketBytes);
-        values += packets * (kLanes / 2);
-      }
-    });
+    inputs_[i].pop({run.t + kCreditCycles, run.dt, run.n}, config_.packets_in(i),
+                   [&](const BlockRef& block, uint32_t offset, unsigned packets) {
+                     if (is_bf16) {
+                       kernels().from_bf16(values, block.packet(offset), packets);
+                       values += packets * kLanes;
+                     } else {
+                       std::memcpy(values, block.packet(offset), packets * kPacketBytes);
+                       values += packets * (kLanes / 2);
+                     }
+                   });
   }
   execute(writer_.next(), run.n);
   send(run);

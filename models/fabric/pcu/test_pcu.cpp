@@ -103,13 +103,13 @@ float apply(uint64_t op, float a, float b) {
   switch (op) {
     case S::OP_MOV:
       return a;
-    case S::OP_ADD:
+    case S::OP_FADD:
       return scalar::add(a, b);
-    case S::OP_SUB:
+    case S::OP_FSUB:
       return scalar::sub(a, b);
-    case S::OP_MUL:
+    case S::OP_FMUL:
       return scalar::mul(a, b);
-    case S::OP_MAX:
+    case S::OP_FMAX:
       return scalar::max(a, b);
     default:
       return scalar::min(a, b);
@@ -137,21 +137,23 @@ TEST_CASE("SIMD: random pipelines compute what the scalar definitions say") {
     const uint32_t constant = 0x3fc00000 + static_cast<uint32_t>(random() % 0x100000);
 
     // Both inputs are read first; then anything goes.
-    static constexpr uint64_t kOps[] = {S::OP_NOP, S::OP_MOV, S::OP_ADD,     S::OP_SUB,    S::OP_MUL,
-                                        S::OP_MAX, S::OP_MIN, S::OP_RED_SUM, S::OP_RED_MAX};
+    static constexpr uint64_t kOps[] = {S::OP_NOP,  S::OP_MOV,  S::OP_FADD,     S::OP_FSUB,    S::OP_FMUL,
+                                        S::OP_FMAX, S::OP_FMIN, S::OP_FRED_SUM, S::OP_FRED_MAX};
     static constexpr uint64_t kSources[] = {S::A_PREV, S::A_IN0, S::A_IN1, S::A_CONST2, S::A_REG0};
-    std::vector<Stage> stages{{S::OP_ADD, S::A_IN0, S::A_IN1, 0}};
-    while (stages.size() < 6) {
-      stages.push_back(
-          {kOps[random() % 9], kSources[random() % 5], kSources[random() % 5], random() % 3 == 0 ? 0 : -1});
+    std::vector<Stage> stages{{S::OP_FADD, S::A_IN0, S::A_IN1, 0}};
+    bool crosses = false;
+    while (stages.size() < 6) {  // with at most one cross-lane operation, and one register
+      const uint64_t op = kOps[random() % (crosses ? 7 : 9)];
+      crosses |= op >= S::OP_FRED_SUM;
+      stages.push_back({op, kSources[random() % 5], kSources[random() % 5], -1});
     }
     set_simd(s.words, static_cast<uint32_t>(vectors),
              {stages[0], stages[1], stages[2], stages[3], stages[4], stages[5]});
-    s.words.set(P::kMODE_OFFSET, P::MODE::LANES, lanes);
-    s.words.set(P::kMODE_OFFSET, P::MODE::OUT_FORMAT, out_bf16);
-    s.words.set(P::kMODE_OFFSET, P::MODE::TAIL, tail);
-    s.words.set(P::kINPUT_OFFSET, P::INPUT::FORMAT0, in_bf16[0]);
-    s.words.set(P::kINPUT_OFFSET, P::INPUT::FORMAT1, in_bf16[1]);
+    s.words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::LANES, lanes);
+    set_pcu_format(s.words, out_bf16);
+    s.words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::TAIL, tail);
+    set_pcu_input(s.words, 0, in_bf16[0]);
+    set_pcu_input(s.words, 1, in_bf16[1]);
     s.words.set(P::kCONST_OFFSET + 8, constant);
     s.run();
     REQUIRE(s.pcu->finished());
@@ -180,9 +182,9 @@ TEST_CASE("SIMD: random pipelines compute what the scalar definitions say") {
         Vector a;
         for (unsigned lane = 0; lane < 32; ++lane) a[lane] = operand(stage.a, lane);
         for (unsigned lane = 0; lane < 32; ++lane) {
-          if (stage.op == S::OP_RED_SUM) {
+          if (stage.op == S::OP_FRED_SUM) {
             result[lane] = scalar::reduce(a.data(), lanes, 0.0f, scalar::add);
-          } else if (stage.op == S::OP_RED_MAX) {
+          } else if (stage.op == S::OP_FRED_MAX) {
             result[lane] =
                 scalar::reduce(a.data(), lanes, -std::numeric_limits<float>::infinity(), scalar::max);
           } else {
@@ -193,8 +195,8 @@ TEST_CASE("SIMD: random pipelines compute what the scalar definitions say") {
         if (stage.save >= 0) saved = result;
       }
       for (float& x : previous) {
-        if (tail == P::MODE::TAIL_EXP) x = scalar::exp(x);
-        if (tail == P::MODE::TAIL_RECIP) x = scalar::recip(x);
+        if (tail == P::PROGRAM_MODE::TAIL_EXP) x = scalar::exp(x);
+        if (tail == P::PROGRAM_MODE::TAIL_RECIP) x = scalar::recip(x);
       }
       expect[v] = previous;
     }
@@ -212,16 +214,16 @@ TEST_CASE("SIMD: a vector's way through the pipeline") {
     bool reduce;
     uint64_t latency, ii;
   };
-  for (const Case& c : {Case{true, true, P::MODE::TAIL_NONE, false, 1 + 6 + 1, 1},
-                        Case{true, false, P::MODE::TAIL_NONE, false, 1 + 6 + 1, 2},
-                        Case{false, true, P::MODE::TAIL_EXP, false, 2 + 6 + 8, 2},
-                        Case{false, false, P::MODE::TAIL_RECIP, true, 2 + 6 + 6 + 6, 2}}) {
+  for (const Case& c : {Case{true, true, P::PROGRAM_MODE::TAIL_NONE, false, 1 + 6 + 1, 1},
+                        Case{true, false, P::PROGRAM_MODE::TAIL_NONE, false, 1 + 6 + 1, 2},
+                        Case{false, true, P::PROGRAM_MODE::TAIL_EXP, false, 2 + 6 + 8, 2},
+                        Case{false, false, P::PROGRAM_MODE::TAIL_RECIP, true, 2 + 6 + 6 + 6, 2}}) {
     Setup s;
     s.sources[0]->packets.resize(c.in_bf16 ? 5 : 10);
-    set_simd(s.words, 5, {{c.reduce ? S::OP_RED_SUM : S::OP_MOV, S::A_IN0}});
-    s.words.set(P::kMODE_OFFSET, P::MODE::OUT_FORMAT, c.out_bf16);
-    s.words.set(P::kMODE_OFFSET, P::MODE::TAIL, c.tail);
-    s.words.set(P::kINPUT_OFFSET, P::INPUT::FORMAT0, c.in_bf16);
+    set_simd(s.words, 5, {{c.reduce ? S::OP_FRED_SUM : S::OP_MOV, S::A_IN0}});
+    set_pcu_format(s.words, c.out_bf16);
+    s.words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::TAIL, c.tail);
+    set_pcu_input(s.words, 0, c.in_bf16);
     s.run();
     std::vector<uint64_t> expect;
     for (uint64_t v = 0; v < 5; ++v) {
@@ -239,7 +241,7 @@ TEST_CASE("SIMD: inputs that no stage reads are not consumed, and constants need
   Setup s;
   set_simd(s.words, 3, {{S::OP_MOV, S::A_CONST1}});
   s.words.set(P::kCONST_OFFSET + 4, bits_of(2.5f));
-  s.words.set(P::kMODE_OFFSET, P::MODE::LANES, 3);
+  s.words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::LANES, 3);
   s.run();
   const std::vector<float> values = floats_of(s.sink.packets);
   REQUIRE(values.size() == 96);
@@ -256,8 +258,8 @@ TEST_CASE("SIMD: a full output FIFO stops the unit, and the wait is counted") {
   s.sources[0]->packets.resize(40);
   s.sink.open = 100;
   set_simd(s.words, 40, {{S::OP_MOV, S::A_IN0}});
-  s.words.set(P::kINPUT_OFFSET, P::INPUT::FORMAT0, 1);
-  s.words.set(P::kMODE_OFFSET, P::MODE::OUT_FORMAT, 1);
+  set_pcu_input(s.words, 0, 1);
+  set_pcu_format(s.words, 1);
   s.run();
   REQUIRE(s.sink.times.front() == 100);
   // 4 packets lie at the sink, 12 in the output FIFO; the 17th vector fires when the credit of the first has
@@ -280,8 +282,8 @@ TEST_CASE("matrix: tiles are chains of fused multiply-adds") {
     const unsigned tail = random() % 3;
     for (unsigned i = 0; i < 2; ++i) s.sources[i]->packets = random_packets(random, tiles * k);
     set_matrix(s.words, tiles, k, rows);
-    s.words.set(P::kMODE_OFFSET, P::MODE::OUT_FORMAT, out_bf16);
-    s.words.set(P::kMODE_OFFSET, P::MODE::TAIL, tail);
+    set_pcu_format(s.words, out_bf16);
+    s.words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::TAIL, tail);
     s.run();
     REQUIRE(s.pcu->finished());
     const std::vector<Vector> lanes_side = vectors_of(s.sources[0]->packets, true);
@@ -296,8 +298,8 @@ TEST_CASE("matrix: tiles are chains of fused multiply-adds") {
           }
         }
         for (float& x : acc) {
-          if (tail == P::MODE::TAIL_EXP) x = scalar::exp(x);
-          if (tail == P::MODE::TAIL_RECIP) x = scalar::recip(x);
+          if (tail == P::PROGRAM_MODE::TAIL_EXP) x = scalar::exp(x);
+          if (tail == P::PROGRAM_MODE::TAIL_RECIP) x = scalar::recip(x);
         }
         expect.push_back(acc);
       }
@@ -312,7 +314,7 @@ TEST_CASE("matrix: fill, drain and their overlap with the next tile") {
   constexpr uint64_t kK = 20;
   for (unsigned i = 0; i < 2; ++i) s.sources[i]->packets.resize(3 * kK);
   set_matrix(s.words, 3, kK, 6);
-  s.words.set(P::kMODE_OFFSET, P::MODE::OUT_FORMAT, 1);
+  set_pcu_format(s.words, 1);
   s.run();
   // Steps run at cycles 1 .. 60 without a gap. Tile t's last step is at 20 (t + 1); 1 + 5 + 6 cycles later
   // its first row drains; a row leaves after the tail's cycle and is one cycle on its way.
@@ -355,28 +357,40 @@ TEST_CASE("configurations that a PCU cannot execute are refused") {
   };
   REQUIRE(refused(simd({{S::OP_MOV, S::A_IN0}})).empty());
   REQUIRE(refused(simd({})) == "SIMD mode, but no stage has an operation");
-  REQUIRE(refused(simd({{S::OP_ADD, S::A_IN0, S::A_PREV}})) ==
+  REQUIRE(refused(simd({{S::OP_FADD, S::A_IN0, S::A_PREV}})) ==
           "STAGE[0] reads PREV, but no stage before it has a result");
-  REQUIRE(refused(simd({{S::OP_ADD, S::A_IN0, S::A_REG2}})) ==
+  REQUIRE(refused(simd({{S::OP_FADD, S::A_IN0, S::A_REG2}})) ==
           "STAGE[0] reads REG2, which no stage before it has saved");
-  REQUIRE(refused(simd({{7, S::A_IN0}})) == "STAGE[0].OP has no operation 7");
-  REQUIRE(refused(simd({{S::OP_MOV, 6}})) == "STAGE[0] has no operand 6");
+  REQUIRE(refused(simd({{127, S::A_IN0}})) == "STAGE[0].OP has no operation 127");
+  REQUIRE(refused(simd({{S::OP_MOV, 31}})) == "STAGE[0] has no operand 31");
+  REQUIRE(refused(simd({{S::OP_MOV, S::A_IN0, 0, 2}, {S::OP_MOV, S::A_IN0, 0, 2}})) ==
+          "STAGE[1] saves REG2, which a stage before it has saved");
+  REQUIRE(refused(simd({{S::OP_FRED_SUM, S::A_IN0}, {S::OP_FRED_MAX, S::A_IN0}})) ==
+          "more than one stage has a cross-lane operation");
+  REQUIRE(refused(simd({{S::OP_FADD, S::A_LANE, S::A_IN0}})) ==
+          "an operand other than PREV, IN, CONST and REG is not modelled yet");
+  REQUIRE(refused(simd({{S::OP_IADD, S::A_IN0, S::A_IN0}})) == "this operation is not modelled yet");
   REQUIRE(refused(simd({{}, {}, {}, {}, {}, {}, {S::OP_MOV, S::A_IN0}})) ==
-          "STAGE[6] is used, but the unit has 6 stages");
+          "STAGE[6] has an operation, but belongs to no program");
   ConfigWords words = simd({{S::OP_MOV, S::A_IN0}});
-  words.set(P::kITERATIONS_OFFSET, 0);
-  REQUIRE(refused(words) == "ITERATIONS is 0");
+  words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::STAGES, 7);
+  REQUIRE(refused(words) == "PROGRAM[0] has stages 0 to 6, but the unit has 6");
+  words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::STAGES, 0);
+  REQUIRE(refused(words) == "PROGRAM[0].MODE.STAGES is 0");
   words = simd({{S::OP_MOV, S::A_IN0}});
-  words.set(P::kMODE_OFFSET, P::MODE::LANES, 33);
-  REQUIRE(refused(words) == "MODE.LANES = 33 is not in 1..32");
+  words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::LANES, 33);
+  REQUIRE(refused(words) == "PROGRAM[0].MODE.LANES = 33 is not in 1..32");
   words = simd({{S::OP_MOV, S::A_IN0}});
-  words.set(P::kMODE_OFFSET, P::MODE::TAIL, 9);
-  REQUIRE(refused(words) == "MODE.TAIL has no operation 9");
+  words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::TAIL, 15);
+  REQUIRE(refused(words) == "PROGRAM[0].MODE.TAIL has no function 15");
   words = ConfigWords::reset_of<P::Registers>();
   set_matrix(words, 1, 0, 6);
   REQUIRE(refused(words) == "MATRIX.K is 0");
   set_matrix(words, 1, 4, 7);
   REQUIRE(refused(words) == "MATRIX.ROWS = 7 is not in 1..6");
-  words.set(P::kMODE_OFFSET, P::MODE::MODE, 3);
-  REQUIRE(refused(words) == "MODE.MODE has no mode 3");
+  set_matrix(words, 0xffffffff, 4, 6);
+  words.set(P::kPROGRAM_COUNT_OFFSET + 4, 0xffffffff);
+  REQUIRE(refused(words) == "PROGRAM[0]: the product of COUNT is above 2^63");
+  words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::MODE, 3);
+  REQUIRE(refused(words) == "PROGRAM[0].MODE.MODE has no mode 3");
 }

@@ -138,24 +138,25 @@ void RandomProgram::add_simd() {
   }
   ConfigWords& words = builder_.unit(unit);
   const uint64_t first_b = two ? P::STAGE::A_IN2 : P::STAGE::A_CONST1;
-  const uint64_t reduce = chance(30)   ? P::STAGE::OP_RED_SUM
-                          : chance(30) ? P::STAGE::OP_RED_MAX
+  const uint64_t reduce = chance(30)   ? P::STAGE::OP_FRED_SUM
+                          : chance(30) ? P::STAGE::OP_FRED_MAX
                                        : P::STAGE::OP_NOP;
   set_simd(words, vectors,
-           {{chance(50) ? P::STAGE::OP_ADD : P::STAGE::OP_MUL, P::STAGE::A_IN0, first_b, 1},
+           {{chance(50) ? P::STAGE::OP_FADD : P::STAGE::OP_FMUL, P::STAGE::A_IN0, first_b, 1},
             {reduce},
-            {P::STAGE::OP_MAX, P::STAGE::A_PREV, P::STAGE::A_CONST0},
-            {P::STAGE::OP_SUB, P::STAGE::A_REG1, P::STAGE::A_PREV}});
+            {P::STAGE::OP_FMAX, P::STAGE::A_PREV, P::STAGE::A_CONST0},
+            {P::STAGE::OP_FSUB, P::STAGE::A_REG1, P::STAGE::A_PREV}});
   words.set(P::kCONST_OFFSET, 0x3dcccccd);
   words.set(P::kCONST_OFFSET + 4, 0x40490fdb);
-  words.set(P::kMODE_OFFSET, P::MODE::OUT_FORMAT, pick(2));
-  words.set(P::kMODE_OFFSET, P::MODE::LANES, chance(30) ? 1 + pick(32) : 32);
-  words.set(P::kMODE_OFFSET, P::MODE::TAIL, pick(3));
-  words.set(P::kINPUT_OFFSET, P::INPUT::FORMAT0, a_bf16);
-  words.set(P::kINPUT_OFFSET, P::INPUT::FORMAT2, b_bf16);
+  set_pcu_format(words, pick(2));
+  words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::LANES, chance(30) ? 1 + pick(32) : 32);
+  words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::TAIL, pick(3));
+  set_pcu_input(words, 0, a_bf16);
+  set_pcu_input(words, 2, b_bf16);
   consume(a, unit, 0);
   if (two) consume(b, unit, 2);
-  const bool out_bf16 = words.get(P::kMODE_OFFSET, P::MODE::OUT_FORMAT) == P::MODE::OUT_FORMAT_BF16;
+  const bool out_bf16 =
+      words.get(P::kPROGRAM_OUT_OFFSET, P::PROGRAM_OUT::FORMAT) == P::PROGRAM_OUT::FORMAT_BF16;
   open_.push_back({unit, out_bf16 ? vectors : 2 * vectors});
 }
 
@@ -175,11 +176,12 @@ void RandomProgram::add_matrix() {
   const uint32_t rows = 1 + pick(static_cast<uint32_t>(params_.stages));
   ConfigWords& words = builder_.unit(unit);
   set_matrix(words, a.packets / k, k, rows);
-  words.set(P::kMODE_OFFSET, P::MODE::OUT_FORMAT, pick(2));
-  words.set(P::kMODE_OFFSET, P::MODE::TAIL, pick(3));
+  set_pcu_format(words, pick(2));
+  words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::TAIL, pick(3));
   consume(a, unit, 0);
   consume(b, unit, 1);
-  const bool out_bf16 = words.get(P::kMODE_OFFSET, P::MODE::OUT_FORMAT) == P::MODE::OUT_FORMAT_BF16;
+  const bool out_bf16 =
+      words.get(P::kPROGRAM_OUT_OFFSET, P::PROGRAM_OUT::FORMAT) == P::PROGRAM_OUT::FORMAT_BF16;
   open_.push_back({unit, a.packets / k * rows * (out_bf16 ? 1 : 2)});
 }
 

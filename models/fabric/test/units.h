@@ -67,10 +67,13 @@ struct Stage {
   int save = -1;
 };
 
-inline void set_simd(ConfigWords& words, uint32_t vectors, std::initializer_list<Stage> stages) {
+/// Program 0 of a PCU, over `range` stages from stage 0 on.
+inline void set_simd(ConfigWords& words, uint32_t vectors, std::initializer_list<Stage> stages,
+                     uint64_t range = 6) {
   using namespace regs::pcu;
-  words.set(kMODE_OFFSET, MODE::MODE, MODE::MODE_SIMD);
-  words.set(kITERATIONS_OFFSET, vectors);
+  words.set(kPROGRAM_MODE_OFFSET, PROGRAM_MODE::MODE, PROGRAM_MODE::MODE_SIMD);
+  words.set(kPROGRAM_MODE_OFFSET, PROGRAM_MODE::STAGES, range);
+  words.set(kPROGRAM_COUNT_OFFSET, vectors);
   uint64_t offset = kSTAGE_OFFSET;
   for (const Stage& stage : stages) {
     words.set(offset, STAGE::OP, stage.op);
@@ -84,12 +87,19 @@ inline void set_simd(ConfigWords& words, uint32_t vectors, std::initializer_list
   }
 }
 
+inline void set_pcu_format(ConfigWords& words, uint64_t format) {
+  words.set(regs::pcu::kPROGRAM_OUT_OFFSET, regs::pcu::PROGRAM_OUT::FORMAT, format);
+}
+inline void set_pcu_input(ConfigWords& words, unsigned input, uint64_t format) {
+  words.set(regs::pcu::kINPUT_OFFSET + input * regs::pcu::kINPUT_STRIDE, regs::pcu::INPUT::FORMAT, format);
+}
+
 inline void set_matrix(ConfigWords& words, uint32_t tiles, uint32_t k, uint32_t rows) {
   using namespace regs::pcu;
-  words.set(kMODE_OFFSET, MODE::MODE, MODE::MODE_MATRIX);
-  words.set(kITERATIONS_OFFSET, tiles);
-  words.set(kMATRIX_OFFSET, MATRIX::K, k);
-  words.set(kMATRIX_OFFSET, MATRIX::ROWS, rows);
+  words.set(kPROGRAM_MODE_OFFSET, PROGRAM_MODE::MODE, PROGRAM_MODE::MODE_MATRIX);
+  words.set(kPROGRAM_COUNT_OFFSET, tiles);
+  words.set(kPROGRAM_MATRIX_OFFSET, PROGRAM_MATRIX::K, k);
+  words.set(kPROGRAM_MATRIX_OFFSET, PROGRAM_MATRIX::ROWS, rows);
 }
 
 }  // namespace rdu::fabric::test

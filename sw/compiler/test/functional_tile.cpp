@@ -284,11 +284,12 @@ class FunctionalTile::Pmu : public Unit {
 class FunctionalTile::MatrixPcu : public Unit {
  public:
   explicit MatrixPcu(const Words& w)
-      : lanes_(field(w.at(RDU_PCU_MODE), RDU_PCU_MODE_LANES_MASK)),
-        bf16_((w.at(RDU_PCU_MODE) & RDU_PCU_MODE_OUT_FORMAT_MASK) != 0),
-        tiles_(w.at(RDU_PCU_ITERATIONS)),
-        k_(field(w.at(RDU_PCU_MATRIX), RDU_PCU_MATRIX_K_MASK)),
-        rows_(field(w.at(RDU_PCU_MATRIX), RDU_PCU_MATRIX_ROWS_MASK)) {}
+      : lanes_(field(w.at(RDU_PCU_PROGRAM_MODE(0)), RDU_PCU_PROGRAM_MODE_LANES_MASK)),
+        bf16_(field(w.at(RDU_PCU_PROGRAM_OUT(0)), RDU_PCU_PROGRAM_OUT_FORMAT_MASK) ==
+              RDU_PCU_PROGRAM_OUT_FORMAT_BF16),
+        tiles_(w.at(RDU_PCU_PROGRAM_COUNT(0, 0))),
+        k_(field(w.at(RDU_PCU_PROGRAM_MATRIX(0)), RDU_PCU_PROGRAM_MATRIX_K_MASK)),
+        rows_(field(w.at(RDU_PCU_PROGRAM_MATRIX(0)), RDU_PCU_PROGRAM_MATRIX_ROWS_MASK)) {}
   bool step() override {
     if (done_ == tiles_ || !out.empty() || in[0].empty() || in[1].empty()) return false;
     const Packet lane_side = take(0);
@@ -321,11 +322,14 @@ class FunctionalTile::MatrixPcu : public Unit {
 class FunctionalTile::SimdPcu : public Unit {
  public:
   explicit SimdPcu(const Words& w)
-      : lanes_(field(w.at(RDU_PCU_MODE), RDU_PCU_MODE_LANES_MASK)),
-        bf16_((w.at(RDU_PCU_MODE) & RDU_PCU_MODE_OUT_FORMAT_MASK) != 0),
-        tail_(field(w.at(RDU_PCU_MODE), RDU_PCU_MODE_TAIL_MASK)),
-        vectors_(w.at(RDU_PCU_ITERATIONS)),
-        formats_(w.at(RDU_PCU_INPUT)) {
+      : lanes_(field(w.at(RDU_PCU_PROGRAM_MODE(0)), RDU_PCU_PROGRAM_MODE_LANES_MASK)),
+        bf16_(field(w.at(RDU_PCU_PROGRAM_OUT(0)), RDU_PCU_PROGRAM_OUT_FORMAT_MASK) ==
+              RDU_PCU_PROGRAM_OUT_FORMAT_BF16),
+        tail_(field(w.at(RDU_PCU_PROGRAM_MODE(0)), RDU_PCU_PROGRAM_MODE_TAIL_MASK)),
+        vectors_(w.at(RDU_PCU_PROGRAM_COUNT(0, 0))) {
+    for (unsigned i = 0; i < formats_.size(); ++i) {
+      formats_[i] = field(w.at(RDU_PCU_INPUT(i)), RDU_PCU_INPUT_FORMAT_MASK);
+    }
     for (unsigned i = 0; i < stages_.size(); ++i) {
       stages_[i] = w.at(RDU_PCU_STAGE(i));
       if (field(stages_[i], RDU_PCU_STAGE_OP_MASK) == RDU_PCU_STAGE_OP_NOP) continue;
@@ -358,9 +362,9 @@ class FunctionalTile::SimdPcu : public Unit {
     for (unsigned l = 0; l < RDU_LANES_MAX; ++l) {
       if (l >= lanes_) {
         prev[l] = 0;
-      } else if (tail_ == RDU_PCU_MODE_TAIL_EXP) {
+      } else if (tail_ == RDU_PCU_PROGRAM_MODE_TAIL_EXP) {
         prev[l] = exp_of(prev[l]);
-      } else if (tail_ == RDU_PCU_MODE_TAIL_RECIP) {
+      } else if (tail_ == RDU_PCU_PROGRAM_MODE_TAIL_RECIP) {
         prev[l] = 1.0f / prev[l];
       }
     }
@@ -373,7 +377,7 @@ class FunctionalTile::SimdPcu : public Unit {
   }
 
  private:
-  bool is_bf16(unsigned input) const { return (formats_ >> input & 1) != 0; }
+  bool is_bf16(unsigned input) const { return formats_[input] == RDU_PCU_INPUT_FORMAT_BF16; }
   size_t packets(unsigned input) const { return is_bf16(input) ? 1 : 2; }
   Vector receive(unsigned input) {
     Vector v;
@@ -398,7 +402,7 @@ class FunctionalTile::SimdPcu : public Unit {
   }
   Vector operate(uint32_t op, const Vector& a, const Vector& b) const {
     Vector result;
-    if (op == RDU_PCU_STAGE_OP_RED_SUM) {
+    if (op == RDU_PCU_STAGE_OP_FRED_SUM) {
       Vector x = a;
       for (unsigned l = lanes_; l < x.size(); ++l) x[l] = 0;
       for (size_t half = x.size() / 2; half >= 1; half /= 2) {
@@ -407,7 +411,7 @@ class FunctionalTile::SimdPcu : public Unit {
       result.fill(x[0]);
       return result;
     }
-    if (op == RDU_PCU_STAGE_OP_RED_MAX) {
+    if (op == RDU_PCU_STAGE_OP_FRED_MAX) {
       float most = a[0];
       for (unsigned l = 1; l < lanes_; ++l) most = std::max(most, a[l]);
       result.fill(most);
@@ -418,19 +422,19 @@ class FunctionalTile::SimdPcu : public Unit {
         case RDU_PCU_STAGE_OP_MOV:
           result[l] = a[l];
           break;
-        case RDU_PCU_STAGE_OP_ADD:
+        case RDU_PCU_STAGE_OP_FADD:
           result[l] = a[l] + b[l];
           break;
-        case RDU_PCU_STAGE_OP_SUB:
+        case RDU_PCU_STAGE_OP_FSUB:
           result[l] = a[l] - b[l];
           break;
-        case RDU_PCU_STAGE_OP_MUL:
+        case RDU_PCU_STAGE_OP_FMUL:
           result[l] = a[l] * b[l];
           break;
-        case RDU_PCU_STAGE_OP_MAX:
+        case RDU_PCU_STAGE_OP_FMAX:
           result[l] = a[l] > b[l] ? a[l] : b[l];
           break;
-        case RDU_PCU_STAGE_OP_MIN:
+        case RDU_PCU_STAGE_OP_FMIN:
           result[l] = a[l] < b[l] ? a[l] : b[l];
           break;
         default:
@@ -442,7 +446,8 @@ class FunctionalTile::SimdPcu : public Unit {
 
   unsigned lanes_;
   bool bf16_;
-  uint32_t tail_, vectors_, formats_;
+  uint32_t tail_, vectors_;
+  std::array<uint32_t, RDU_PCU_INPUT_COUNT> formats_{};
   std::array<uint32_t, RDU_PCU_STAGE_COUNT> stages_{};
   std::array<float, RDU_PCU_CONST_COUNT> constants_{};
   unsigned used_ = 0;
@@ -459,7 +464,8 @@ FunctionalTile::FunctionalTile(const Program& program, const std::vector<rdu_arg
     std::unique_ptr<Unit> unit;
     switch (RDU_UNIT_KIND(id)) {
       case RDU_UNIT_PCU:
-        if (field(words.at(RDU_PCU_MODE), RDU_PCU_MODE_MODE_MASK) == RDU_PCU_MODE_MODE_MATRIX) {
+        if (field(words.at(RDU_PCU_PROGRAM_MODE(0)), RDU_PCU_PROGRAM_MODE_MODE_MASK) ==
+            RDU_PCU_PROGRAM_MODE_MODE_MATRIX) {
           unit = std::make_unique<MatrixPcu>(words);
         } else {
           unit = std::make_unique<SimdPcu>(words);

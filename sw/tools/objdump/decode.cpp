@@ -137,7 +137,8 @@ std::vector<DecodedRegister> Decoder::registers(uint32_t unit) const {
     } else if (kind == RDU_UNIT_PCU && word >= RDU_PCU_STAGE(0) / 4 &&
                word < RDU_PCU_STAGE(RDU_PCU_STAGE_COUNT) / 4) {
       d.text = stage(unit, value);
-    } else if (kind == RDU_UNIT_PCU && word >= RDU_PCU_CONST(0) / 4) {
+    } else if (kind == RDU_UNIT_PCU && word >= RDU_PCU_CONST(0) / 4 &&
+               word < RDU_PCU_CONST(RDU_PCU_CONST_COUNT) / 4) {
       d.text = fmt::format("{}", to_float(value));
     }
     const auto set = formulas_.find({unit, word});
@@ -242,7 +243,7 @@ std::string Decoder::stage(uint32_t unit, uint32_t stage_word) const {
   const uint32_t op = field(stage_word, RDU_PCU_STAGE_OP_MASK);
   std::string text = field_name(RDU_UNIT_PCU, RDU_PCU_STAGE(0) / 4, "OP", op);
   if (op != RDU_PCU_STAGE_OP_NOP) text += " " + operand(unit, field(stage_word, RDU_PCU_STAGE_A_MASK));
-  const bool binary = op >= RDU_PCU_STAGE_OP_ADD && op <= RDU_PCU_STAGE_OP_MIN;
+  const bool binary = op >= RDU_PCU_STAGE_OP_FADD && op <= RDU_PCU_STAGE_OP_FMIN;
   if (binary) text += ", " + operand(unit, field(stage_word, RDU_PCU_STAGE_B_MASK));
   if ((stage_word & RDU_PCU_STAGE_SAVE_MASK) != 0) {
     text += fmt::format(" -> REG{}", field(stage_word, RDU_PCU_STAGE_REG_MASK));
@@ -251,26 +252,27 @@ std::string Decoder::stage(uint32_t unit, uint32_t stage_word) const {
 }
 
 std::string Decoder::pcu(uint32_t unit) const {
-  const uint32_t mode = word(unit, RDU_PCU_MODE, RDU_PCU_MODE_RESET);
-  const unsigned lanes = field(mode, RDU_PCU_MODE_LANES_MASK);
+  const uint32_t mode = word(unit, RDU_PCU_PROGRAM_MODE(0));
+  const unsigned lanes = field(mode, RDU_PCU_PROGRAM_MODE_LANES_MASK);
   const std::string out =
-      field_name(RDU_UNIT_PCU, RDU_PCU_MODE / 4, "OUT_FORMAT", field(mode, RDU_PCU_MODE_OUT_FORMAT_MASK));
-  if (field(mode, RDU_PCU_MODE_MODE_MASK) == RDU_PCU_MODE_MODE_MATRIX) {
-    const uint32_t matrix = word(unit, RDU_PCU_MATRIX);
-    return fmt::format("MATRIX {} tiles of {} x {}, K {}, to {}", value(unit, RDU_PCU_ITERATIONS),
-                       field(matrix, RDU_PCU_MATRIX_ROWS_MASK), lanes, field(matrix, RDU_PCU_MATRIX_K_MASK),
-                       out);
+      field_name(RDU_UNIT_PCU, RDU_PCU_PROGRAM_OUT(0) / 4, "FORMAT",
+                 field(word(unit, RDU_PCU_PROGRAM_OUT(0)), RDU_PCU_PROGRAM_OUT_FORMAT_MASK));
+  const std::string firings = value(unit, RDU_PCU_PROGRAM_COUNT(0, 0));
+  if (field(mode, RDU_PCU_PROGRAM_MODE_MODE_MASK) == RDU_PCU_PROGRAM_MODE_MODE_MATRIX) {
+    const uint32_t matrix = word(unit, RDU_PCU_PROGRAM_MATRIX(0));
+    return fmt::format("MATRIX {} tiles of {} x {}, K {}, to {}", firings,
+                       field(matrix, RDU_PCU_PROGRAM_MATRIX_ROWS_MASK), lanes,
+                       field(matrix, RDU_PCU_PROGRAM_MATRIX_K_MASK), out);
   }
   std::string stages;
   for (unsigned i = 0; i < RDU_PCU_STAGE_COUNT; ++i) {
     const uint32_t s = word(unit, RDU_PCU_STAGE(i));
     if (s != 0) stages += (stages.empty() ? "" : "; ") + stage(unit, s);
   }
-  const uint32_t tail = field(mode, RDU_PCU_MODE_TAIL_MASK);
-  if (tail != RDU_PCU_MODE_TAIL_NONE)
-    stages += "; " + field_name(RDU_UNIT_PCU, RDU_PCU_MODE / 4, "TAIL", tail);
-  return fmt::format("SIMD {} vectors of {} lanes: {}; to {}", value(unit, RDU_PCU_ITERATIONS), lanes, stages,
-                     out);
+  const uint32_t tail = field(mode, RDU_PCU_PROGRAM_MODE_TAIL_MASK);
+  if (tail != RDU_PCU_PROGRAM_MODE_TAIL_NONE)
+    stages += "; " + field_name(RDU_UNIT_PCU, RDU_PCU_PROGRAM_MODE(0) / 4, "TAIL", tail);
+  return fmt::format("SIMD {} vectors of {} lanes: {}; to {}", firings, lanes, stages, out);
 }
 
 }  // namespace rdu::tools

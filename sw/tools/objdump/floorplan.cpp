@@ -40,8 +40,8 @@ const Style& style_of(const Program& program, const UnitEntry& unit) {
     case Role::pcu:
       break;
   }
-  const uint32_t mode = program.configuration().get(unit.id, RDU_PCU_MODE / 4).value_or(0);
-  return (mode & RDU_PCU_MODE_MODE_MASK) == RDU_PCU_MODE_MODE_MATRIX ? kMatrix : kSimd;
+  const uint32_t mode = program.configuration().get(unit.id, RDU_PCU_PROGRAM_MODE(0) / 4).value_or(0);
+  return (mode & RDU_PCU_PROGRAM_MODE_MODE_MASK) == RDU_PCU_PROGRAM_MODE_MODE_MATRIX ? kMatrix : kSimd;
 }
 
 class Drawing {

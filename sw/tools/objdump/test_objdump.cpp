@@ -72,14 +72,14 @@ TEST_CASE("listings of a small program") {
         "tile        2 rows x 2 columns, 1 vector channels per direction\n"
         "uses        1 of 4 PCUs, 0 of 4 PMUs, 1 of 4 load and 1 of 4 store generators\n"
         "streams     2, on 0 of 8 channels between switches\n"
-        "stream      244 bytes of configuration\n");
+        "stream      256 bytes of configuration\n");
   CHECK(argument_listing(p) ==
         "x     address  input [rows][32] BF16 (a multiple of 2); sets 1 register\n"
         "y     address  result [rows][32] BF16 (a multiple of 2); sets 1 register\n"
         "rows  number   rows (1 to 1000); sets 3 registers\n");
   CHECK(unit_listing(p) ==
         "in    AGCU 0.E   load   rows of 64 bytes from [x]: [rows] by +64\n"
-        "pcu   PCU 0.1    pcu    SIMD [rows] vectors of 32 lanes: MUL IN0, 2.5 -> REG2; MAX REG2, IN0; to "
+        "pcu   PCU 0.1    pcu    SIMD [rows] vectors of 32 lanes: FMUL IN0, 2.5 -> REG2; FMAX REG2, IN0; to "
         "BF16\n"
         "out   AGCU 0.E   store  rows of 64 bytes to [y + 128]: [rows] by +64\n");
   CHECK(route_listing(p, true) ==
@@ -104,18 +104,18 @@ TEST_CASE("listings of a small program") {
         "border\n");
   CHECK_THAT(floorplan(p, true), Contains("\033[36mc pcu\033[0m"));
   const std::string words = disassembly(p);
-  CHECK_THAT(words, Contains("PCU 0.1  pcu\n    0x000  MODE                     00002011          "
-                             "MODE=SIMD OUT_FORMAT=BF16 LANES=32 TAIL=NONE OUT_FLOW=0\n"));
-  CHECK_THAT(words, Contains("STAGE[0]                 00059104          MUL IN0, 2.5 -> REG2\n"));
+  CHECK_THAT(words, Contains("PCU 0.1  pcu\n    0x000  PROGRAM[0].MODE          00200201          "
+                             "MODE=SIMD FIRST=0 STAGES=2 LANES=32 TAIL=NONE\n"));
+  CHECK_THAT(words, Contains("STAGE[0]                 14009084          FMUL IN0, 2.5 -> REG2\n"));
   CHECK_THAT(words, Contains("CONST[1]                 40200000          2.5\n"));
-  CHECK_THAT(words, Contains("ITERATIONS               00000001          1   <- rows\n"));
+  CHECK_THAT(words, Contains("PROGRAM[0].COUNT[0]      00000001          1   <- rows\n"));
   CHECK_THAT(words, Contains("STORE_BASE               0000000000000080  128   <- y + 128\n"));
   CHECK_THAT(words, Contains("from AGCU, flow 0: to PCU input 0, flow 0\n"));
   CHECK_THAT(words, Contains("token from done: to west 0\n"));
   const auto json = nlohmann::json::parse(json_listing(p));
   CHECK(json.at("kernel") == "scale");
   CHECK(json.at("units").size() == 3);
-  CHECK(json.at("configuration").at("PCU 0.1").at("ITERATIONS").at("argument") == "rows");
+  CHECK(json.at("configuration").at("PCU 0.1").at("PROGRAM[0].COUNT[0]").at("argument") == "rows");
 }
 
 TEST_CASE("arguments in formulas") {
@@ -137,7 +137,8 @@ TEST_CASE("the fused program's floor plan and units") {
   const std::string plan = floorplan(p, false);
   for (const auto& u : p.units()) CHECK_THAT(plan, Contains(u.name));
   CHECK_THAT(unit_listing(p), Contains("MATRIX [rows / 36 * 4] tiles of 6 x 32, K 64, to FP32"));
-  CHECK_THAT(unit_listing(p), Contains("ADD IN0, IN1 -> REG0; RED_MAX PREV; SUB REG0, PREV; EXP; to FP32"));
+  CHECK_THAT(unit_listing(p),
+             Contains("FADD IN0, IN1 -> REG0; FRED_MAX PREV; FSUB REG0, PREV; EXP; to FP32"));
   CHECK_THAT(unit_listing(p), Contains("read 6 x 2 B, 128 apart: 64 by +2, 4 times"));
 }
 
