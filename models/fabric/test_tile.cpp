@@ -389,7 +389,7 @@ TEST_CASE("programs whose parts do not fit together are refused") {
   REQUIRE(load([](ProgramBuilder& p) { p.unit(kEast).set(A::kSTORE_OFFSET, 0); }) ==
           Q::FAULT::CODE_BAD_CONFIG);
   REQUIRE(said("no AGCU stores anything"));
-  REQUIRE(load([](ProgramBuilder& p) { p.unit(Pipeline::kPmu).set(M::kMODE_OFFSET, 0); }) ==
+  REQUIRE(load([](ProgramBuilder& p) { p.unit(Pipeline::kPmu) = ConfigWords::reset_of<M::Registers>(); }) ==
           Q::FAULT::CODE_BAD_ROUTE);
   REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == Pipeline::kPmu);
   REQUIRE(said("leads to input 0 of pmu[0][1], which does not use it"));
@@ -408,9 +408,9 @@ TEST_CASE("programs whose parts do not fit together are refused") {
   REQUIRE(load([](ProgramBuilder& p) { p.unit(kWest).set(A::kMASTER_OFFSET, 0); }) ==
           Q::FAULT::CODE_BAD_ROUTE);
   REQUIRE(said("the token of agcu_east[0] leads to token input 0 at switch[0][0], which nobody waits for"));
-  REQUIRE(load([](ProgramBuilder& p) { p.unit(RDU_UNIT(RDU_UNIT_PMU, 2, 2)).set(M::kMODE_OFFSET, 1); }) ==
+  REQUIRE(load([](ProgramBuilder& p) { set_pmu(p.unit(RDU_UNIT(RDU_UNIT_PMU, 2, 2)), 0, 1, 0, {}, {}); }) ==
           Q::FAULT::CODE_BAD_CONFIG);
-  REQUIRE(said("pmu[2][2]: FILLS is 0"));
+  REQUIRE(said("pmu[2][2]: write pipeline 0: FILLS is 0"));
   // A second stream over the channel that the first uses.
   REQUIRE(load([](ProgramBuilder& p) {
             const uint32_t pmu = RDU_UNIT(RDU_UNIT_PMU, 0, 0);

@@ -37,24 +37,39 @@ class Lowering {
   }
 
   void operator()(const Scratchpad& u) const {
-    set(RDU_PMU_MODE, RDU_PMU_MODE_ENABLE_MASK);
-    set(RDU_PMU_FILLS, u.fills);
-    set(RDU_PMU_BUFFERS, u.buffers);
-    set(RDU_PMU_BUFFER_SIZE, u.buffer_size);
-    set(RDU_PMU_WRITE, bits(u.write_bytes, RDU_PMU_WRITE_BYTES_MASK));
-    set(RDU_PMU_READ,
-        bits(u.lanes, RDU_PMU_READ_LANES_MASK) |
-            bits(u.element == Element::word ? RDU_PMU_READ_ELEMENT_WORD : RDU_PMU_READ_ELEMENT_HALF,
-                 RDU_PMU_READ_ELEMENT_MASK));
-    set(RDU_PMU_LANE_STRIDE, stride(u.lane_stride));
+    // Write pipeline 0 takes a free buffer (token 0) and makes a full one (token 1), read pipeline 0 the
+    // other way round.
+    constexpr uint32_t kFree = 1;
+    constexpr uint32_t kFull = 2;
+    set(RDU_PMU_WRITE_MODE(0), RDU_PMU_WRITE_MODE_ENABLE_MASK);
+    set(RDU_PMU_WRITE_SHAPE(0), bits(u.write_bytes, RDU_PMU_WRITE_SHAPE_LANES_MASK) |
+                                    bits(RDU_PMU_WRITE_SHAPE_ELEMENT_BYTE, RDU_PMU_WRITE_SHAPE_ELEMENT_MASK));
+    set(RDU_PMU_WRITE_LANE_STRIDE(0), 1);
+    set(RDU_PMU_WRITE_FILLS(0), u.fills);
+    set(RDU_PMU_WRITE_BUFFERS(0), u.buffers);
+    set(RDU_PMU_WRITE_BUFFER_SIZE(0), u.buffer_size);
+    set(RDU_PMU_WRITE_TOKEN(0),
+        bits(kFree, RDU_PMU_WRITE_TOKEN_WAIT_MASK) | bits(kFull, RDU_PMU_WRITE_TOKEN_GIVE_MASK));
+    for (unsigned i = 0; i < u.write.size(); ++i) {
+      counter(RDU_PMU_WRITE_COUNT(0, i), RDU_PMU_WRITE_STRIDE(0, i), u.write[i]);
+    }
+    set(RDU_PMU_READ_MODE(0), RDU_PMU_READ_MODE_ENABLE_MASK);
+    set(RDU_PMU_READ_SHAPE(0), bits(u.lanes, RDU_PMU_READ_SHAPE_LANES_MASK) |
+                                   bits(u.element == Element::word ? RDU_PMU_READ_SHAPE_ELEMENT_WORD
+                                                                   : RDU_PMU_READ_SHAPE_ELEMENT_HALF,
+                                        RDU_PMU_READ_SHAPE_ELEMENT_MASK));
+    set(RDU_PMU_READ_LANE_STRIDE(0), stride(u.lane_stride));
+    set(RDU_PMU_READ_FILLS(0), u.fills);
+    set(RDU_PMU_READ_BUFFERS(0), u.buffers);
+    set(RDU_PMU_READ_BUFFER_SIZE(0), u.buffer_size);
+    set(RDU_PMU_READ_TOKEN(0),
+        bits(kFull, RDU_PMU_READ_TOKEN_WAIT_MASK) | bits(kFree, RDU_PMU_READ_TOKEN_GIVE_MASK));
+    for (unsigned i = 0; i < u.read.size(); ++i) {
+      counter(RDU_PMU_READ_COUNT(0, i), RDU_PMU_READ_STRIDE(0, i), u.read[i]);
+    }
+    set(RDU_PMU_TOKENS(0), u.buffers);
     set(RDU_PMU_BANK,
         bits(u.bank_shift, RDU_PMU_BANK_SHIFT_MASK) | bits(u.bank_skew, RDU_PMU_BANK_SKEW_MASK));
-    for (unsigned i = 0; i < u.write.size(); ++i) {
-      counter(RDU_PMU_WRITE_COUNTER_COUNT(i), RDU_PMU_WRITE_COUNTER_STRIDE(i), u.write[i]);
-    }
-    for (unsigned i = 0; i < u.read.size(); ++i) {
-      counter(RDU_PMU_READ_COUNTER_COUNT(i), RDU_PMU_READ_COUNTER_STRIDE(i), u.read[i]);
-    }
   }
 
   void operator()(const Matrix& u) const {

@@ -204,7 +204,7 @@ TEST_CASE("illegal parts are refused") {
     p.config = c.stream();
   };
   CHECK(has(refuse([&](auto& p) { set(p, p.units[1].id, 7, 1); }), "has no word 7"));
-  CHECK(has(refuse([&](auto& p) { set(p, RDU_UNIT(RDU_UNIT_PMU, 1, 1), 4, 0x80); }), "sets reserved bits"));
+  CHECK(has(refuse([&](auto& p) { set(p, RDU_UNIT(RDU_UNIT_PMU, 1, 1), 1, 0x80); }), "sets reserved bits"));
 }
 
 TEST_CASE("foreign and damaged files name themselves") {

@@ -10,6 +10,7 @@
 #include "compiler/route.h"
 #include "compiler/trace.h"
 #include "regs/agcu.h"
+#include "regs/pmu.h"
 #include "regs/switch.h"
 #include "test/catch.h"
 
@@ -112,13 +113,13 @@ TEST_CASE("routes that cannot work are refused") {
   CHECK_THAT(error_of([&] { trace_routes(circle); }), Contains("it has been here before"));
   // A second stream on the first one's channel, under another flow id.
   Configuration shared = by_hand();
-  shared.set(RDU_UNIT(RDU_UNIT_PMU, 0, 0), 0, 1);
+  shared.set(RDU_UNIT(RDU_UNIT_PMU, 0, 0), RDU_PMU_READ_MODE(0) / 4, RDU_PMU_READ_MODE_ENABLE_MASK);
   shared.set(kSw00, route_word(17, 0), kValid | 1u << 4 | 2u << 24);
   shared.set(kSw01, route_word(12, 2), kValid | 1u << 20);
   CHECK_THAT(error_of([&] { trace_routes(shared); }), Contains("is here too"));
   // Two streams for one input.
   Configuration twice = by_hand();
-  twice.set(RDU_UNIT(RDU_UNIT_PMU, 0, 1), 0, 1);
+  twice.set(RDU_UNIT(RDU_UNIT_PMU, 0, 1), RDU_PMU_READ_MODE(0) / 4, RDU_PMU_READ_MODE_ENABLE_MASK);
   twice.set(kSw01, route_word(17, 0), kValid | 1u << 22);
   CHECK_THAT(error_of([&] { trace_routes(twice); }), Contains("is fed by"));
 }

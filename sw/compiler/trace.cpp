@@ -128,9 +128,9 @@ void find_ends(const Configuration& configuration, std::vector<Output>* outputs,
         break;
       }
       case RDU_UNIT_PMU: {
-        const uint32_t mode = words.at(id, RDU_PMU_MODE);
-        if (field(mode, RDU_PMU_MODE_ENABLE_MASK) == 0) break;
-        outputs->push_back({id, r, c, kFromPmu, field(mode, RDU_PMU_MODE_OUT_FLOW_MASK)});
+        if (field(words.at(id, RDU_PMU_READ_MODE(0)), RDU_PMU_READ_MODE_ENABLE_MASK) == 0) break;
+        outputs->push_back(
+            {id, r, c, kFromPmu, field(words.at(id, RDU_PMU_READ_OUT(0)), RDU_PMU_READ_OUT_FLOW_MASK)});
         inputs->insert({id, 0});
         break;
       }

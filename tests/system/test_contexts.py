@@ -227,8 +227,11 @@ def program(columns, source, destination, rows, through_pmu=None):
     """Loads and stores as many rows; `through_pmu`: stores as many as this, out of the first scratchpad."""
     records = [agcu(0, 0, source, rows), agcu(1, 16, destination, through_pmu or rows)]
     if through_pmu:
-        records += [record(PMU, 0, 0, 1, 1), record(PMU, 0, 3, 4096), record(PMU, 0, 16, rows, 64),
-                    record(PMU, 0, 32, through_pmu, 64), route(0, FROM_AGCU, TO_PMU), route(0, FROM_PMU, EAST_OUT)]
+        # Write pipeline 0 takes token 0 and gives 1, read pipeline 0 (from word 64) the other way round.
+        records += [record(PMU, 0, 0, 1), record(PMU, 0, 4, 1), record(PMU, 0, 7, 1 | 2 << 8),
+                    record(PMU, 0, 12, rows), record(PMU, 0, 18, 64),
+                    record(PMU, 0, 64, 1), record(PMU, 0, 68, 1), record(PMU, 0, 71, 2 | 1 << 8),
+                    record(PMU, 0, 76, through_pmu), record(PMU, 0, 82, 64), record(PMU, 0, 128, 1), route(0, FROM_AGCU, TO_PMU), route(0, FROM_PMU, EAST_OUT)]
     else:
         records.append(route(0, FROM_AGCU, EAST_OUT))
     records += [route(column, WEST_IN, EAST_OUT) for column in range(1, columns - 1)]

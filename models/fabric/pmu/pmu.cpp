@@ -68,7 +68,7 @@ void Pmu::run() {
 
 template <unsigned Levels>
 uint64_t Pmu::look_ahead(Pipeline<Levels>& pipeline, uint64_t limit) {
-  const uint64_t base = buffer(pipeline.fill) * config_.buffer_size;
+  const uint64_t base = config_.base + buffer(pipeline.fill) * config_.buffer_size;
   Counters<Levels>& ahead = pipeline.behind;
   ahead = pipeline.counters;
   pipeline.cycles = pipeline.cost.cost(base + static_cast<uint64_t>(ahead.offset()));
@@ -190,7 +190,9 @@ void Pmu::gather(uint8_t* packets, uint64_t address, unsigned count) const {
   for (unsigned p = 0; p < count; ++p) {
     uint8_t* packet = packets + p * kPacketBytes;
     if (lane_stride != config_.element) {
-      if (config_.element == 2) {
+      if (config_.element == 1) {
+        for (unsigned i = 0; i < config_.lanes; ++i) packet[i] = from[lane_stride * i];
+      } else if (config_.element == 2) {
         for (unsigned i = 0; i < config_.lanes; ++i) std::memcpy(packet + 2 * i, from + lane_stride * i, 2);
       } else {
         for (unsigned i = 0; i < config_.lanes; ++i) std::memcpy(packet + 4 * i, from + lane_stride * i, 4);

@@ -61,7 +61,7 @@ class Pmu : public Unit {
     uint64_t busy = 0;
     BankCost cost;
     bool is_uniform = false;                 ///< accesses of the innermost level all cost the same
-    std::array<uint64_t, 16> handed_over{};  ///< cycle from which the other pipeline may use buffer b
+    std::array<uint64_t, 31> handed_over{};  ///< cycle from which the other pipeline may use buffer b
     std::array<Stretch, kBlockPackets> stretches{};
     unsigned stretch_count = 0;
     unsigned cycles = 1;  ///< that each of the next accesses takes
@@ -87,7 +87,7 @@ class Pmu : public Unit {
   InputPort input_;
   OutputPort output_;
   BlockWriter out_;
-  Pipeline<4> writer_;
+  Pipeline<6> writer_;
   Pipeline<6> reader_;
   UnitCounts counts_;
 };

@@ -16,9 +16,10 @@ struct PmuConfig {
   uint64_t fills = 0;
   uint64_t buffers = 1;
   uint64_t buffer_size = 0;
+  uint64_t base = 0;
 
   unsigned write_bytes = 64;
-  Counters<4> write;
+  Counters<6> write;
   uint64_t writes = 1;  ///< of a fill
 
   unsigned lanes = 32;

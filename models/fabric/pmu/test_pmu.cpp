@@ -1,4 +1,5 @@
 #include <cstring>
+#include <functional>
 #include <random>
 
 #include "fabric/pmu/pmu.h"
@@ -46,8 +47,7 @@ TEST_CASE("what is written in one order is read in another") {
   s.source.packets = numbered(8);
   // Eight rows of 64 bytes; read as 32 columns of eight 16-bit elements.
   set_pmu(s.words, 1, 1, 0, {{8, 64}}, {{32, 2}});
-  s.words.set(M::kREAD_OFFSET, M::READ::LANES, 8);
-  s.words.set(M::kLANE_STRIDE_OFFSET, 64);
+  set_read_lanes(s.words, 8, M::READ_SHAPE::ELEMENT_HALF, 64);
   s.run();
   REQUIRE(s.sink.packets.size() == 32);
   for (size_t column = 0; column < 32; ++column) {
@@ -64,8 +64,8 @@ TEST_CASE("a strided write keeps only the bytes asked for") {
   Setup s;
   s.source.packets = numbered(4);
   set_pmu(s.words, 1, 1, 0, {{4, 10}}, {{1, 0}});
-  s.words.set(M::kWRITE_OFFSET, M::WRITE::BYTES, 10);
-  s.words.set(M::kREAD_OFFSET, M::READ::LANES, 20);
+  set_write_bytes(s.words, 10);
+  set_read_lanes(s.words, 20, M::READ_SHAPE::ELEMENT_HALF, 2);
   s.run();
   for (size_t i = 0; i < 40; ++i) REQUIRE(s.sink.packets.at(0)[i] == s.source.packets[i / 10][i % 10]);
 }
@@ -105,9 +105,7 @@ TEST_CASE("columns of a row-major buffer conflict, skewed ones do not") {
     Setup s;
     s.source.packets = numbered(16);
     set_pmu(s.words, 1, 1, 0, {{16, 64}}, {{16, 4}});
-    s.words.set(M::kREAD_OFFSET, M::READ::ELEMENT, M::READ::ELEMENT_WORD);
-    s.words.set(M::kREAD_OFFSET, M::READ::LANES, 16);
-    s.words.set(M::kLANE_STRIDE_OFFSET, 64);
+    set_read_lanes(s.words, 16, M::READ_SHAPE::ELEMENT_WORD, 64);
     s.words.set(M::kBANK_OFFSET, M::BANK::SKEW, skew);
     s.run();
     const uint64_t cycles = skew == 0 ? 16 : 1;
@@ -155,17 +153,15 @@ TEST_CASE("random writes and reads are the same as on plain memory") {
     const auto m1 = static_cast<uint32_t>(1 + random() % 6);
     const auto w0 = static_cast<int32_t>(random() % 100);
     const auto w1 = static_cast<int32_t>(random() % 100);
-    const auto r0 = static_cast<int32_t>(random() % 100);
-    const auto r1 = static_cast<int32_t>(random() % 100);
+    const auto r0 = static_cast<int32_t>(4 * (random() % 25));
+    const auto r1 = static_cast<int32_t>(4 * (random() % 25));
     const auto bytes = static_cast<unsigned>(1 + random() % 64);
     const auto lanes = static_cast<unsigned>(1 + random() % 16);
-    const auto stride = static_cast<int32_t>(random() % 100);
+    const auto stride = static_cast<int32_t>(4 * (random() % 25));
     s.source.packets = numbered(size_t{fills} * n0 * n1);
     set_pmu(s.words, fills, buffers, 4096, {{n0, w0}, {n1, w1}}, {{m0, r0}, {m1, r1}});
-    s.words.set(M::kWRITE_OFFSET, M::WRITE::BYTES, bytes);
-    s.words.set(M::kREAD_OFFSET, M::READ::LANES, lanes);
-    s.words.set(M::kREAD_OFFSET, M::READ::ELEMENT, M::READ::ELEMENT_WORD);
-    s.words.set(M::kLANE_STRIDE_OFFSET, static_cast<uint32_t>(stride));
+    set_write_bytes(s.words, bytes);
+    set_read_lanes(s.words, lanes, M::READ_SHAPE::ELEMENT_WORD, stride);
     s.run();
     std::vector<uint8_t> memory(4096 * 3);
     std::vector<Packet> expect;
@@ -212,28 +208,81 @@ TEST_CASE("configurations that a PMU cannot execute are refused") {
     return words;
   };
   REQUIRE(refused(pmu(1, 1, 0, {{8192, 64}}, {{8192, 64}})).empty());
-  REQUIRE(refused(pmu(0, 1, 0, {}, {})) == "FILLS is 0");
-  REQUIRE(refused(pmu(1, 0, 0, {}, {})) == "BUFFERS = 0 is not in 1..16");
-  REQUIRE(refused(pmu(1, 17, 0, {}, {})) == "BUFFERS = 17 is not in 1..16");
+  REQUIRE(refused(pmu(0, 1, 0, {}, {})) == "write pipeline 0: FILLS is 0");
+  REQUIRE(refused(pmu(1, 0, 0, {}, {})) == "write pipeline 0: BUFFERS.COUNT is 0");
   REQUIRE(refused(pmu(1, 1, 0, {{8193, 64}}, {})) ==
           "accesses reach from byte 0 up to 524352, outside the scratchpad of 524288 bytes");
   REQUIRE(refused(pmu(1, 1, 0, {}, {{2, -2}})) ==
           "accesses reach from byte -2 up to 64, outside the scratchpad of 524288 bytes");
-  REQUIRE(refused(pmu(1, 1, 0, {{0x7fffffff, 0x7fffffff}}, {})).substr(0, 26) ==
-          "accesses reach from byte 0");
-  REQUIRE(refused(pmu(1, 1, 0, {{0xffffffff, INT32_MIN}, {256, INT32_MIN}}, {})) ==
-          "the write counters reach further than 2^62 bytes");
+  REQUIRE(refused(pmu(1, 1, 0, {{0x7fffffff, 0x7ffffffe}}, {})) ==
+          "write pipeline 0: its counters reach further than 2^31 bytes");
   REQUIRE(refused(pmu(1, 2, 128, {{3, 64}}, {})) ==
           "accesses span 192 bytes, more than BUFFER_SIZE = 128: buffers would overlap");
   REQUIRE(refused(pmu(1, 16, 0x8000, {{512, 64}}, {})).empty());
   REQUIRE(refused(pmu(1, 16, 0x8100, {{512, 64}}, {})) ==
           "accesses reach from byte 0 up to 528128, outside the scratchpad of 524288 bytes");
   REQUIRE(refused(pmu(1, 1, 0, {{0x10000, 0}, {0x10000, 0}, {0x10000, 0}}, {})) ==
-          "the write counters iterate more than 2^40 times");
+          "write pipeline 0: its counters iterate more than 2^40 times");
+  REQUIRE(refused(pmu(1, 1, 0, {}, {{2, 3}})) ==
+          "read pipeline 0: STRIDE[0] = 3 is not a multiple of the element size 2");
   ConfigWords words = pmu(1, 1, 0, {}, {});
-  words.set(M::kREAD_OFFSET, M::READ::ELEMENT, M::READ::ELEMENT_WORD);
-  REQUIRE(refused(words) == "READ.LANES = 32 of 4 bytes do not make a vector of 1..32 lanes and 64 bytes");
+  set_read_lanes(words, 32, M::READ_SHAPE::ELEMENT_WORD, 4);
+  REQUIRE(refused(words) == "read pipeline 0: 32 lanes of 4 bytes do not make 1..64 bytes");
   words = pmu(1, 1, 0, {}, {});
-  words.set(M::kWRITE_OFFSET, M::WRITE::BYTES, 65);
-  REQUIRE(refused(words) == "WRITE.BYTES = 65 is not in 1..64");
+  set_read_lanes(words, 16, M::READ_SHAPE::ELEMENT_WORD, 6);
+  REQUIRE(refused(words) == "read pipeline 0: LANE_STRIDE = 6 is not a multiple of the element size 4");
+  words = pmu(1, 1, 0, {}, {});
+  set_write_bytes(words, 65);
+  REQUIRE(refused(words) == "write pipeline 0: 65 lanes of 1 bytes do not make 1..64 bytes");
+  words = pmu(1, 1, 0, {}, {});
+  words.set(pmu_write(0, M::kWRITE_SHAPE_OFFSET), M::WRITE_SHAPE::ELEMENT, 3);
+  REQUIRE(refused(words) == "write pipeline 0: ELEMENT = 3 has no meaning");
+}
+
+TEST_CASE("what the model does not do yet is refused") {
+  const auto refused = [](const std::function<void(ConfigWords&)>& change) {
+    ConfigWords words = ConfigWords::reset_of<M::Registers>();
+    set_pmu(words, 4, 2, 1024, {{16, 64}}, {{16, 64}});
+    change(words);
+    try {
+      PmuConfig::decode(words, FabricParams());
+      return std::string();
+    } catch (const BadConfig& e) {
+      return std::string(e.what());
+    }
+  };
+  const auto field = [&](uint64_t offset, rdu::core::Field f, uint64_t value) {
+    return refused([&](ConfigWords& words) { words.set(offset, f, value); });
+  };
+  REQUIRE(refused([](ConfigWords&) {}).empty());
+  using Catch::Matchers::EndsWith;
+  const std::string end = ": the model does not do that yet";
+  const uint64_t write = pmu_write(0, M::kWRITE_MODE_OFFSET);
+  const uint64_t read = pmu_read(0, M::kREAD_MODE_OFFSET);
+  CHECK(field(pmu_write(1, M::kWRITE_MODE_OFFSET), M::WRITE_MODE::ENABLE, 1) == "write pipeline 1" + end);
+  CHECK(field(pmu_read(1, M::kREAD_MODE_OFFSET), M::READ_MODE::ENABLE, 1) == "read pipeline 1" + end);
+  CHECK(field(write, M::WRITE_MODE::ENABLE, 0) == "one pipeline without the other" + end);
+  CHECK(field(write, M::WRITE_MODE::DATA, 2) == "data of another input than 0" + end);
+  for (const uint64_t address : {1u, 2u, 3u}) {
+    CHECK_THAT(field(write, M::WRITE_MODE::ADDRESS, address), EndsWith(end));
+    CHECK_THAT(field(read, M::READ_MODE::ADDRESS, address), EndsWith(end));
+  }
+  CHECK_THAT(field(write, M::WRITE_MODE::RANGE, 1), EndsWith(end));
+  CHECK_THAT(field(read, M::READ_MODE::RANGE, 2), EndsWith(end));
+  CHECK_THAT(field(write, M::WRITE_MODE::PRED, 1), EndsWith(end));
+  CHECK_THAT(field(read, M::READ_MODE::PRED, 2), EndsWith(end));
+  CHECK_THAT(field(read, M::READ_MODE::NOT, 1), EndsWith(end));
+  CHECK_THAT(field(read, M::READ_MODE::SEQUENCE, 1), EndsWith(end));
+  CHECK_THAT(field(pmu_read(0, M::kREAD_OUT_OFFSET), M::READ_OUT::DYNAMIC, 1), EndsWith(end));
+  CHECK_THAT(field(M::kBANK_OFFSET, M::BANK::TOGETHER, 1), EndsWith(end));
+  CHECK_THAT(field(pmu_read(0, M::kREAD_BUFFERS_OFFSET), M::READ_BUFFERS::COUNT, 3), EndsWith(end));
+  CHECK_THAT(field(pmu_write(0, M::kWRITE_TOKEN_OFFSET), M::WRITE_TOKEN::WAIT, 3), EndsWith(end));
+  CHECK_THAT(field(pmu_read(0, M::kREAD_TOKEN_OFFSET), M::READ_TOKEN::GIVE, 4), EndsWith(end));
+  CHECK_THAT(field(pmu_read(0, M::kREAD_TOKEN_OFFSET), M::READ_TOKEN::OUT, 1), EndsWith(end));
+  CHECK_THAT(field(pmu_write(0, M::kWRITE_LANE_STRIDE_OFFSET), M::WRITE_LANE_STRIDE::VALUE, 4),
+             EndsWith(end));
+  for (const uint64_t offset : {pmu_read(0, M::kREAD_FILLS_OFFSET), pmu_read(0, M::kREAD_BUFFER_SIZE_OFFSET),
+                                pmu_read(0, M::kREAD_BASE_OFFSET), M::kTOKENS_OFFSET}) {
+    CHECK_THAT(refused([&](ConfigWords& words) { words.set(offset, 64u); }), EndsWith(end));
+  }
 }

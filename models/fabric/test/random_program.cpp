@@ -105,16 +105,17 @@ void RandomProgram::add_pmu() {
   const bool is_column = chance(30);
   const uint32_t reads = chance(50) ? writes : 1 + pick(std::min(2 * writes, 40u));
   constexpr uint32_t kSize = 16384;
+  const uint32_t size = is_word ? 4 : 2;
   // Reads step through the buffer, lane by lane or by columns; addresses stay below kSize for every count
   // above.
-  const auto read_stride = static_cast<int32_t>(is_column ? 2 + 2 * pick(8) : 2 * pick(32));
+  const auto read_stride = static_cast<int32_t>(size * (is_column ? 1 + pick(16 / size) : pick(64 / size)));
   set_pmu(builder_.unit(unit), in.packets / writes, buffers, kSize, {{writes, 64}}, {{reads, read_stride}});
   ConfigWords& words = builder_.unit(unit);
-  words.set(M::kREAD_OFFSET, M::READ::ELEMENT, is_word ? M::READ::ELEMENT_WORD : M::READ::ELEMENT_HALF);
-  words.set(M::kREAD_OFFSET, M::READ::LANES, 1 + pick(is_word ? 16 : 32));
-  words.set(M::kLANE_STRIDE_OFFSET, is_column ? 64 * (1 + pick(3)) : is_word ? 4 : 2);
+  set_read_lanes(words, 1 + pick(is_word ? 16 : 32),
+                 is_word ? M::READ_SHAPE::ELEMENT_WORD : M::READ_SHAPE::ELEMENT_HALF,
+                 static_cast<int32_t>(is_column ? 64 * (1 + pick(3)) : size));
   if (chance(30)) words.set(M::kBANK_OFFSET, M::BANK::SKEW, 5 + pick(4));
-  if (chance(30)) words.set(M::kWRITE_OFFSET, M::WRITE::BYTES, 1 + pick(64));
+  if (chance(30)) set_write_bytes(words, 1 + pick(64));
   consume(in, unit, 0);
   open_.push_back({unit, in.packets / writes * reads});
 }

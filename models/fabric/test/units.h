@@ -50,14 +50,59 @@ inline void set_store(ConfigWords& words, uint64_t base, uint32_t row_bytes,
   set_rows(words, regs::agcu::kSTORE_COUNT_OFFSET, regs::agcu::kSTORE_STRIDE_OFFSET, loops);
 }
 
+/// Counters whose counts and strides lie in arrays of their own.
+inline void set_loops(ConfigWords& words, uint64_t counts, uint64_t strides,
+                      std::initializer_list<Loop> loops) {
+  for (const Loop& loop : loops) {
+    words.set(counts, loop.count);
+    words.set(strides, static_cast<uint32_t>(loop.stride));
+    counts += 4;
+    strides += 4;
+  }
+}
+
+/// A word or field of write pipeline w, of read pipeline r.
+inline constexpr uint64_t pmu_write(unsigned w, uint64_t offset) {
+  return regs::pmu::kWRITE_OFFSET + w * regs::pmu::kWRITE_STRIDE + offset;
+}
+inline constexpr uint64_t pmu_read(unsigned r, uint64_t offset) {
+  return regs::pmu::kREAD_OFFSET + r * regs::pmu::kREAD_STRIDE + offset;
+}
+
+/// Write pipeline 0 fills `buffers` buffers in turn and read pipeline 0 reads them: token 0 is a free buffer,
+/// token 1 a full one.
 inline void set_pmu(ConfigWords& words, uint32_t fills, uint32_t buffers, uint32_t buffer_size,
                     std::initializer_list<Loop> write, std::initializer_list<Loop> read) {
-  words.set(regs::pmu::kMODE_OFFSET, regs::pmu::MODE::ENABLE, 1);
-  words.set(regs::pmu::kFILLS_OFFSET, fills);
-  words.set(regs::pmu::kBUFFERS_OFFSET, regs::pmu::BUFFERS::COUNT, buffers);
-  words.set(regs::pmu::kBUFFER_SIZE_OFFSET, buffer_size);
-  set_loops(words, regs::pmu::kWRITE_COUNTER_OFFSET, write);
-  set_loops(words, regs::pmu::kREAD_COUNTER_OFFSET, read);
+  using namespace regs::pmu;
+  words.set(pmu_write(0, kWRITE_MODE_OFFSET), WRITE_MODE::ENABLE, 1);
+  words.set(pmu_write(0, kWRITE_FILLS_OFFSET), fills);
+  words.set(pmu_write(0, kWRITE_BUFFERS_OFFSET), WRITE_BUFFERS::COUNT, buffers);
+  words.set(pmu_write(0, kWRITE_BUFFER_SIZE_OFFSET), buffer_size);
+  words.set(pmu_write(0, kWRITE_TOKEN_OFFSET), WRITE_TOKEN::WAIT, 1);
+  words.set(pmu_write(0, kWRITE_TOKEN_OFFSET), WRITE_TOKEN::GIVE, 2);
+  set_loops(words, pmu_write(0, kWRITE_COUNT_OFFSET), pmu_write(0, kWRITE_STRIDE_OFFSET), write);
+  words.set(pmu_read(0, kREAD_MODE_OFFSET), READ_MODE::ENABLE, 1);
+  words.set(pmu_read(0, kREAD_FILLS_OFFSET), fills);
+  words.set(pmu_read(0, kREAD_BUFFERS_OFFSET), READ_BUFFERS::COUNT, buffers);
+  words.set(pmu_read(0, kREAD_BUFFER_SIZE_OFFSET), buffer_size);
+  words.set(pmu_read(0, kREAD_TOKEN_OFFSET), READ_TOKEN::WAIT, 2);
+  words.set(pmu_read(0, kREAD_TOKEN_OFFSET), READ_TOKEN::GIVE, 1);
+  set_loops(words, pmu_read(0, kREAD_COUNT_OFFSET), pmu_read(0, kREAD_STRIDE_OFFSET), read);
+  words.set(kTOKENS_OFFSET, buffers);
+}
+/// Of each packet its first `bytes` are stored, one behind the other.
+inline void set_write_bytes(ConfigWords& words, unsigned bytes) {
+  using namespace regs::pmu;
+  words.set(pmu_write(0, kWRITE_SHAPE_OFFSET), WRITE_SHAPE::LANES, bytes);
+  words.set(pmu_write(0, kWRITE_SHAPE_OFFSET), WRITE_SHAPE::ELEMENT, WRITE_SHAPE::ELEMENT_BYTE);
+  words.set(pmu_write(0, kWRITE_LANE_STRIDE_OFFSET), 1);
+}
+/// Vectors are `lanes` elements (READ_SHAPE::ELEMENT_*), lane_stride bytes apart.
+inline void set_read_lanes(ConfigWords& words, unsigned lanes, uint64_t element, int32_t lane_stride) {
+  using namespace regs::pmu;
+  words.set(pmu_read(0, kREAD_SHAPE_OFFSET), READ_SHAPE::LANES, lanes);
+  words.set(pmu_read(0, kREAD_SHAPE_OFFSET), READ_SHAPE::ELEMENT, element);
+  words.set(pmu_read(0, kREAD_LANE_STRIDE_OFFSET), static_cast<uint32_t>(lane_stride));
 }
 
 struct Stage {

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "compiler/trace.h"
+#include "compiler/unit_words.h"
 #include "regs/agcu.h"
 #include "regs/pcu.h"
 #include "regs/pmu.h"
@@ -229,19 +230,19 @@ class FunctionalTile::Agcu : public Unit {
 class FunctionalTile::Pmu : public Unit {
  public:
   explicit Pmu(const Words& w)
-      : fills_(w.at(RDU_PMU_FILLS)),
-        buffers_(w.at(RDU_PMU_BUFFERS, 1)),
-        size_(w.at(RDU_PMU_BUFFER_SIZE)),
-        bytes_(w.at(RDU_PMU_WRITE, RDU_PMU_WRITE_RESET)),
-        lanes_(field(w.at(RDU_PMU_READ, RDU_PMU_READ_RESET), RDU_PMU_READ_LANES_MASK)),
-        element_((w.at(RDU_PMU_READ) & RDU_PMU_READ_ELEMENT_MASK) != 0 ? 4 : 2),
-        stride_(static_cast<int32_t>(w.at(RDU_PMU_LANE_STRIDE))),
+      : fills_(w.at(RDU_PMU_WRITE_FILLS(0))),
+        buffers_(at(w, RDU_PMU_WRITE_BUFFERS(0))),
+        size_(w.at(RDU_PMU_WRITE_BUFFER_SIZE(0))),
+        bytes_(bytes(at(w, RDU_PMU_WRITE_SHAPE(0)))),
+        lanes_(field(at(w, RDU_PMU_READ_SHAPE(0)), RDU_PMU_READ_SHAPE_LANES_MASK)),
+        element_(1u << field(at(w, RDU_PMU_READ_SHAPE(0)), RDU_PMU_READ_SHAPE_ELEMENT_MASK)),
+        stride_(static_cast<int32_t>(at(w, RDU_PMU_READ_LANE_STRIDE(0)))),
         memory_(size_t{buffers_} * size_, 0xee) {
-    for (unsigned i = 0; i < RDU_PMU_WRITE_COUNTER_ENTRIES; ++i) {
-      write_.add(w.at(RDU_PMU_WRITE_COUNTER_COUNT(i)), w.at(RDU_PMU_WRITE_COUNTER_STRIDE(i)));
+    for (unsigned i = 0; i < RDU_PMU_WRITE_COUNT_ENTRIES; ++i) {
+      write_.add(w.at(RDU_PMU_WRITE_COUNT(0, i)), w.at(RDU_PMU_WRITE_STRIDE(0, i)));
     }
-    for (unsigned i = 0; i < RDU_PMU_READ_COUNTER_ENTRIES; ++i) {
-      read_.add(w.at(RDU_PMU_READ_COUNTER_COUNT(i)), w.at(RDU_PMU_READ_COUNTER_STRIDE(i)));
+    for (unsigned i = 0; i < RDU_PMU_READ_COUNT_ENTRIES; ++i) {
+      read_.add(w.at(RDU_PMU_READ_COUNT(0, i)), w.at(RDU_PMU_READ_STRIDE(0, i)));
     }
   }
   bool step() override {
@@ -271,6 +272,12 @@ class FunctionalTile::Pmu : public Unit {
   }
 
  private:
+  static uint32_t at(const Words& w, uint32_t offset) {
+    return w.at(offset, static_cast<uint32_t>(unit_register(RDU_UNIT_PMU, offset / 4)->reset));
+  }
+  static uint32_t bytes(uint32_t shape) {
+    return field(shape, RDU_PMU_WRITE_SHAPE_LANES_MASK) << field(shape, RDU_PMU_WRITE_SHAPE_ELEMENT_MASK);
+  }
   size_t at(uint32_t fill) const { return size_t{fill % buffers_} * size_; }
 
   uint32_t fills_, buffers_, size_, bytes_;

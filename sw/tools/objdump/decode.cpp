@@ -209,27 +209,30 @@ std::string Decoder::store(uint32_t unit) const {
 }
 
 std::string Decoder::pmu(uint32_t unit) const {
-  const uint32_t read = word(unit, RDU_PMU_READ, RDU_PMU_READ_RESET);
-  const unsigned lanes = field(read, RDU_PMU_READ_LANES_MASK);
-  const unsigned size = field(read, RDU_PMU_READ_ELEMENT_MASK) == RDU_PMU_READ_ELEMENT_WORD ? 4 : 2;
-  const auto stride = static_cast<int32_t>(word(unit, RDU_PMU_LANE_STRIDE, RDU_PMU_LANE_STRIDE_RESET));
-  const std::string gather = stride == static_cast<int32_t>(size)
-                                 ? fmt::format("{} x {} B", lanes, size)
-                                 : fmt::format("{} x {} B, {} apart", lanes, size, stride);
+  const auto at = [&](uint32_t offset) {
+    return word(unit, offset, static_cast<uint32_t>(unit_register(RDU_UNIT_PMU, offset / 4)->reset));
+  };
+  const auto lanes = [&](uint32_t shape, uint32_t lane_stride) {
+    const unsigned n = field(at(shape), RDU_PMU_READ_SHAPE_LANES_MASK);
+    const unsigned size = 1u << field(at(shape), RDU_PMU_READ_SHAPE_ELEMENT_MASK);
+    const auto stride = static_cast<int32_t>(at(lane_stride));
+    if (size == 1 && stride == 1) return fmt::format("{} B", n);
+    return stride == static_cast<int32_t>(size) ? fmt::format("{} x {} B", n, size)
+                                                : fmt::format("{} x {} B, {} apart", n, size, stride);
+  };
+  const uint32_t count = at(RDU_PMU_WRITE_BUFFERS(0));
+  const std::string fills = value(unit, RDU_PMU_WRITE_FILLS(0));
   return fmt::format(
-      "{} of {} bytes, filled {}; write {} B: {}; read {}: {}",
-      word(unit, RDU_PMU_BUFFERS, 1) == 1 ? "1 buffer"
-                                          : fmt::format("{} buffers", word(unit, RDU_PMU_BUFFERS)),
-      word(unit, RDU_PMU_BUFFER_SIZE),
-      value(unit, RDU_PMU_FILLS) == "1" ? "once" : value(unit, RDU_PMU_FILLS) + " times",
-      field(word(unit, RDU_PMU_WRITE, RDU_PMU_WRITE_RESET), RDU_PMU_WRITE_BYTES_MASK),
+      "{} of {} bytes, filled {}; write {}: {}; read {}: {}",
+      count == 1 ? "1 buffer" : fmt::format("{} buffers", count), at(RDU_PMU_WRITE_BUFFER_SIZE(0)),
+      fills == "1" ? "once" : fills + " times", lanes(RDU_PMU_WRITE_SHAPE(0), RDU_PMU_WRITE_LANE_STRIDE(0)),
       counters(
-          unit, RDU_PMU_WRITE_COUNTER_ENTRIES, [](unsigned i) { return RDU_PMU_WRITE_COUNTER_COUNT(i); },
-          [](unsigned i) { return RDU_PMU_WRITE_COUNTER_STRIDE(i); }),
-      gather,
+          unit, RDU_PMU_WRITE_COUNT_ENTRIES, [](unsigned i) { return RDU_PMU_WRITE_COUNT(0, i); },
+          [](unsigned i) { return RDU_PMU_WRITE_STRIDE(0, i); }),
+      lanes(RDU_PMU_READ_SHAPE(0), RDU_PMU_READ_LANE_STRIDE(0)),
       counters(
-          unit, RDU_PMU_READ_COUNTER_ENTRIES, [](unsigned i) { return RDU_PMU_READ_COUNTER_COUNT(i); },
-          [](unsigned i) { return RDU_PMU_READ_COUNTER_STRIDE(i); }));
+          unit, RDU_PMU_READ_COUNT_ENTRIES, [](unsigned i) { return RDU_PMU_READ_COUNT(0, i); },
+          [](unsigned i) { return RDU_PMU_READ_STRIDE(0, i); }));
 }
 
 std::string Decoder::operand(uint32_t unit, uint32_t code) const {
