@@ -139,7 +139,7 @@ void Graph::connect_stream(Router& router, OutputPort& output, unsigned row, uns
     return std::tie(a.row, a.column, a.port) < std::tie(b.row, b.column, b.port);
   });
   for (const RouteEnd& end : traced.ends)
-    output.connect(input_at(end, output.owner().id()), end.switches, params_);
+    output.connect(input_at(end, output.owner().id()), end.switches + 1, params_);
   streams_.push_back({&output, std::move(traced.steps)});
 }
 
@@ -168,9 +168,10 @@ InputPort& Graph::input_at(const RouteEnd& end, uint32_t source) {
   }
   const uint32_t id = RDU_UNIT(RDU_UNIT_AGCU, end.row, is_west ? 0 : 1);
   auto* agcu = static_cast<Agcu*>(find(id));
-  if (agcu && agcu->config().store) return agcu->input();
-  bad_route(id, fmt::format("the stream from {} leads to {}, which stores nothing", unit_name(source),
-                            unit_name(id)));
+  const unsigned input = end.port - port::kToAgcu;
+  if (agcu && agcu->config().store && input == 0) return agcu->input();
+  bad_route(id, fmt::format("the stream from {} leads to input {} of {}, which does not use it",
+                            unit_name(source), input, unit_name(id)));
 }
 
 void Graph::connect_tokens(Router& router) {
@@ -181,16 +182,17 @@ void Graph::connect_tokens(Router& router) {
     if (!agcu->config().done_token) continue;
     const unsigned column = RDU_UNIT_COL(agcu->id()) == 0 ? 0 : static_cast<unsigned>(params_.columns - 1);
     uint64_t latency = 0;
-    for (const RouteEnd& end : router.trace_token(agcu->id(), RDU_UNIT_ROW(agcu->id()), column)) {
+    for (const RouteEnd& end :
+         router.trace_token(agcu->id(), RDU_UNIT_ROW(agcu->id()), column, port::kControlFromAgcu + 1)) {
       const unsigned input = end.port - port::kControlToAgcu;
-      if (end.row != 0 || end.column != 0 || (waited >> input & 1) == 0) {
+      if (end.port < port::kControlToAgcu || end.row != 0 || end.column != 0 || (waited >> input & 1) == 0) {
         bad_route(agcu->id(),
-                  fmt::format("the token of {} leads to token input {} at {}, which nobody waits for",
-                              unit_name(agcu->id()), input,
+                  fmt::format("the token of {} leads to control output {} of {}, where nobody waits for it",
+                              unit_name(agcu->id()), end.port,
                               unit_name(RDU_UNIT(RDU_UNIT_SWITCH, end.row, end.column))));
       }
       driven |= static_cast<uint8_t>(1u << input);
-      latency = std::max(latency, end.switches * params_.hop_cycles);
+      latency = std::max(latency, (end.switches + 1) * params_.hop_cycles);
     }
     tokens_.push_back({agcu, latency});
   }

@@ -53,8 +53,9 @@ struct FabricParams {
               "inferred from 638 TFLOP/s (MICRO'24, table II)", 1'000'000, 10'000'000'000});
     v(vector_channels, {"vector_channels", Unit::count,
                         "vector channels between two neighbouring switches, each way", "ours", 1, 4});
-    v(hop_cycles, {"hop_cycles", Unit::cycles, "time through one switch",
-                   "Plasticine: registered, one cycle a hop", 1, 64});
+    v(hop_cycles,
+      {"hop_cycles", Unit::cycles, "time over one wire between switches, or a unit and its switch",
+       "Plasticine: registered, one cycle a hop", 1, 64});
     v(fifo_depth,
       {"fifo_depth", Unit::count, "packets in a unit's input FIFO", "Plasticine (PIR): 16", 2, 1024});
     v(switch_depth, {"switch_depth", Unit::count, "packets of a flow that a switch can hold",

@@ -34,6 +34,27 @@
 #define RDU_VECTOR_BYTES 64u /* a packet of the vector network */
 #define RDU_LANES_MAX 32u
 
+/* Ports of a switch (fabric/switch/README.md): side * 4 + channel (sides: north, east, south, west), then
+ * those of the units at it. */
+#define RDU_PORT_CHANNELS 4u
+#define RDU_PORT_MESH 16u      /* below: channels of the sides; the same for control wires */
+#define RDU_PORT_FROM_PCU 16u  /* inputs: 16, 17 */
+#define RDU_PORT_FROM_PMU 18u  /* 18, 19 */
+#define RDU_PORT_FROM_AGCU 20u /* 20 */
+#define RDU_PORT_INPUTS 21u
+#define RDU_PORT_TO_PCU 16u  /* outputs: 16..19 */
+#define RDU_PORT_TO_PMU 20u  /* 20..23 */
+#define RDU_PORT_TO_AGCU 24u /* 24, 25 */
+#define RDU_PORT_OUTPUTS 26u
+#define RDU_WIRE_FROM_PCU 16u  /* control wires, inputs: 16, 17 */
+#define RDU_WIRE_FROM_PMU 18u  /* 18, 19 */
+#define RDU_WIRE_FROM_AGCU 20u /* 20: load, 21: store */
+#define RDU_WIRE_INPUTS 22u
+#define RDU_WIRE_TO_PCU 16u  /* outputs: 16, 17 */
+#define RDU_WIRE_TO_PMU 18u  /* 18, 19 */
+#define RDU_WIRE_TO_AGCU 20u /* 20..27 */
+#define RDU_WIRE_OUTPUTS 28u
+
 struct rdu_program_header {
   uint32_t magic;
   uint16_t version;

@@ -161,7 +161,9 @@ std::vector<uint8_t> spoil(const ProgramBuilder& program, std::mt19937_64& rando
 
 rdu_argument_tuple hostile_argument(const std::vector<Record>& records, std::mt19937_64& random) {
   const Record& r = pick(records, random);
-  rdu_argument_tuple t{r.head.unit, static_cast<uint16_t>(r.head.word + random() % (r.words.size() + 1)),
+  // The first words say what a unit does.
+  const uint64_t word = random() % (random() % 2 == 0 ? 8 : r.words.size() + 1);
+  rdu_argument_tuple t{r.head.unit, static_cast<uint16_t>(r.head.word + word),
                        static_cast<uint16_t>(1 + random() % 2), odd_value(random)};
   if (t.count == 2) t.value |= static_cast<uint64_t>(odd_value(random)) << 32;
   switch (random() % 16) {

@@ -120,8 +120,8 @@ TEST_CASE("a hand-computed pipeline, to the cycle") {
     REQUIRE(y == x[i] + 1.0f);
   }
   // models/fabric/README.md has the arithmetic.
-  REQUIRE(b.read(Q::kEXEC_CYCLES_OFFSET, 8) == 379);
-  const uint64_t issue[] = {2, 3, 4, 5, 203, 207, 211, 215};
+  REQUIRE(b.read(Q::kEXEC_CYCLES_OFFSET, 8) == 383);
+  const uint64_t issue[] = {2, 3, 4, 5, 206, 210, 214, 218};
   REQUIRE(b.memory.seen.size() == 8);
   for (size_t i = 0; i < 8; ++i) {
     REQUIRE(b.memory.seen[i].issue == start + issue[i] * 625);
@@ -129,13 +129,13 @@ TEST_CASE("a hand-computed pipeline, to the cycle") {
     REQUIRE(b.memory.seen[i].write == (i >= 4));
   }
   REQUIRE(b.counters(kWest) == Bench::Counters{16, 163, 0, 16, 1024});
-  REQUIRE(b.counters(Pipeline::kPmu) == Bench::Counters{16, 165, 0, 16, 2048});
-  REQUIRE(b.counters(Pipeline::kPcu) == Bench::Counters{16, 187, 0, 8, 0});
-  REQUIRE(b.counters(kEast) == Bench::Counters{16, 198, 0, 0, 1024});
+  REQUIRE(b.counters(Pipeline::kPmu) == Bench::Counters{16, 166, 0, 16, 2048});
+  REQUIRE(b.counters(Pipeline::kPcu) == Bench::Counters{16, 189, 0, 8, 0});
+  REQUIRE(b.counters(kEast) == Bench::Counters{16, 201, 0, 0, 1024});
   REQUIRE(b.counters(RDU_UNIT(RDU_UNIT_SWITCH, 0, 1)) == Bench::Counters{16, 0, 0, 32, 0});
   // Again, with the same times: nothing is left over from before.
   REQUIRE(b.execute() == 0);
-  REQUIRE(b.read(Q::kEXEC_CYCLES_OFFSET, 8) == 379);
+  REQUIRE(b.read(Q::kEXEC_CYCLES_OFFSET, 8) == 383);
   const std::vector<UnitStatistics> units = b.tile.unit_statistics();
   REQUIRE(units.front().name == "pcu[0][2]");
   REQUIRE(units.front().executions == 2);
@@ -160,7 +160,7 @@ TEST_CASE("what program and argument load cost") {
                        argument(Pipeline::kPcu, P::kCONST_OFFSET, 1, 0)},
                       true) == 0);
   REQUIRE(b.read(Q::kALOAD_CYCLES_OFFSET, 8) == 2 + kLatency + 1 + 2 * 2 + units);
-  REQUIRE(b.read(Q::kEXEC_CYCLES_OFFSET, 8) == 379);
+  REQUIRE(b.read(Q::kEXEC_CYCLES_OFFSET, 8) == 383);
   REQUIRE(b.read(Q::kEND_TIME_OFFSET, 8) > b.read(Q::kSTART_TIME_OFFSET, 8));
   bool found = false;
   for (size_t i = 0; i < 1024 && !found; ++i) found = b.memory.data[0x5000 + i] != 0;
@@ -219,9 +219,9 @@ TEST_CASE("arguments may change what is connected") {
   REQUIRE(equal(b, 0x1000, 0x2000, 1024));
   // Now with a route.
   const uint32_t sw = RDU_UNIT(RDU_UNIT_SWITCH, 0, 0);
-  const uint32_t route = copy.program.unit(sw).at(4 * 18 * 8);
+  const uint32_t route = copy.program.unit(sw).at(4 * RDU_PORT_FROM_AGCU * RDU_FLOWS);
   REQUIRE(b.arguments({argument(kWest, A::kLOAD_OFFSET, 1, A::LOAD::FLOW.set(1, 3)),
-                       argument(sw, 4 * (18 * 8 + 3), 1, route)}) == 0);
+                       argument(sw, 4 * (RDU_PORT_FROM_AGCU * RDU_FLOWS + 3), 1, route)}) == 0);
   fill(b, 0x1100, 512);
   REQUIRE(b.execute() == 0);
   REQUIRE(equal(b, 0x1000, 0x2000, 1024));
@@ -407,7 +407,8 @@ TEST_CASE("programs whose parts do not fit together are refused") {
   REQUIRE(said("the master waits for token inputs 0x3, but only 0x1 are driven"));
   REQUIRE(load([](ProgramBuilder& p) { p.unit(kWest).set(A::kMASTER_OFFSET, 0); }) ==
           Q::FAULT::CODE_BAD_ROUTE);
-  REQUIRE(said("the token of agcu_east[0] leads to token input 0 at switch[0][0], which nobody waits for"));
+  REQUIRE(said(
+      "the token of agcu_east[0] leads to control output 20 of switch[0][0], where nobody waits for it"));
   REQUIRE(load([](ProgramBuilder& p) { set_pmu(p.unit(RDU_UNIT(RDU_UNIT_PMU, 2, 2)), 0, 1, 0, {}, {}); }) ==
           Q::FAULT::CODE_BAD_CONFIG);
   REQUIRE(said("pmu[2][2]: write pipeline 0: FILLS is 0"));
@@ -416,7 +417,7 @@ TEST_CASE("programs whose parts do not fit together are refused") {
             const uint32_t pmu = RDU_UNIT(RDU_UNIT_PMU, 0, 0);
             set_pmu(p.unit(pmu), 1, 1, 0, {}, {});
             ConfigWords& words = p.unit(RDU_UNIT(RDU_UNIT_SWITCH, 0, 0));
-            words.set(4 * 17 * 8, words.at(4 * 18 * 8));
+            words.set(4 * RDU_PORT_FROM_PMU * RDU_FLOWS, words.at(4 * RDU_PORT_FROM_AGCU * RDU_FLOWS));
           }) == Q::FAULT::CODE_BAD_ROUTE);
   REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == RDU_UNIT(RDU_UNIT_SWITCH, 0, 0));
   REQUIRE(said("the streams from pmu[0][0] and from agcu_west[0] share east 0"));
@@ -615,7 +616,7 @@ TEST_CASE("the trace file shows units and requests") {
   std::filesystem::remove(path);
   for (const char* part :
        {"program load", "\"execute\"", "pcu[0][2]", "pmu[0][1]", "load 0", "store 0",
-        "address=0x700000001000 bytes=256", "firings=8 busy=16 stall_in=187", "queue 1 #2"}) {
+        "address=0x700000001000 bytes=256", "firings=8 busy=16 stall_in=189", "queue 1 #2"}) {
     INFO(part);
     REQUIRE(text.str().find(part) != std::string::npos);
   }

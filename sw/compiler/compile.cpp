@@ -14,23 +14,21 @@
 namespace rdu::compiler {
 namespace {
 
-// Ports as switch.regs.yaml numbers them.
-constexpr unsigned kPortsPerSide = 4;
-constexpr unsigned kControlWires = 4;  // per direction
-constexpr unsigned kFromPcu = 16, kFromPmu = 17, kFromAgcu = 18;
-constexpr unsigned kToPcu = 16, kToPmu = 20, kToAgcu = 22;
-constexpr unsigned kDoneWire = 16;
-constexpr unsigned kToTokens = 16;
+constexpr unsigned kPortsPerSide = RDU_PORT_CHANNELS;
+constexpr unsigned kControlWires = RDU_PORT_CHANNELS;   // per direction
+constexpr unsigned kDoneWire = RDU_WIRE_FROM_AGCU + 1;  // of a store generator
 constexpr unsigned kTokenInputs = 8;
 constexpr uint32_t kMaster = RDU_UNIT(RDU_UNIT_AGCU, 0, 0);
 /// A channel carries one stream, so one flow id is enough everywhere.
 constexpr unsigned kFlow = 0;
 
 unsigned output_port(Role role) {
-  return role == Role::pcu ? kFromPcu : role == Role::pmu ? kFromPmu : kFromAgcu;
+  return role == Role::pcu ? RDU_PORT_FROM_PCU : role == Role::pmu ? RDU_PORT_FROM_PMU : RDU_PORT_FROM_AGCU;
 }
 unsigned input_port(Role role, unsigned input) {
-  return role == Role::pcu ? kToPcu + input : role == Role::pmu ? kToPmu + input : kToAgcu;
+  return input + (role == Role::pcu   ? RDU_PORT_TO_PCU
+                  : role == Role::pmu ? RDU_PORT_TO_PMU
+                                      : RDU_PORT_TO_AGCU);
 }
 unsigned mesh_port(unsigned side, unsigned channel) {
   return side * kPortsPerSide + channel;
@@ -174,7 +172,7 @@ void write_tokens(const Netlist& netlist, const Layout& layout, Configuration* c
       std::tie(row, col) = neighbour(row, col, s.side);
       wire = opposite(port);
     }
-    set(kToTokens + input);
+    set(RDU_WIRE_TO_AGCU + input);
     ++input;
   }
   configuration->set(kMaster, RDU_AGCU_MASTER / 4, (1u << input) - 1);

@@ -60,10 +60,10 @@ Configuration by_hand() {
   c.set(kWest, RDU_AGCU_LOAD / 4, 1);
   c.set(kWest, RDU_AGCU_MASTER / 4, 1u << 5);
   c.set(kEast, RDU_AGCU_STORE / 4, RDU_AGCU_STORE_ENABLE_MASK | RDU_AGCU_STORE_DONE_TOKEN_MASK);
-  c.set(kSw00, route_word(18, 0), kValid | 1u << 4 | 3u << RDU_SWITCH_ROUTE_NEXT_FLOW_SHIFT);
-  c.set(kSw01, route_word(12, 3), kValid | 1u << 22);
-  c.set(kSw01, control_word(16), 1u << 14);
-  c.set(kSw00, control_word(6), 1u << (16 + 5));
+  c.set(kSw00, route_word(RDU_PORT_FROM_AGCU, 0), kValid | 1u << 4 | 3u << RDU_SWITCH_ROUTE_NEXT_FLOW_SHIFT);
+  c.set(kSw01, route_word(12, 3), kValid | 1u << RDU_PORT_TO_AGCU);
+  c.set(kSw01, control_word(RDU_WIRE_FROM_AGCU + 1), 1u << 14);
+  c.set(kSw00, control_word(6), 1u << (RDU_WIRE_TO_AGCU + 5));
   return c;
 }
 
@@ -97,10 +97,12 @@ TEST_CASE("routes that cannot work are refused") {
              Contains("leaves by east 2, but there are 2 channels"));
   CHECK_THAT(refuse(kSw01, route_word(12, 3), kValid | 1u << 17),
              Contains("input 1 of PCU 0.1 does not take it"));
-  CHECK_THAT(refuse(kSw01, route_word(12, 3), kValid | 1u << 22 | 1u << 16),
+  CHECK_THAT(refuse(kSw01, route_word(12, 3), kValid | 1u << RDU_PORT_TO_AGCU | 1u << 16),
              Contains("PCU 0.1 does not take it"));
-  CHECK_THAT(refuse(kSw00, route_word(18, 0), kValid | 1u << 4), Contains("flow 0: there is no route"));
-  CHECK_THAT(refuse(kSw00, route_word(18, 0), kValid | 1u << 4 | 1u << 5 | 3u << 24),
+  CHECK_THAT(refuse(kSw00, route_word(RDU_PORT_FROM_AGCU, 0), kValid | 1u << 4),
+             Contains("flow 0: there is no route"));
+  CHECK_THAT(refuse(kSw00, route_word(RDU_PORT_FROM_AGCU, 0),
+                    kValid | 1u << 4 | 1u << 5 | 3u << RDU_SWITCH_ROUTE_NEXT_FLOW_SHIFT),
              Contains("from west 1, flow 3"));
   CHECK_THAT(refuse(kWest, 0, std::nullopt), Contains("input 0 of AGCU 0.E gets nothing"));
   CHECK_THAT(refuse(kSw00, route_word(0, 0), kValid | 1u << 16),
@@ -108,19 +110,21 @@ TEST_CASE("routes that cannot work are refused") {
   CHECK_THAT(refuse(kEast, RDU_AGCU_STORE / 4, std::nullopt), Contains("does not take it"));
   // A circle: what arrives in the east goes back and around.
   Configuration circle =
-      changed(by_hand(), kSw01, route_word(12, 3), kValid | 1u << 12 | 3u << 24 | 1u << 22);
-  circle.set(kSw00, route_word(4, 3), kValid | 1u << 4 | 3u << 24);
+      changed(by_hand(), kSw01, route_word(12, 3),
+              kValid | 1u << 12 | 3u << RDU_SWITCH_ROUTE_NEXT_FLOW_SHIFT | 1u << RDU_PORT_TO_AGCU);
+  circle.set(kSw00, route_word(4, 3), kValid | 1u << 4 | 3u << RDU_SWITCH_ROUTE_NEXT_FLOW_SHIFT);
   CHECK_THAT(error_of([&] { trace_routes(circle); }), Contains("it has been here before"));
   // A second stream on the first one's channel, under another flow id.
   Configuration shared = by_hand();
   shared.set(RDU_UNIT(RDU_UNIT_PMU, 0, 0), RDU_PMU_READ_MODE(0) / 4, RDU_PMU_READ_MODE_ENABLE_MASK);
-  shared.set(kSw00, route_word(17, 0), kValid | 1u << 4 | 2u << 24);
+  shared.set(kSw00, route_word(RDU_PORT_FROM_PMU, 0),
+             kValid | 1u << 4 | 2u << RDU_SWITCH_ROUTE_NEXT_FLOW_SHIFT);
   shared.set(kSw01, route_word(12, 2), kValid | 1u << 20);
   CHECK_THAT(error_of([&] { trace_routes(shared); }), Contains("is here too"));
   // Two streams for one input.
   Configuration twice = by_hand();
   twice.set(RDU_UNIT(RDU_UNIT_PMU, 0, 1), RDU_PMU_READ_MODE(0) / 4, RDU_PMU_READ_MODE_ENABLE_MASK);
-  twice.set(kSw01, route_word(17, 0), kValid | 1u << 22);
+  twice.set(kSw01, route_word(RDU_PORT_FROM_PMU, 0), kValid | 1u << RDU_PORT_TO_AGCU);
   CHECK_THAT(error_of([&] { trace_routes(twice); }), Contains("is fed by"));
 }
 
@@ -128,10 +132,12 @@ TEST_CASE("done tokens that cannot work are refused") {
   const auto refuse = [](uint32_t unit, unsigned word, std::optional<uint32_t> value) {
     return error_of([&] { trace_tokens(changed(by_hand(), unit, word, value)); });
   };
-  CHECK_THAT(refuse(kSw01, control_word(16), std::nullopt), Contains("the wire ends"));
-  CHECK_THAT(refuse(kSw01, control_word(16), 1u << 14 | 1u << 15), Contains("the wire forks"));
-  CHECK_THAT(refuse(kSw01, control_word(16), 1u << 0), Contains("leaves the mesh"));
-  CHECK_THAT(refuse(kSw01, control_word(16), 1u << 16), Contains("this is not the master"));
+  CHECK_THAT(refuse(kSw01, control_word(RDU_WIRE_FROM_AGCU + 1), std::nullopt), Contains("the wire ends"));
+  CHECK_THAT(refuse(kSw01, control_word(RDU_WIRE_FROM_AGCU + 1), 1u << 14 | 1u << 15),
+             Contains("the wire forks"));
+  CHECK_THAT(refuse(kSw01, control_word(RDU_WIRE_FROM_AGCU + 1), 1u << 0), Contains("leaves the mesh"));
+  CHECK_THAT(refuse(kSw01, control_word(RDU_WIRE_FROM_AGCU + 1), 1u << 16),
+             Contains("this is not the master"));
   CHECK_THAT(refuse(kSw00, control_word(7), 1u << 16), Contains("no token comes by wire 7"));
   CHECK_THAT(refuse(kWest, RDU_AGCU_MASTER / 4, 1u), Contains("waits for tokens 0x1, but 0x20 come"));
   CHECK_THAT(refuse(kWest, RDU_AGCU_MASTER / 4, std::nullopt), Contains("waits for no done token"));

@@ -16,16 +16,9 @@
 namespace rdu::compiler {
 namespace {
 
-// Ports as switch.regs.yaml numbers them.
-constexpr unsigned kPortsPerSide = 4;
-constexpr unsigned kMeshPorts = 16;
-constexpr unsigned kFromPcu = 16, kFromPmu = 17, kFromAgcu = 18;
-constexpr unsigned kInputPorts = 19;
-constexpr unsigned kToPcu = 16, kToPmu = 20, kToAgcu = 22;
-constexpr unsigned kOutputPorts = 23;
-constexpr unsigned kDoneWire = 16;
-constexpr unsigned kTokenInputs = 16;
-constexpr unsigned kControlOutputs = 24;
+constexpr unsigned kPortsPerSide = RDU_PORT_CHANNELS;
+constexpr unsigned kMeshPorts = RDU_PORT_MESH;
+constexpr unsigned kDoneWire = RDU_WIRE_FROM_AGCU + 1;  // of a store generator
 constexpr uint32_t kMaster = RDU_UNIT(RDU_UNIT_AGCU, 0, 0);
 
 uint32_t field(uint32_t word, uint32_t mask) {
@@ -35,7 +28,7 @@ uint32_t field(uint32_t word, uint32_t mask) {
 std::string port_text(unsigned port) {
   static const char* const sides[] = {"north", "east", "south", "west"};
   if (port < kMeshPorts) return fmt::format("{} {}", sides[port / kPortsPerSide], port % kPortsPerSide);
-  return port == kFromPcu ? "PCU" : port == kFromPmu ? "PMU" : "AGCU";
+  return port < RDU_PORT_FROM_PMU ? "PCU" : port < RDU_PORT_FROM_AGCU ? "PMU" : "AGCU";
 }
 
 /// Whether the side's neighbour is there; then r and c become the neighbour's.
@@ -120,7 +113,7 @@ void find_ends(const Configuration& configuration, std::vector<Output>* outputs,
         const uint32_t mode = words.at(id, RDU_PCU_PROGRAM_MODE(0));
         if (field(mode, RDU_PCU_PROGRAM_MODE_MODE_MASK) == RDU_PCU_PROGRAM_MODE_MODE_OFF) break;
         const uint32_t flow = field(words.at(id, RDU_PCU_PROGRAM_OUT(0)), RDU_PCU_PROGRAM_OUT_FLOW_MASK);
-        outputs->push_back({id, r, c, kFromPcu, flow});
+        outputs->push_back({id, r, c, RDU_PORT_FROM_PCU, flow});
         const unsigned used = pcu_inputs(words, id);
         for (unsigned i = 0; i < 4; ++i) {
           if (used >> i & 1) inputs->insert({id, i});
@@ -129,15 +122,16 @@ void find_ends(const Configuration& configuration, std::vector<Output>* outputs,
       }
       case RDU_UNIT_PMU: {
         if (field(words.at(id, RDU_PMU_READ_MODE(0)), RDU_PMU_READ_MODE_ENABLE_MASK) == 0) break;
-        outputs->push_back(
-            {id, r, c, kFromPmu, field(words.at(id, RDU_PMU_READ_OUT(0)), RDU_PMU_READ_OUT_FLOW_MASK)});
+        outputs->push_back({id, r, c, RDU_PORT_FROM_PMU,
+                            field(words.at(id, RDU_PMU_READ_OUT(0)), RDU_PMU_READ_OUT_FLOW_MASK)});
         inputs->insert({id, 0});
         break;
       }
       case RDU_UNIT_AGCU: {
         const uint32_t load = words.at(id, RDU_AGCU_LOAD);
         if (field(load, RDU_AGCU_LOAD_ENABLE_MASK) != 0) {
-          outputs->push_back({id, r, c == 0 ? 0 : last, kFromAgcu, field(load, RDU_AGCU_LOAD_FLOW_MASK)});
+          outputs->push_back(
+              {id, r, c == 0 ? 0 : last, RDU_PORT_FROM_AGCU, field(load, RDU_AGCU_LOAD_FLOW_MASK)});
         }
         if (field(words.at(id, RDU_AGCU_STORE), RDU_AGCU_STORE_ENABLE_MASK) != 0) inputs->insert({id, 0});
         break;
@@ -183,7 +177,7 @@ class Tracer {
       route.hops.push_back({static_cast<uint16_t>(at.row), static_cast<uint16_t>(at.col),
                             static_cast<uint8_t>(at.port), static_cast<uint8_t>(at.flow),
                             static_cast<uint8_t>(next_flow), out});
-      for (unsigned port = 0; port < kOutputPorts; ++port) {
+      for (unsigned port = 0; port < RDU_PORT_OUTPUTS; ++port) {
         if ((out >> port & 1) == 0) continue;
         if (port >= kMeshPorts) {
           sink(here, at.row, at.col, port, from.unit, &route);
@@ -210,7 +204,7 @@ class Tracer {
       if (RDU_UNIT_KIND(unit) != RDU_UNIT_SWITCH) continue;
       for (const auto& [word, value] : unit_words) {
         const unsigned index = word - RDU_SWITCH_ROUTE(0) / 4;
-        if (index >= kInputPorts * RDU_FLOWS || field(value, RDU_SWITCH_ROUTE_VALID_MASK) == 0) continue;
+        if (index >= RDU_PORT_INPUTS * RDU_FLOWS || field(value, RDU_SWITCH_ROUTE_VALID_MASK) == 0) continue;
         if (passed_.count({unit, index}) != 0) continue;
         throw Error(fmt::format("{}: no packet takes the route from {}, flow {}", unit_text(unit),
                                 port_text(index / RDU_FLOWS), index % RDU_FLOWS));
@@ -222,11 +216,13 @@ class Tracer {
   void sink(const std::string& here, unsigned r, unsigned c, unsigned port, uint32_t source,
             TracedRoute* route) {
     TracedSink sink;
-    if (port < kToPmu) {
-      sink = {RDU_UNIT(RDU_UNIT_PCU, r, c), port - kToPcu};
-    } else if (port < kToAgcu) {
-      sink = {RDU_UNIT(RDU_UNIT_PMU, r, c), port - kToPmu};
-    } else if (!agcu_at(shape_, r, c, &sink.unit)) {
+    if (port < RDU_PORT_TO_PMU) {
+      sink = {RDU_UNIT(RDU_UNIT_PCU, r, c), port - RDU_PORT_TO_PCU};
+    } else if (port < RDU_PORT_TO_AGCU) {
+      sink = {RDU_UNIT(RDU_UNIT_PMU, r, c), port - RDU_PORT_TO_PMU};
+    } else if (agcu_at(shape_, r, c, &sink.unit)) {
+      sink.input = port - RDU_PORT_TO_AGCU;
+    } else {
       throw Error(here + ": it goes to an AGCU, but there is none");
     }
     const auto [place, fresh] = fed_.emplace(sink, source);
@@ -301,11 +297,11 @@ std::vector<TracedToken> trace_tokens(const Configuration& configuration) {
       if (!driven.emplace(r, c, port).second) throw Error(here + ": two tokens share an output");
       token.hops.push_back({static_cast<uint16_t>(r), static_cast<uint16_t>(c), static_cast<uint8_t>(wire),
                             static_cast<uint8_t>(port)});
-      if (port >= kTokenInputs && port < kControlOutputs) {
+      if (port >= kMeshPorts) {
         uint32_t there_id = 0;
-        if (!agcu_at(shape, r, c, &there_id) || there_id != kMaster)
+        if (port < RDU_WIRE_TO_AGCU || !agcu_at(shape, r, c, &there_id) || there_id != kMaster)
           throw Error(here + ": this is not the master");
-        token.input = port - kTokenInputs;
+        token.input = port - RDU_WIRE_TO_AGCU;
         arriving |= 1u << token.input;
         there = true;
       } else {
@@ -324,7 +320,7 @@ std::vector<TracedToken> trace_tokens(const Configuration& configuration) {
     if (RDU_UNIT_KIND(unit) != RDU_UNIT_SWITCH) continue;
     for (const auto& [word, value] : unit_words) {
       const unsigned first = RDU_SWITCH_CONTROL(0) / 4;
-      if (word < first || value == 0) continue;
+      if (word < first || word >= first + RDU_WIRE_INPUTS || value == 0) continue;
       if (taken.count({RDU_UNIT_ROW(unit), RDU_UNIT_COL(unit), word - first}) == 0) {
         throw Error(fmt::format("{}: no token comes by wire {}", unit_text(unit), word - first));
       }

@@ -206,7 +206,7 @@ def test_random_commands(simulator):
 # --- programs by hand: from memory along row 0 of the tile, and back to memory ---
 
 PCU, PMU, SWITCH, AGCU = 1, 2, 3, 4
-EAST_OUT, WEST_IN, FROM_PMU, FROM_AGCU, TO_PMU, TO_AGCU = 4, 12, 17, 18, 20, 22  # ports, switch.regs.yaml
+EAST_OUT, WEST_IN, FROM_PMU, FROM_AGCU, TO_PMU, TO_AGCU = 4, 12, 18, 20, 20, 24  # ports, switch.regs.yaml
 
 
 def record(kind, column, word, *values):

@@ -71,9 +71,9 @@ class OutputPort {
   OutputPort(const OutputPort&) = delete;
   OutputPort& operator=(const OutputPort&) = delete;
 
-  /// `switches` on the way.
-  void connect(InputPort& input, uint64_t switches, const FabricParams& params) {
-    connect(input, switches * params.hop_cycles, params.fifo_depth + switches * params.switch_depth);
+  /// Over `hops` wires, that is through hops - 1 switches.
+  void connect(InputPort& input, uint64_t hops, const FabricParams& params) {
+    connect(input, hops * params.hop_cycles, params.fifo_depth + (hops - 1) * params.switch_depth);
   }
   /// A route of `latency` cycles, each way, that holds `capacity` packets, the consumer's FIFO included.
   void connect(InputPort& input, uint64_t latency, uint64_t capacity);

@@ -103,9 +103,9 @@ TEST_CASE("a stream is its packet-by-packet definition, multicast included") {
       sinks.push_back(std::make_unique<Sink>(context));
       sinks.back()->interval = 1 + random() % 4;
       sinks.back()->open = random() % 30;
-      const uint64_t switches = 1 + random() % 5;
-      source.output.connect(sinks.back()->input, switches, params);
-      plain.push_back({switches * params.hop_cycles, params.fifo_depth + switches * params.switch_depth,
+      const uint64_t hops = 1 + random() % 5;
+      source.output.connect(sinks.back()->input, hops, params);
+      plain.push_back({hops * params.hop_cycles, params.fifo_depth + (hops - 1) * params.switch_depth,
                        sinks.back()->interval, sinks.back()->open});
       units.push_back(sinks.back().get());
     }

@@ -19,7 +19,7 @@ std::string port_name(unsigned out) {
     return fmt::format("{} {}", kDirections[out / port::kChannels], out % port::kChannels);
   if (out < port::kToPmu) return fmt::format("PCU input {}", out - port::kToPcu);
   if (out < port::kToAgcu) return fmt::format("PMU input {}", out - port::kToPmu);
-  return "AGCU input";
+  return fmt::format("AGCU input {}", out - port::kToAgcu);
 }
 
 uint32_t switch_id(unsigned row, unsigned column) {
@@ -123,9 +123,9 @@ Router::Stream Router::trace(uint32_t source, unsigned row, unsigned column, uns
   return stream;
 }
 
-std::vector<RouteEnd> Router::trace_token(uint32_t source, unsigned row, unsigned column) {
+std::vector<RouteEnd> Router::trace_token(uint32_t source, unsigned row, unsigned column, unsigned wire) {
   std::vector<RouteEnd> ends;
-  std::vector<Place> todo{{row, column, port::kControlFromAgcu, 0, 1}};
+  std::vector<Place> todo{{row, column, wire, 0, 1}};
   while (!todo.empty()) {
     const Place place = todo.back();
     todo.pop_back();
@@ -146,7 +146,7 @@ std::vector<RouteEnd> Router::trace_token(uint32_t source, unsigned row, unsigne
                                        unit_name(owner), unit_name(source), out));
       }
       owner = source;
-      if (out >= port::kControlToAgcu) {
+      if (out >= port::kMeshPorts) {
         ends.push_back({place.row, place.column, out, place.switches});
         continue;
       }

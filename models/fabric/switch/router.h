@@ -8,23 +8,29 @@
 
 #include "fabric/config.h"
 #include "fabric/params.h"
+#include "fabric/program.h"
 
 namespace rdu::fabric {
 
-/// Ports of a switch as the routing words number them (regs/switch.yaml).
+/// Ports of a switch, as program.h numbers them.
 namespace port {
-inline constexpr unsigned kChannels = 4;  ///< encoded a direction; a chip may have fewer
-inline constexpr unsigned kMeshPorts = 16;
-inline constexpr unsigned kFromPcu = 16;  ///< input ports
-inline constexpr unsigned kFromPmu = 17;
-inline constexpr unsigned kFromAgcu = 18;
-inline constexpr unsigned kToPcu = 16;  ///< output ports: 16..19
-inline constexpr unsigned kToPmu = 20;  ///< 20..21
-inline constexpr unsigned kToAgcu = 22;
-inline constexpr unsigned kOutputs = 23;
-inline constexpr unsigned kControlFromAgcu = 16;  ///< control wires: input
-inline constexpr unsigned kControlToAgcu = 16;    ///< outputs: 16..23
-inline constexpr unsigned kControlOutputs = 24;
+inline constexpr unsigned kChannels = RDU_PORT_CHANNELS;  ///< encoded a direction; a chip may have fewer
+inline constexpr unsigned kMeshPorts = RDU_PORT_MESH;
+inline constexpr unsigned kFromPcu = RDU_PORT_FROM_PCU;  ///< input ports: one an output of the unit
+inline constexpr unsigned kFromPmu = RDU_PORT_FROM_PMU;
+inline constexpr unsigned kFromAgcu = RDU_PORT_FROM_AGCU;
+inline constexpr unsigned kInputs = RDU_PORT_INPUTS;
+inline constexpr unsigned kToPcu = RDU_PORT_TO_PCU;  ///< output ports: one an input of the unit
+inline constexpr unsigned kToPmu = RDU_PORT_TO_PMU;
+inline constexpr unsigned kToAgcu = RDU_PORT_TO_AGCU;
+inline constexpr unsigned kOutputs = RDU_PORT_OUTPUTS;
+inline constexpr unsigned kControlFromPcu = RDU_WIRE_FROM_PCU;  ///< control wires
+inline constexpr unsigned kControlFromPmu = RDU_WIRE_FROM_PMU;
+inline constexpr unsigned kControlFromAgcu = RDU_WIRE_FROM_AGCU;  ///< load, store
+inline constexpr unsigned kControlToPcu = RDU_WIRE_TO_PCU;
+inline constexpr unsigned kControlToPmu = RDU_WIRE_TO_PMU;
+inline constexpr unsigned kControlToAgcu = RDU_WIRE_TO_AGCU;
+inline constexpr unsigned kControlOutputs = RDU_WIRE_OUTPUTS;
 }  // namespace port
 
 /// Routes that the switches cannot carry out.
@@ -65,8 +71,9 @@ class Router {
   /// Of the stream that unit `source` sends into input port `in` of the switch at (row, column) with flow id
   /// `flow`. Throws BadRoute.
   Stream trace(uint32_t source, unsigned row, unsigned column, unsigned in, unsigned flow);
-  /// Of the done wire of AGCU `source` at the switch (row, column). Throws BadRoute.
-  std::vector<RouteEnd> trace_token(uint32_t source, unsigned row, unsigned column);
+  /// Of the token that unit `source` sends on control input `wire` of the switch (row, column). Throws
+  /// BadRoute.
+  std::vector<RouteEnd> trace_token(uint32_t source, unsigned row, unsigned column, unsigned wire);
 
  private:
   struct Place {

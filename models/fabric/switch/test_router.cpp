@@ -9,6 +9,7 @@ namespace sw = rdu::regs::switch_;
 namespace {
 
 constexpr unsigned kNorth = 0, kEast = 4, kSouth = 8, kWest = 12;
+constexpr unsigned kStore = port::kControlFromAgcu + 1;  // token wire of a store generator
 constexpr uint32_t kPcu = RDU_UNIT(RDU_UNIT_PCU, 0, 0);
 constexpr uint32_t kPmu = RDU_UNIT(RDU_UNIT_PMU, 0, 0);
 
@@ -49,9 +50,9 @@ std::string refusal(Router& router, uint32_t source, unsigned in, unsigned flow,
 TEST_CASE("a multicast route is traced to all its ends") {
   Mesh m;
   m.route(0, 0, port::kFromPcu, 5, 1u << (kEast + 1) | 1u << port::kToPmu, 3);
-  m.route(0, 1, kWest + 1, 3, 1u << kEast | 1u << kSouth, 7);
-  m.route(0, 2, kWest, 7, 1u << (port::kToPcu + 2));
-  m.route(1, 1, kNorth, 7, 1u << port::kToPcu | 1u << (port::kToPcu + 3));
+  m.route(0, 1, kWest + 1, 3, 1u << kEast | 1u << kSouth, 6);
+  m.route(0, 2, kWest, 6, 1u << (port::kToPcu + 2));
+  m.route(1, 1, kNorth, 6, 1u << port::kToPcu | 1u << (port::kToPcu + 3));
   Router router(m.params, m.words);
   const Router::Stream stream = router.trace(kPcu, 0, 0, port::kFromPcu, 5);
   REQUIRE(stream.ends.size() == 4);
@@ -137,35 +138,35 @@ TEST_CASE("routes that switches cannot carry are refused by name") {
 TEST_CASE("token wires") {
   constexpr uint32_t kEastAgcu = RDU_UNIT(RDU_UNIT_AGCU, 0, 1);
   Mesh m;
-  m.control(0, 2, port::kControlFromAgcu, 1u << (kWest + 3));
+  m.control(0, 2, kStore, 1u << (kWest + 3));
   m.control(0, 1, kEast + 3, 1u << (kWest + 3));
   m.control(0, 0, kEast + 3, 1u << (port::kControlToAgcu + 4));
   SECTION("are traced") {
     Router router(m.params, m.words);
-    const std::vector<RouteEnd> ends = router.trace_token(kEastAgcu, 0, 2);
+    const std::vector<RouteEnd> ends = router.trace_token(kEastAgcu, 0, 2, kStore);
     REQUIRE(ends.size() == 1);
     REQUIRE(ends[0].port == port::kControlToAgcu + 4);
     REQUIRE(ends[0].switches == 3);
   }
   SECTION("carry one token") {
-    m.control(1, 0, port::kControlFromAgcu, 1u << kNorth);
+    m.control(1, 0, kStore, 1u << kNorth);
     m.control(0, 0, kSouth, 1u << (port::kControlToAgcu + 4));
     Router router(m.params, m.words);
-    router.trace_token(kEastAgcu, 0, 2);
-    REQUIRE_THROWS_WITH(router.trace_token(RDU_UNIT(RDU_UNIT_AGCU, 1, 0), 1, 0),
-                        "switch[0][0]: the tokens of agcu_east[0] and of agcu_west[1] share control wire 20");
+    router.trace_token(kEastAgcu, 0, 2, kStore);
+    REQUIRE_THROWS_WITH(router.trace_token(RDU_UNIT(RDU_UNIT_AGCU, 1, 0), 1, 0, kStore),
+                        "switch[0][0]: the tokens of agcu_east[0] and of agcu_west[1] share control wire 24");
   }
   SECTION("may not end nowhere, leave the mesh or go in a circle") {
     m.control(0, 0, kEast + 3, 0);
     REQUIRE_THROWS_WITH(
-        Router(m.params, m.words).trace_token(kEastAgcu, 0, 2),
+        Router(m.params, m.words).trace_token(kEastAgcu, 0, 2, kStore),
         "switch[0][0]: control input 7 carries the token of agcu_east[0], but drives no wire");
     m.control(0, 0, kEast + 3, 1u << kNorth);
-    REQUIRE_THROWS_WITH(Router(m.params, m.words).trace_token(kEastAgcu, 0, 2),
+    REQUIRE_THROWS_WITH(Router(m.params, m.words).trace_token(kEastAgcu, 0, 2, kStore),
                         "switch[0][0]: the token of agcu_east[0] leaves the mesh by wire 0");
     m.control(0, 1, kEast + 3, 1u << (kEast + 3));
     m.control(0, 2, kWest + 3, 1u << (kWest + 3));
-    REQUIRE_THROWS_WITH(Router(m.params, m.words).trace_token(kEastAgcu, 0, 2),
+    REQUIRE_THROWS_WITH(Router(m.params, m.words).trace_token(kEastAgcu, 0, 2, kStore),
                         "switch[0][2]: the tokens of agcu_east[0] and of agcu_east[0] share control wire 15");
   }
 }

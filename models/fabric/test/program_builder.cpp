@@ -125,7 +125,7 @@ bool ProgramBuilder::route(uint32_t source, const std::vector<Sink>& sinks) {
     const unsigned kind = RDU_UNIT_KIND(sink.unit);
     const unsigned port = kind == RDU_UNIT_PCU   ? port::kToPcu + sink.input
                           : kind == RDU_UNIT_PMU ? port::kToPmu + sink.input
-                                                 : port::kToAgcu;
+                                                 : port::kToAgcu + sink.input;
     ends.push_back({position(sink.unit), port});
   }
   const unsigned kind = RDU_UNIT_KIND(source);
@@ -140,7 +140,7 @@ bool ProgramBuilder::route(uint32_t source, const std::vector<Sink>& sinks) {
 
 bool ProgramBuilder::route_token(uint32_t agcu, unsigned input) {
   std::vector<unsigned> depths;
-  return find_tree(agcu, port::kControlFromAgcu, {{Position{0, 0}, port::kControlToAgcu + input}}, true,
+  return find_tree(agcu, port::kControlFromAgcu + 1, {{Position{0, 0}, port::kControlToAgcu + input}}, true,
                    &depths);
 }
 

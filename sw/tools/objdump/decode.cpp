@@ -15,8 +15,8 @@ using namespace compiler;
 
 namespace {
 
-constexpr unsigned kPortsPerSide = 4;
-constexpr unsigned kMeshPorts = 16;
+constexpr unsigned kPortsPerSide = RDU_PORT_CHANNELS;
+constexpr unsigned kMeshPorts = RDU_PORT_MESH;
 const char* const kSides[] = {"north", "east", "south", "west"};
 
 uint32_t field(uint32_t word, uint32_t mask) {
@@ -65,22 +65,17 @@ std::string formula(const Argument& argument, const Fixup& f) {
 
 std::string input_port_text(unsigned port) {
   if (port < kMeshPorts) return mesh_text(port);
-  switch (port) {
-    case 16:
-      return "PCU";
-    case 17:
-      return "PMU";
-    case 18:
-      return "AGCU";
-  }
-  return fmt::format("port {}", port);
+  if (port < RDU_PORT_FROM_PMU) return fmt::format("PCU output {}", port - RDU_PORT_FROM_PCU);
+  if (port < RDU_PORT_FROM_AGCU) return fmt::format("PMU output {}", port - RDU_PORT_FROM_PMU);
+  return port < RDU_PORT_INPUTS ? "AGCU" : fmt::format("port {}", port);
 }
 
 std::string output_port_text(unsigned port) {
   if (port < kMeshPorts) return mesh_text(port);
-  if (port < 20) return fmt::format("PCU input {}", port - 16);
-  if (port < 22) return fmt::format("PMU input {}", port - 20);
-  return port == 22 ? "AGCU" : fmt::format("port {}", port);
+  if (port < RDU_PORT_TO_PMU) return fmt::format("PCU input {}", port - RDU_PORT_TO_PCU);
+  if (port < RDU_PORT_TO_AGCU) return fmt::format("PMU input {}", port - RDU_PORT_TO_PMU);
+  if (port < RDU_PORT_OUTPUTS) return fmt::format("AGCU input {}", port - RDU_PORT_TO_AGCU);
+  return fmt::format("port {}", port);
 }
 
 std::string output_ports_text(uint32_t mask) {
@@ -92,11 +87,17 @@ std::string output_ports_text(uint32_t mask) {
 }
 
 std::string input_wire_text(unsigned wire) {
-  return wire < kMeshPorts ? mesh_text(wire) : "done";
+  if (wire < kMeshPorts) return mesh_text(wire);
+  if (wire < RDU_WIRE_FROM_PMU) return fmt::format("PCU {}", wire - RDU_WIRE_FROM_PCU);
+  if (wire < RDU_WIRE_FROM_AGCU) return fmt::format("PMU {}", wire - RDU_WIRE_FROM_PMU);
+  return wire == RDU_WIRE_FROM_AGCU ? "load" : "store";
 }
 
 std::string output_wire_text(unsigned wire) {
-  return wire < kMeshPorts ? mesh_text(wire) : fmt::format("token input {}", wire - kMeshPorts);
+  if (wire < kMeshPorts) return mesh_text(wire);
+  if (wire < RDU_WIRE_TO_PMU) return fmt::format("PCU token input {}", wire - RDU_WIRE_TO_PCU);
+  if (wire < RDU_WIRE_TO_AGCU) return fmt::format("PMU token input {}", wire - RDU_WIRE_TO_PMU);
+  return fmt::format("AGCU token input {}", wire - RDU_WIRE_TO_AGCU);
 }
 
 Decoder::Decoder(const Program& program) : program_(program) {
@@ -123,13 +124,13 @@ std::vector<DecodedRegister> Decoder::registers(uint32_t unit) const {
     d.text = register_text(*reg, d.value);
     if (kind == RDU_UNIT_SWITCH) {
       const unsigned control = RDU_SWITCH_CONTROL(0) / 4;
-      if (word < control) {
+      if (word < RDU_SWITCH_SCALAR(0) / 4) {
         d.text = fmt::format("from {}, flow {}: to {}, flow {}", input_port_text(word / RDU_FLOWS),
                              word % RDU_FLOWS, output_ports_text(field(value, RDU_SWITCH_ROUTE_OUT_MASK)),
                              field(value, RDU_SWITCH_ROUTE_NEXT_FLOW_MASK));
-      } else {
+      } else if (word >= control && word < control + RDU_WIRE_INPUTS) {
         std::string to;
-        for (unsigned i = 0; i < 24; ++i) {
+        for (unsigned i = 0; i < RDU_WIRE_OUTPUTS; ++i) {
           if ((value >> i & 1) != 0) to += (to.empty() ? "" : ", ") + output_wire_text(i);
         }
         d.text = fmt::format("token from {}: to {}", input_wire_text(word - control), to);

@@ -86,10 +86,10 @@ TEST_CASE("listings of a small program") {
         "in   -> pcu input 0  (1 switch)\n"
         "    SW 0.1    AGCU flow 0 -> PCU input 0 flow 0\n"
         "pcu  -> out  (1 switch)\n"
-        "    SW 0.1    PCU flow 0 -> AGCU flow 0\n"
+        "    SW 0.1    PCU output 0 flow 0 -> AGCU input 0 flow 0\n"
         "out  => done token 0 of the master AGCU  (2 switches)\n"
-        "    SW 0.1    done -> west 0\n"
-        "    SW 0.0    east 0 -> token input 0\n");
+        "    SW 0.1    store -> west 0\n"
+        "    SW 0.0    east 0 -> AGCU token input 0\n");
   CHECK(floorplan(p, false) ==
         "       column 0  column 1\n"
         "      +---------+---------+\n"
@@ -111,7 +111,7 @@ TEST_CASE("listings of a small program") {
   CHECK_THAT(words, Contains("PROGRAM[0].COUNT[0]      00000001          1   <- rows\n"));
   CHECK_THAT(words, Contains("STORE_BASE               0000000000000080  128   <- y + 128\n"));
   CHECK_THAT(words, Contains("from AGCU, flow 0: to PCU input 0, flow 0\n"));
-  CHECK_THAT(words, Contains("token from done: to west 0\n"));
+  CHECK_THAT(words, Contains("token from store: to west 0\n"));
   const auto json = nlohmann::json::parse(json_listing(p));
   CHECK(json.at("kernel") == "scale");
   CHECK(json.at("units").size() == 3);
