@@ -38,9 +38,10 @@ target_link_libraries(rdu_verilated PUBLIC Threads::Threads ${_runtime_libraries
 
 # rdu_verilate(name TOP module [SOURCES file ...] [PARAMETERS NAME=VALUE ...] [PARTS n]): a static library with the C++
 # model of a module: #include "Vname.h", class Vname. SOURCES: default the file that is called as the module; what it
-# instantiates is found by itself. PARTS: into how many files the hot code is divided, for compilers that run at once.
+# instantiates is found by itself. PARTS: into how many files the hot code is divided, for compilers that run at once. FLAGS:
+# more for Verilator.
 function(rdu_verilate name)
-  cmake_parse_arguments(A "" "TOP;PARTS" "SOURCES;PARAMETERS" ${ARGN})
+  cmake_parse_arguments(A "" "TOP;PARTS" "SOURCES;PARAMETERS;FLAGS" ${ARGN})
   if(A_UNPARSED_ARGUMENTS OR NOT A_TOP)
     message(FATAL_ERROR "rdu_verilate(${name} TOP module [SOURCES ...] [PARAMETERS ...] [PARTS n]): ${A_UNPARSED_ARGUMENTS}")
   endif()
@@ -67,7 +68,7 @@ function(rdu_verilate name)
     OUTPUT ${_slow} ${_fast}
     BYPRODUCTS ${_out}/V${name}.h
     COMMAND ${RDU_PYTHON} ${_verilate} --prefix V${name} --out ${_out} --parts ${A_PARTS} --depfile ${_out}/inputs.d --
-            ${_verilator_flags} ${RDU_RTL_INCLUDES} --top-module ${A_TOP} ${A_PARAMETERS} ${_sources}
+            ${_verilator_flags} ${A_FLAGS} ${RDU_RTL_INCLUDES} --top-module ${A_TOP} ${A_PARAMETERS} ${_sources}
     DEPENDS rdu_regs_files ${_verilate} ${_sources}
     DEPFILE ${_out}/inputs.d
     COMMENT "Verilating ${name}")
