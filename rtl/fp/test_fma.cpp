@@ -57,10 +57,7 @@ class Unit {
     const float a = scalar::from_bits(x.a);
     const float b = scalar::from_bits(x.b);
     const float c = scalar::from_bits(x.c);
-    if (format_ == Format::bf16) return scalar::bits_of(scalar::fma_bf16(a, b, c));
-    if (x.a == kOne) return scalar::bits_of(scalar::add(b, c));
-    if (x.b == kOne) return scalar::bits_of(scalar::add(a, c));
-    return scalar::bits_of(scalar::mul(a, b));
+    return scalar::bits_of(scalar::fma(a, b, c));
   }
 
  private:
