@@ -6,6 +6,8 @@
 #include <functional>
 
 #include "fabric/program.h"
+#include "fabric/stream/clocked.h"
+#include "fabric/switch/cycle_switch.h"
 #include "regs/sequencer.hpp"
 
 namespace rdu::fabric {
@@ -25,21 +27,6 @@ auto decode(uint32_t id, Decode decode_words) {
   }
 }
 
-[[noreturn]] void bad_route(uint32_t unit, const std::string& text) {
-  throw LoadFault(codes::CODE_BAD_ROUTE, unit, text);
-}
-
-bool same_ports(const PcuConfig& a, const PcuConfig& b) {
-  return a.mode == b.mode && a.uses_input == b.uses_input && a.out_flow == b.out_flow;
-}
-bool same_ports(const PmuConfig& a, const PmuConfig& b) {
-  return a.enabled == b.enabled && a.out_flow == b.out_flow;
-}
-bool same_ports(const AgcuConfig& a, const AgcuConfig& b) {
-  return a.load == b.load && a.store == b.store && a.out_flow == b.out_flow && a.done_token == b.done_token &&
-         a.tokens == b.tokens;
-}
-
 }  // namespace
 
 Scratchpads::Scratchpads(const FabricParams& params) : columns_(params.columns) {
@@ -54,7 +41,6 @@ void Scratchpads::clear() {
 Graph::Graph(const Site& site, const ProgramImage& program) : site_(site), params_(site.context.params) {
   make_units(program);
   connect(program);
-  check_inputs();
 }
 
 Graph::~Graph() {
@@ -71,6 +57,7 @@ void Graph::make_units(const ProgramImage& program) {
       case RDU_UNIT_PCU: {
         const PcuConfig config = decode(unit, [&] { return PcuConfig::decode(w, params_); });
         if (config.mode == PcuConfig::Mode::off) break;
+        uses_.emplace(unit, config.ports());
         auto made = Pcu::make(site_.context, unit, config);
         pcus_.push_back(made.get());
         units_.emplace(unit, std::move(made));
@@ -79,6 +66,7 @@ void Graph::make_units(const ProgramImage& program) {
       case RDU_UNIT_PMU: {
         const PmuConfig config = decode(unit, [&] { return PmuConfig::decode(w, params_); });
         if (!config.enabled) break;
+        uses_.emplace(unit, config.ports());
         auto made = std::make_unique<Pmu>(site_.context, unit, config, site_.pads.at(row, column));
         pmus_.push_back(made.get());
         units_.emplace(unit, std::move(made));
@@ -87,6 +75,7 @@ void Graph::make_units(const ProgramImage& program) {
       case RDU_UNIT_AGCU: {
         const AgcuConfig config = decode(unit, [&] { return AgcuConfig::decode(w, unit == kMaster); });
         if (!config.used()) break;
+        uses_.emplace(unit, config.ports());
         const uint32_t initiator = site_.first_initiator + 2 * (2 * row + column);
         auto made = std::make_unique<Agcu>(site_.context, unit, config, site_.memory, initiator,
                                            site_.name + "." + unit_name(unit));
@@ -109,110 +98,44 @@ Unit* Graph::find(uint32_t id) const {
 }
 
 void Graph::connect(const ProgramImage& program) {
+  Routes routes;
   try {
-    Router router(params_, program.units());
-    for (Pcu* pcu : pcus_) {
-      connect_stream(router, pcu->output(), RDU_UNIT_ROW(pcu->id()), RDU_UNIT_COL(pcu->id()), port::kFromPcu,
-                     pcu->config().out_flow);
-    }
-    for (Pmu* pmu : pmus_) {
-      connect_stream(router, pmu->output(), RDU_UNIT_ROW(pmu->id()), RDU_UNIT_COL(pmu->id()), port::kFromPmu,
-                     pmu->config().out_flow);
-    }
-    for (Agcu* agcu : agcus_) {
-      if (!agcu->config().load) continue;
-      const unsigned column = RDU_UNIT_COL(agcu->id()) == 0 ? 0 : static_cast<unsigned>(params_.columns - 1);
-      connect_stream(router, agcu->output(), RDU_UNIT_ROW(agcu->id()), column, port::kFromAgcu,
-                     agcu->config().out_flow);
-    }
-    connect_tokens(router);
+    routes = find_routes(params_, program.units(), uses_);
   } catch (const BadRoute& e) {
-    bad_route(e.unit(), e.what());
+    throw LoadFault(codes::CODE_BAD_ROUTE, e.unit(), e.what());
   }
-}
-
-void Graph::connect_stream(Router& router, OutputPort& output, unsigned row, unsigned column, unsigned in,
-                           unsigned flow) {
-  Router::Stream traced = router.trace(output.owner().id(), row, column, in, flow);
-  // The router's order depends on how it walks; consumers are kept in the order of their places.
-  std::sort(traced.ends.begin(), traced.ends.end(), [](const RouteEnd& a, const RouteEnd& b) {
-    return std::tie(a.row, a.column, a.port) < std::tie(b.row, b.column, b.port);
-  });
-  for (const RouteEnd& end : traced.ends)
-    output.connect(input_at(end, output.owner().id()), end.switches + 1, params_);
-  streams_.push_back({&output, std::move(traced.steps)});
-}
-
-InputPort& Graph::input_at(const RouteEnd& end, uint32_t source) {
-  const uint32_t here = RDU_UNIT(RDU_UNIT_SWITCH, end.row, end.column);
-  if (end.port < port::kToPmu) {
-    const uint32_t id = RDU_UNIT(RDU_UNIT_PCU, end.row, end.column);
-    auto* pcu = static_cast<Pcu*>(find(id));
-    const unsigned input = end.port - port::kToPcu;
-    if (pcu && pcu->config().uses_input[input]) return pcu->input(input);
-    bad_route(id, fmt::format("the stream from {} leads to input {} of {}, which does not use it",
-                              unit_name(source), input, unit_name(id)));
-  }
-  if (end.port < port::kToAgcu) {
-    const uint32_t id = RDU_UNIT(RDU_UNIT_PMU, end.row, end.column);
-    auto* pmu = static_cast<Pmu*>(find(id));
-    const unsigned input = end.port - port::kToPmu;
-    if (pmu && input == 0) return pmu->input();
-    bad_route(id, fmt::format("the stream from {} leads to input {} of {}, which does not use it",
-                              unit_name(source), input, unit_name(id)));
-  }
-  const bool is_west = end.column == 0;
-  if (!is_west && end.column + 1 != params_.columns) {
-    bad_route(here, fmt::format("the stream from {} leads to the AGCU at {}, where there is none",
-                                unit_name(source), unit_name(here)));
-  }
-  const uint32_t id = RDU_UNIT(RDU_UNIT_AGCU, end.row, is_west ? 0 : 1);
-  auto* agcu = static_cast<Agcu*>(find(id));
-  const unsigned input = end.port - port::kToAgcu;
-  if (agcu && agcu->config().store && input == 0) return agcu->input();
-  bad_route(id, fmt::format("the stream from {} leads to input {} of {}, which does not use it",
-                            unit_name(source), input, unit_name(id)));
-}
-
-void Graph::connect_tokens(Router& router) {
-  const auto* master = static_cast<const Agcu*>(find(kMaster));
-  const uint8_t waited = master ? master->config().tokens : 0;
-  uint8_t driven = 0;
-  for (const Agcu* agcu : agcus_) {
-    if (!agcu->config().done_token) continue;
-    const unsigned column = RDU_UNIT_COL(agcu->id()) == 0 ? 0 : static_cast<unsigned>(params_.columns - 1);
-    uint64_t latency = 0;
-    for (const RouteEnd& end :
-         router.trace_token(agcu->id(), RDU_UNIT_ROW(agcu->id()), column, port::kControlFromAgcu + 1)) {
-      const unsigned input = end.port - port::kControlToAgcu;
-      if (end.port < port::kControlToAgcu || end.row != 0 || end.column != 0 || (waited >> input & 1) == 0) {
-        bad_route(agcu->id(),
-                  fmt::format("the token of {} leads to control output {} of {}, where nobody waits for it",
-                              unit_name(agcu->id()), end.port,
-                              unit_name(RDU_UNIT(RDU_UNIT_SWITCH, end.row, end.column))));
-      }
-      driven |= static_cast<uint8_t>(1u << input);
-      latency = std::max(latency, (end.switches + 1) * params_.hop_cycles);
-    }
-    tokens_.push_back({agcu, latency});
-  }
-  if (driven != waited) {
-    bad_route(kMaster, fmt::format("the master waits for token inputs {:#x}, but only {:#x} are driven",
-                                   waited, driven));
-  }
-}
-
-void Graph::check_inputs() {
-  const auto require = [](bool connected, uint32_t id, unsigned input) {
-    if (!connected) bad_route(id, fmt::format("no route leads to input {} of {}", input, unit_name(id)));
-  };
-  for (Pcu* pcu : pcus_) {
-    for (unsigned i = 0; i < PcuConfig::kInputs; ++i) {
-      require(!pcu->config().uses_input[i] || pcu->input(i).connected(), pcu->id(), i);
+  for (const uint32_t id : routes.clocked) make_clocked(id, program.units().at(id));
+  for (const Leg& leg : routes.packets)
+    connect(leg, params_.fifo_depth, params_.switch_depth, &Unit::packet_output, &Unit::packet_input);
+  for (const Leg& leg : routes.scalars)
+    connect(leg, params_.scalar_depth, params_.scalar_depth, &Unit::scalar_output, &Unit::scalar_input);
+  for (const Leg& leg : routes.tokens) {
+    for (const LegEnd& end : leg.ends) {
+      units_.at(leg.unit)->token_output(leg.port).connect(units_.at(end.unit)->token_input(end.port),
+                                                          end.hops * params_.hop_cycles);
     }
   }
-  for (Pmu* pmu : pmus_) require(pmu->input().connected(), pmu->id(), 0);
-  for (Agcu* agcu : agcus_) require(!agcu->config().store || agcu->input().connected(), agcu->id(), 0);
+}
+
+void Graph::connect(const Leg& leg, uint64_t fifo_depth, uint64_t switch_depth,
+                    OutputPort& (Unit::*output)(unsigned, unsigned),
+                    InputPort& (Unit::*input)(unsigned, unsigned)) {
+  OutputPort& from = (units_.at(leg.unit).get()->*output)(leg.port, leg.flow);
+  for (const LegEnd& end : leg.ends) {
+    uint64_t capacity = (end.is_unit ? fifo_depth : switch_depth) + (end.hops - 1) * switch_depth;
+    if (leg.single_credit) capacity = 1;
+    from.connect((units_.at(end.unit).get()->*input)(end.port, end.flow), end.hops * params_.hop_cycles,
+                 capacity);
+  }
+  if (!leg.single_credit) from.set_interval(leg.interval);
+  streams_.push_back({&from, leg.steps});
+}
+
+void Graph::make_clocked(uint32_t switch_unit, const ConfigWords& words) {
+  auto model = std::make_unique<CycleSwitch>(params_, RDU_UNIT_ROW(switch_unit), RDU_UNIT_COL(switch_unit));
+  units_.emplace(switch_unit,
+                 std::make_unique<ClockedUnit>(site_.context, switch_unit, std::move(model), words,
+                                               params_.switch_depth, params_.scalar_depth));
 }
 
 bool Graph::reconfigure(const ProgramImage& program, const std::vector<uint32_t>& touched) {
@@ -224,21 +147,21 @@ bool Graph::reconfigure(const ProgramImage& program, const std::vector<uint32_t>
       case RDU_UNIT_PCU: {
         const PcuConfig config = decode(id, [&] { return PcuConfig::decode(words, params_); });
         auto* pcu = static_cast<Pcu*>(unit);
-        if (!pcu || !same_ports(config, pcu->config())) return false;
+        if (!pcu || !(config.ports() == uses_.at(id))) return false;
         changes.emplace_back([pcu, config] { pcu->configure(config); });
         break;
       }
       case RDU_UNIT_PMU: {
         const PmuConfig config = decode(id, [&] { return PmuConfig::decode(words, params_); });
         auto* pmu = static_cast<Pmu*>(unit);
-        if (!pmu || !same_ports(config, pmu->config())) return false;
+        if (!pmu || !(config.ports() == uses_.at(id))) return false;
         changes.emplace_back([pmu, config] { pmu->configure(config); });
         break;
       }
       case RDU_UNIT_AGCU: {
         const AgcuConfig config = decode(id, [&] { return AgcuConfig::decode(words, id == kMaster); });
         auto* agcu = static_cast<Agcu*>(unit);
-        if (!agcu || !same_ports(config, agcu->config())) return false;
+        if (!agcu || !(config.ports() == uses_.at(id))) return false;
         changes.emplace_back([agcu, config] { agcu->configure(config); });
         break;
       }
@@ -269,9 +192,11 @@ std::optional<uint64_t> Graph::end() const {
     if (!store->finished()) return std::nullopt;
     end = std::max(end, store->last_acknowledged());
   }
-  for (const Token& token : tokens_)
-    end = std::max(end, token.agcu->store()->last_acknowledged() + token.latency);
-  return end;
+  const auto* master = static_cast<const Agcu*>(find(kMaster));
+  if (!master) return end;
+  const std::optional<uint64_t> tokens = master->last_token();
+  if (!tokens) return std::nullopt;
+  return std::max(end, *tokens);
 }
 
 uint64_t Graph::last_activity() const {
@@ -300,7 +225,7 @@ std::vector<std::pair<uint32_t, UnitCounts>> Graph::counts() const {
   std::map<uint32_t, UnitCounts> all;
   for (const auto& [id, unit] : units_) all.emplace(id, unit->counts());
   for (const Stream& stream : streams_) {
-    for (const RouteStep& step : stream.steps) {
+    for (const Leg::Step& step : stream.steps) {
       UnitCounts& counts = all[step.unit];
       const uint64_t packets = stream.output->sent();
       counts.firings += packets;

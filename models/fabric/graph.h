@@ -62,36 +62,32 @@ class Graph {
   /// "pcu[1][2] waits for input 0 (from pmu[1][2]); ...", and the first of these units.
   std::string blocked(uint32_t* first) const;
 
-  /// Null for a unit that takes no part, and for switches.
+  /// Null for a unit that takes no part, and for switches that nobody meets anybody in.
   Unit* find(uint32_t id) const;
   /// What each unit did, switches included, in order of unit id.
   std::vector<std::pair<uint32_t, UnitCounts>> counts() const;
 
  private:
+  /// Between two places in which packets are seen one by one.
   struct Stream {
     const OutputPort* output;
-    std::vector<RouteStep> steps;
-  };
-  struct Token {
-    const Agcu* agcu;
-    uint64_t latency;
+    std::vector<Leg::Step> steps;
   };
 
   void make_units(const ProgramImage& program);
   void connect(const ProgramImage& program);
-  void connect_stream(Router& router, OutputPort& output, unsigned row, unsigned column, unsigned in,
-                      unsigned flow);
-  void connect_tokens(Router& router);
-  InputPort& input_at(const RouteEnd& end, uint32_t source);
-  void check_inputs();
+  void connect(const Leg& leg, uint64_t fifo_depth, uint64_t switch_depth,
+               OutputPort& (Unit::*output)(unsigned, unsigned),
+               InputPort& (Unit::*input)(unsigned, unsigned));
+  void make_clocked(uint32_t switch_unit, const ConfigWords& words);
   Site site_;
   const FabricParams& params_;
-  std::map<uint32_t, std::unique_ptr<Unit>> units_;
+  std::map<uint32_t, PortUse> uses_;
+  std::map<uint32_t, std::unique_ptr<Unit>> units_;  ///< clocked switches, too
   std::vector<Pcu*> pcus_;
   std::vector<Pmu*> pmus_;
   std::vector<Agcu*> agcus_;
   std::vector<Stream> streams_;
-  std::vector<Token> tokens_;
 };
 
 }  // namespace rdu::fabric

@@ -19,6 +19,7 @@ struct FabricParams {
   uint64_t hop_cycles = 1;
   uint64_t fifo_depth = 16;
   uint64_t switch_depth = 2;
+  uint64_t scalar_depth = 4;
   uint64_t output_depth = 32;
 
   // PCU.
@@ -60,6 +61,8 @@ struct FabricParams {
       {"fifo_depth", Unit::count, "packets in a unit's input FIFO", "Plasticine (PIR): 16", 2, 1024});
     v(switch_depth, {"switch_depth", Unit::count, "packets of a flow that a switch can hold",
                      "ours: 2 cover a hop's credit round trip", 0, 64});
+    v(scalar_depth, {"scalar_depth", Unit::count,
+                     "words of a flow that a switch or a unit's scalar input can hold", "ours", 1, 64});
     v(output_depth,
       {"output_depth", Unit::count, "packets in a unit's output FIFO, reserved at firing", "ours", 2, 1024});
     v(lanes, {"lanes", Unit::count, "lanes of a PCU: a power of two",

@@ -31,6 +31,8 @@
 #define RDU_UNIT_COL(id) ((uint32_t)(id)&0xfffu)
 
 #define RDU_FLOWS 8u         /* flow ids of a switch port */
+#define RDU_FLOW_DYNAMIC 7u  /* that of packets which are routed by their destination */
+#define RDU_SCALAR_FLOWS 4u  /* likewise of the scalar network */
 #define RDU_VECTOR_BYTES 64u /* a packet of the vector network */
 #define RDU_LANES_MAX 32u
 
@@ -46,6 +48,16 @@
 #define RDU_PORT_TO_PMU 20u  /* 20..23 */
 #define RDU_PORT_TO_AGCU 24u /* 24, 25 */
 #define RDU_PORT_OUTPUTS 26u
+#define RDU_SCALAR_CHANNELS 2u /* the scalar network */
+#define RDU_SCALAR_MESH 8u
+#define RDU_SCALAR_FROM_PCU 8u
+#define RDU_SCALAR_FROM_PMU 9u
+#define RDU_SCALAR_FROM_AGCU 10u
+#define RDU_SCALAR_INPUTS 11u
+#define RDU_SCALAR_TO_PCU 8u   /* 8, 9 */
+#define RDU_SCALAR_TO_PMU 10u  /* 10, 11 */
+#define RDU_SCALAR_TO_AGCU 12u /* 12, 13 */
+#define RDU_SCALAR_OUTPUTS 14u
 #define RDU_WIRE_FROM_PCU 16u  /* control wires, inputs: 16, 17 */
 #define RDU_WIRE_FROM_PMU 18u  /* 18, 19 */
 #define RDU_WIRE_FROM_AGCU 20u /* 20: load, 21: store */

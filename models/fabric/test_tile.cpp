@@ -404,23 +404,22 @@ TEST_CASE("programs whose parts do not fit together are refused") {
   REQUIRE(said("leads to input 0 of pcu[0][2], which does not use it"));
   REQUIRE(load([](ProgramBuilder& p) { p.unit(kWest).set(A::kMASTER_OFFSET, 3); }) ==
           Q::FAULT::CODE_BAD_ROUTE);
-  REQUIRE(said("the master waits for token inputs 0x3, but only 0x1 are driven"));
+  REQUIRE(said("agcu_west[0] waits for token input 1, which nobody drives"));
   REQUIRE(load([](ProgramBuilder& p) { p.unit(kWest).set(A::kMASTER_OFFSET, 0); }) ==
           Q::FAULT::CODE_BAD_ROUTE);
-  REQUIRE(said(
-      "the token of agcu_east[0] leads to control output 20 of switch[0][0], where nobody waits for it"));
+  REQUIRE(said("the token from agcu_east[0] leads to token input 0 of agcu_west[0], which does not use it"));
   REQUIRE(load([](ProgramBuilder& p) { set_pmu(p.unit(RDU_UNIT(RDU_UNIT_PMU, 2, 2)), 0, 1, 0, {}, {}); }) ==
           Q::FAULT::CODE_BAD_CONFIG);
   REQUIRE(said("pmu[2][2]: write pipeline 0: FILLS is 0"));
-  // A second stream over the channel that the first uses.
+  // A second stream over the channel that the first uses, under the same flow id.
   REQUIRE(load([](ProgramBuilder& p) {
             const uint32_t pmu = RDU_UNIT(RDU_UNIT_PMU, 0, 0);
             set_pmu(p.unit(pmu), 1, 1, 0, {}, {});
             ConfigWords& words = p.unit(RDU_UNIT(RDU_UNIT_SWITCH, 0, 0));
             words.set(4 * RDU_PORT_FROM_PMU * RDU_FLOWS, words.at(4 * RDU_PORT_FROM_AGCU * RDU_FLOWS));
           }) == Q::FAULT::CODE_BAD_ROUTE);
-  REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == RDU_UNIT(RDU_UNIT_SWITCH, 0, 0));
-  REQUIRE(said("the streams from pmu[0][0] and from agcu_west[0] share east 0"));
+  REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == RDU_UNIT(RDU_UNIT_SWITCH, 0, 1));
+  REQUIRE(said("the streams from pmu[0][0] and from agcu_west[0] both come by west 0 as flow 0"));
 }
 
 TEST_CASE("a kernel that hangs says who waits for what") {

@@ -234,7 +234,9 @@ std::string StoreGenerator::waits_for() const {
 
 Agcu::Agcu(Context& context, uint32_t id, const AgcuConfig& config, Memory& memory, uint32_t initiator,
            const std::string& name)
-    : Unit(context, id) {
+    : Unit(context, id), done_(*this), tokens_{TokenInput(*this), TokenInput(*this), TokenInput(*this),
+                                               TokenInput(*this), TokenInput(*this), TokenInput(*this),
+                                               TokenInput(*this), TokenInput(*this)} {
   if (config.load) load_ = std::make_unique<LoadGenerator>(context, *this, memory, initiator, name);
   if (config.store) store_ = std::make_unique<StoreGenerator>(context, *this, memory, initiator + 1, name);
   configure(config);
@@ -249,15 +251,31 @@ void Agcu::configure(const AgcuConfig& config) {
 void Agcu::start(uint64_t cycle) {
   if (load_) load_->start(cycle);
   if (store_) store_->start(cycle);
+  done_.start(context_.params.max_burst);
+  is_done_sent_ = false;
 }
 
 void Agcu::run() {
   if (load_) load_->run();
   if (store_) store_->run();
+  if (config_.done_token && !is_done_sent_ && store_->finished()) {
+    is_done_sent_ = true;
+    done_.send({store_->last_acknowledged(), 0, 1});
+  }
 }
 
 bool Agcu::finished() const {
   return (!load_ || load_->finished()) && (!store_ || store_->finished());
+}
+
+std::optional<uint64_t> Agcu::last_token() const {
+  uint64_t last = 0;
+  for (unsigned i = 0; i < AgcuConfig::kTokenInputs; ++i) {
+    if ((config_.tokens >> i & 1) == 0) continue;
+    if (tokens_[i].available() == 0) return std::nullopt;
+    last = std::max(last, tokens_[i].head().t);
+  }
+  return last;
 }
 
 std::string Agcu::waits_for() const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -132,6 +133,13 @@ class Agcu : public Unit {
   void configure(const AgcuConfig& config);
   OutputPort& output() { return load_->output(); }
   InputPort& input() { return store_->input(); }
+  InputPort& packet_input(unsigned, unsigned) override { return store_->input(); }
+  OutputPort& packet_output(unsigned, unsigned) override { return load_->output(); }
+  TokenInput& token_input(unsigned port) override { return tokens_[port]; }
+  TokenOutput& token_output(unsigned) override { return done_; }
+  /// Cycle in which the last of the tokens arrives that the master waits for; nothing while that is not
+  /// known.
+  std::optional<uint64_t> last_token() const;
   const StoreGenerator* store() const { return store_.get(); }
   uint64_t bytes_loaded() const { return load_ ? load_->counts().bytes : 0; }
   uint64_t bytes_stored() const { return store_ ? store_->counts().bytes : 0; }
@@ -146,6 +154,9 @@ class Agcu : public Unit {
   AgcuConfig config_;
   std::unique_ptr<LoadGenerator> load_;
   std::unique_ptr<StoreGenerator> store_;
+  TokenOutput done_;
+  bool is_done_sent_ = false;
+  std::array<TokenInput, AgcuConfig::kTokenInputs> tokens_;
   mutable UnitCounts counts_;
 };
 

@@ -79,4 +79,26 @@ AgcuConfig AgcuConfig::decode(const ConfigWords& words, bool is_master) {
   return c;
 }
 
+PortUse AgcuConfig::ports() const {
+  // Parts: nothing waits for the master's tokens but the end of the kernel.
+  constexpr unsigned kLoad = 0, kStore = 1, kEnd = 2;
+  PortUse use;
+  if (load) {
+    PortUse::Output output;
+    output.part = kLoad;
+    output.flow = out_flow;
+    use.outputs.push_back(output);
+  }
+  if (store) use.inputs.push_back({0, kStore, false});
+  if (done_token) {
+    PortUse::Output output;
+    output.port = output.part = kStore;
+    use.token_outputs.push_back(output);
+  }
+  for (unsigned i = 0; i < kTokenInputs; ++i) {
+    if ((tokens >> i & 1) != 0) use.token_inputs.push_back({i, kEnd, false});
+  }
+  return use;
+}
+
 }  // namespace rdu::fabric

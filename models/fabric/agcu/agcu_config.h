@@ -4,6 +4,7 @@
 
 #include "fabric/config.h"
 #include "fabric/counters.h"
+#include "fabric/switch/port_use.h"
 
 namespace rdu::fabric {
 
@@ -19,6 +20,8 @@ struct AgcuConfig {
     uint64_t packets() const { return (bytes + 63) / 64; }  ///< of a row
   };
 
+  static constexpr unsigned kTokenInputs = 8;
+
   bool load = false;
   unsigned out_flow = 0;
   Rows load_rows;
@@ -28,6 +31,9 @@ struct AgcuConfig {
   uint8_t tokens = 0;  ///< token inputs that must each receive one; on the master only
 
   bool used() const { return load || store || tokens != 0; }
+
+  /// What it uses of its ports.
+  PortUse ports() const;
 
   /// Throws BadConfig.
   static AgcuConfig decode(const ConfigWords& words, bool is_master);

@@ -24,6 +24,8 @@ class Pcu : public Unit {
 
   InputPort& input(unsigned i) { return inputs_[i]; }
   OutputPort& output() { return output_; }
+  InputPort& packet_input(unsigned port, unsigned) override { return inputs_[port]; }
+  OutputPort& packet_output(unsigned, unsigned) override { return output_; }
   const PcuConfig& config() const { return config_; }
   /// New arguments: same mode, same inputs used.
   void configure(const PcuConfig& config) { config_ = config; }

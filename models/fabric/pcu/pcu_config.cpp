@@ -233,4 +233,15 @@ PcuConfig PcuConfig::decode(const ConfigWords& words, const FabricParams& params
   return c;
 }
 
+PortUse PcuConfig::ports() const {
+  PortUse use;
+  PortUse::Output output;
+  output.flow = out_flow;
+  use.outputs.push_back(output);
+  for (unsigned i = 0; i < kInputs; ++i) {
+    if (uses_input[i]) use.inputs.push_back({i, 0, false});
+  }
+  return use;
+}
+
 }  // namespace rdu::fabric

@@ -5,6 +5,7 @@
 
 #include "fabric/config.h"
 #include "fabric/params.h"
+#include "fabric/switch/port_use.h"
 
 namespace rdu::fabric {
 
@@ -51,6 +52,9 @@ struct PcuConfig {
 
   unsigned packets_in(unsigned input) const { return input_bf16[input] ? 1 : 2; }
   unsigned packets_out() const { return out_bf16 ? 1 : 2; }
+
+  /// What it uses of its ports.
+  PortUse ports() const;
 
   /// Throws BadConfig.
   static PcuConfig decode(const ConfigWords& words, const FabricParams& params);

@@ -34,6 +34,8 @@ class Pmu : public Unit {
 
   InputPort& input() { return input_; }
   OutputPort& output() { return output_; }
+  InputPort& packet_input(unsigned, unsigned) override { return input_; }
+  OutputPort& packet_output(unsigned, unsigned) override { return output_; }
   const PmuConfig& config() const { return config_; }
   void configure(const PmuConfig& config);
 

@@ -169,4 +169,13 @@ PmuConfig PmuConfig::decode(const ConfigWords& words, const FabricParams& params
   return c;
 }
 
+PortUse PmuConfig::ports() const {
+  PortUse use;
+  PortUse::Output output;
+  output.flow = out_flow;
+  use.outputs.push_back(output);
+  use.inputs.push_back({});
+  return use;
+}
+
 }  // namespace rdu::fabric

@@ -5,6 +5,7 @@
 #include "fabric/config.h"
 #include "fabric/counters.h"
 #include "fabric/params.h"
+#include "fabric/switch/port_use.h"
 
 namespace rdu::fabric {
 
@@ -30,6 +31,9 @@ struct PmuConfig {
 
   unsigned bank_shift = 2;
   unsigned bank_skew = 0;
+
+  /// What it uses of its ports.
+  PortUse ports() const;
 
   /// Throws BadConfig.
   static PmuConfig decode(const ConfigWords& words, const FabricParams& params);

@@ -30,10 +30,12 @@ class ClockedUnit : public BoundUnit {
   // unit has one flow or one queue.
   InputPort& input(unsigned port, unsigned flow = 0);
   OutputPort& output(unsigned port, unsigned flow = 0);
-  InputPort& scalar_input(unsigned port, unsigned flow = 0);
-  OutputPort& scalar_output(unsigned port, unsigned flow = 0);
-  TokenInput& token_input(unsigned port);
-  TokenOutput& token_output(unsigned port);
+  InputPort& scalar_input(unsigned port, unsigned flow = 0) override;
+  OutputPort& scalar_output(unsigned port, unsigned flow = 0) override;
+  TokenInput& token_input(unsigned port) override;
+  TokenOutput& token_output(unsigned port) override;
+  InputPort& packet_input(unsigned port, unsigned flow) override { return input(port, flow); }
+  OutputPort& packet_output(unsigned port, unsigned flow) override { return output(port, flow); }
 
   /// New words; they count from the next start on.
   void configure(const ConfigWords& words) { words_ = words; }

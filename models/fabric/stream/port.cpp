@@ -89,7 +89,7 @@ void OutputPort::send(uint64_t cycle, const BlockRef& block, uint32_t offset) {
 bool OutputPort::flush() {
   const uint64_t before = sent_;
   while (ready_.count() != 0) {
-    Firing firing(earliest_, 1, max_burst_);
+    Firing firing(earliest_, interval_, max_burst_);
     firing.need(ready_.head(), Cause::input);
     bool blocked = false;
     for (const Sink& sink : sinks_) {
@@ -103,7 +103,7 @@ bool OutputPort::flush() {
     const auto solution = firing.solve();
     const Run& run = solution.run;
     stalls_ += solution.stalls;
-    earliest_ = run.last() + 1;
+    earliest_ = run.last() + interval_;
     if (sent_ == 0) first_ = run.t;
     last_ = run.last();
     sent_ += run.n;

@@ -60,7 +60,7 @@ class InputPort {
 ///
 /// Packet i, ready at r[i], leaves at
 ///
-///     o[i] = max(r[i], o[i-1] + 1, credit_1[i], credit_2[i], ...)
+///     o[i] = max(r[i], o[i-1] + interval, credit_1[i], credit_2[i], ...)
 ///
 /// and arrives at consumer j at o[i] + latency_j. Consumer j's FIFO and the switches on the way to it hold
 /// capacity_j packets: credit_j[i] = 0 for i < capacity_j, else the time at which it takes packet i -
@@ -78,6 +78,8 @@ class OutputPort {
   /// A route of `latency` cycles, each way, that holds `capacity` packets, the consumer's FIFO included.
   void connect(InputPort& input, uint64_t latency, uint64_t capacity);
   bool connected() const { return !sinks_.empty(); }
+  /// At least so many cycles from one packet to the next (a throttled output of a unit).
+  void set_interval(uint64_t cycles) { interval_ = cycles; }
 
   /// Empties the stream, its consumers' queues included. `places` in the output FIFO are free.
   void start(uint64_t cycle, uint64_t places, uint64_t max_burst);
@@ -134,6 +136,7 @@ class OutputPort {
   std::vector<Sink> sinks_;
   BurstQueue ready_;
   RunQueue places_;
+  uint64_t interval_ = 1;
   uint64_t earliest_ = 0;
   uint64_t max_burst_ = 1;
   uint64_t sent_ = 0;

@@ -4,9 +4,33 @@
 
 #include <algorithm>
 
+#include "core/error.h"
 #include "fabric/program.h"
 
 namespace rdu::fabric {
+
+InputPort& Unit::packet_input(unsigned port, unsigned) {
+  lacks("packet input", port);
+}
+OutputPort& Unit::packet_output(unsigned port, unsigned) {
+  lacks("packet output", port);
+}
+InputPort& Unit::scalar_input(unsigned port, unsigned) {
+  lacks("scalar input", port);
+}
+OutputPort& Unit::scalar_output(unsigned port, unsigned) {
+  lacks("scalar output", port);
+}
+TokenInput& Unit::token_input(unsigned port) {
+  lacks("token input", port);
+}
+TokenOutput& Unit::token_output(unsigned port) {
+  lacks("token output", port);
+}
+
+void Unit::lacks(const char* what, unsigned port) const {
+  throw core::Error(core::ErrorKind::internal, unit_name(id_), fmt::format("has no {} {}", what, port));
+}
 
 void Worklist::add(Unit& unit) {
   if (unit.queued_) return;

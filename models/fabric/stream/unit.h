@@ -13,6 +13,10 @@ namespace rdu::fabric {
 
 class Unit;
 class BoundUnit;
+class InputPort;
+class OutputPort;
+class TokenInput;
+class TokenOutput;
 
 inline constexpr uint64_t kNoCycle = ~uint64_t{0};
 
@@ -106,6 +110,14 @@ class Unit {
   virtual std::string waits_for() const = 0;
   virtual const UnitCounts& counts() const = 0;
 
+  // Ports, by the unit's own numbers; `flow` counts at switches only. Internal error for one that it lacks.
+  virtual InputPort& packet_input(unsigned port, unsigned flow);
+  virtual OutputPort& packet_output(unsigned port, unsigned flow);
+  virtual InputPort& scalar_input(unsigned port, unsigned flow);
+  virtual OutputPort& scalar_output(unsigned port, unsigned flow);
+  virtual TokenInput& token_input(unsigned port);
+  virtual TokenOutput& token_output(unsigned port);
+
   void wake() { context_.work.add(*this); }
 
  protected:
@@ -122,6 +134,8 @@ class Unit {
 
  private:
   friend class Worklist;
+  [[noreturn]] void lacks(const char* what, unsigned port) const;
+
   uint32_t id_;
   bool queued_ = false;
   bool beyond_ = false;

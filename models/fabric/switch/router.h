@@ -2,36 +2,17 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "fabric/config.h"
 #include "fabric/params.h"
-#include "fabric/program.h"
+#include "fabric/switch/port_use.h"
+#include "fabric/switch/ports.h"
 
 namespace rdu::fabric {
-
-/// Ports of a switch, as program.h numbers them.
-namespace port {
-inline constexpr unsigned kChannels = RDU_PORT_CHANNELS;  ///< encoded a direction; a chip may have fewer
-inline constexpr unsigned kMeshPorts = RDU_PORT_MESH;
-inline constexpr unsigned kFromPcu = RDU_PORT_FROM_PCU;  ///< input ports: one an output of the unit
-inline constexpr unsigned kFromPmu = RDU_PORT_FROM_PMU;
-inline constexpr unsigned kFromAgcu = RDU_PORT_FROM_AGCU;
-inline constexpr unsigned kInputs = RDU_PORT_INPUTS;
-inline constexpr unsigned kToPcu = RDU_PORT_TO_PCU;  ///< output ports: one an input of the unit
-inline constexpr unsigned kToPmu = RDU_PORT_TO_PMU;
-inline constexpr unsigned kToAgcu = RDU_PORT_TO_AGCU;
-inline constexpr unsigned kOutputs = RDU_PORT_OUTPUTS;
-inline constexpr unsigned kControlFromPcu = RDU_WIRE_FROM_PCU;  ///< control wires
-inline constexpr unsigned kControlFromPmu = RDU_WIRE_FROM_PMU;
-inline constexpr unsigned kControlFromAgcu = RDU_WIRE_FROM_AGCU;  ///< load, store
-inline constexpr unsigned kControlToPcu = RDU_WIRE_TO_PCU;
-inline constexpr unsigned kControlToPmu = RDU_WIRE_TO_PMU;
-inline constexpr unsigned kControlToAgcu = RDU_WIRE_TO_AGCU;
-inline constexpr unsigned kControlOutputs = RDU_WIRE_OUTPUTS;
-}  // namespace port
 
 /// Routes that the switches cannot carry out.
 class BadRoute : public std::runtime_error {
@@ -43,56 +24,45 @@ class BadRoute : public std::runtime_error {
   uint32_t unit_;
 };
 
-/// One end of a traced route.
-struct RouteEnd {
-  unsigned row;
-  unsigned column;
-  unsigned port;      ///< output port (or control wire) of the last switch, at least 16
-  unsigned switches;  ///< passed on the way
+/// One end of a leg: an input of a unit, or a queue of a clocked switch.
+struct LegEnd {
+  uint32_t unit = 0;
+  unsigned port = 0;  ///< the unit's, or the switch's input port
+  unsigned flow = 0;  ///< of the switch's queue
+  uint64_t hops = 0;  ///< wires on the way
+  bool is_unit = false;
 };
 
-/// A switch that a stream passes.
-struct RouteStep {
-  uint32_t unit;     ///< the switch's id
-  uint32_t outputs;  ///< ports by which the stream leaves it
-};
-
-/// Follows the routing tables of all switches of a tile, once for each stream, and refuses what they cannot
-/// carry: a physical channel carries one flow, a token wire one token.
-class Router {
- public:
-  /// `switches` holds the configured ones by unit id.
-  Router(const FabricParams& params, const std::map<uint32_t, ConfigWords>& switches);
-
-  struct Stream {
-    std::vector<RouteEnd> ends;
-    std::vector<RouteStep> steps;
+/// A stream, or what lies between two clocked switches of one or more: packets leave one output and go over
+/// switches that nobody meets anybody in.
+struct Leg {
+  uint32_t unit = 0;
+  unsigned port = 0;           ///< the unit's, or the clocked switch's output port
+  unsigned flow = 0;           ///< of the switch's output
+  unsigned interval = 1;       ///< throttle: cycles from one packet to the next
+  bool single_credit = false;  ///< a clocked switch does the throttling, by its credits
+  std::vector<LegEnd> ends;    ///< in order of unit and port
+  /// A switch that it passes, not clocked.
+  struct Step {
+    uint32_t unit;     ///< the switch
+    unsigned outputs;  ///< number of ports by which it leaves
   };
-  /// Of the stream that unit `source` sends into input port `in` of the switch at (row, column) with flow id
-  /// `flow`. Throws BadRoute.
-  Stream trace(uint32_t source, unsigned row, unsigned column, unsigned in, unsigned flow);
-  /// Of the token that unit `source` sends on control input `wire` of the switch (row, column). Throws
-  /// BadRoute.
-  std::vector<RouteEnd> trace_token(uint32_t source, unsigned row, unsigned column, unsigned wire);
-
- private:
-  struct Place {
-    unsigned row;
-    unsigned column;
-    unsigned in;
-    unsigned flow;
-    unsigned switches;
-  };
-  const ConfigWords* words(unsigned row, unsigned column) const;
-  /// Through a mesh output to the neighbour; false if there is none.
-  bool cross(Place& place, unsigned out) const;
-  /// Marks an output as taken by the stream from `source`.
-  void claim(const Place& place, unsigned out, uint32_t source);
-
-  const FabricParams& params_;
-  const std::map<uint32_t, ConfigWords>& switches_;
-  std::vector<uint32_t> vector_owners_;   ///< by switch and output port: the stream's source unit, 0 if free
-  std::vector<uint32_t> control_owners_;  ///< by switch and wire
+  std::vector<Step> steps;
 };
+
+/// What connects the units of a program.
+struct Routes {
+  std::vector<Leg> packets;
+  std::vector<Leg> scalars;
+  std::vector<Leg> tokens;
+  std::set<uint32_t> clocked;  ///< switches that legs begin or end at
+};
+
+/// Follows the routing tables of all switches of a tile, for every output that a program uses, and finds the
+/// switches in which streams meet. Throws BadRoute for what the networks cannot carry: switch/README.md
+/// ("Refused"). `words` holds the configured units, `uses` those that take part; what is in `on_pins` (units
+/// or switches) is clocked in any case: nothing bypasses such a switch.
+Routes find_routes(const FabricParams& params, const std::map<uint32_t, ConfigWords>& words,
+                   const std::map<uint32_t, PortUse>& uses, const std::set<uint32_t>& on_pins = {});
 
 }  // namespace rdu::fabric
