@@ -6,8 +6,6 @@
 #include <functional>
 
 #include "fabric/program.h"
-#include "fabric/stream/clocked.h"
-#include "fabric/switch/cycle_switch.h"
 #include "regs/sequencer.hpp"
 
 namespace rdu::fabric {
@@ -104,38 +102,9 @@ void Graph::connect(const ProgramImage& program) {
   } catch (const BadRoute& e) {
     throw LoadFault(codes::CODE_BAD_ROUTE, e.unit(), e.what());
   }
-  for (const uint32_t id : routes.clocked) make_clocked(id, program.units().at(id));
-  for (const Leg& leg : routes.packets)
-    connect(leg, params_.fifo_depth, params_.switch_depth, &Unit::packet_output, &Unit::packet_input);
-  for (const Leg& leg : routes.scalars)
-    connect(leg, params_.scalar_depth, params_.scalar_depth, &Unit::scalar_output, &Unit::scalar_input);
-  for (const Leg& leg : routes.tokens) {
-    for (const LegEnd& end : leg.ends) {
-      units_.at(leg.unit)->token_output(leg.port).connect(units_.at(end.unit)->token_input(end.port),
-                                                          end.hops * params_.hop_cycles);
-    }
-  }
-}
-
-void Graph::connect(const Leg& leg, uint64_t fifo_depth, uint64_t switch_depth,
-                    OutputPort& (Unit::*output)(unsigned, unsigned),
-                    InputPort& (Unit::*input)(unsigned, unsigned)) {
-  OutputPort& from = (units_.at(leg.unit).get()->*output)(leg.port, leg.flow);
-  for (const LegEnd& end : leg.ends) {
-    uint64_t capacity = (end.is_unit ? fifo_depth : switch_depth) + (end.hops - 1) * switch_depth;
-    if (leg.single_credit) capacity = 1;
-    from.connect((units_.at(end.unit).get()->*input)(end.port, end.flow), end.hops * params_.hop_cycles,
-                 capacity);
-  }
-  if (!leg.single_credit) from.set_interval(leg.interval);
-  streams_.push_back({&from, leg.steps});
-}
-
-void Graph::make_clocked(uint32_t switch_unit, const ConfigWords& words) {
-  auto model = std::make_unique<CycleSwitch>(params_, RDU_UNIT_ROW(switch_unit), RDU_UNIT_COL(switch_unit));
-  units_.emplace(switch_unit,
-                 std::make_unique<ClockedUnit>(site_.context, switch_unit, std::move(model), words,
-                                               params_.switch_depth, params_.scalar_depth));
+  for (const uint32_t id : routes.clocked)
+    units_.emplace(id, make_clocked_switch(site_.context, id, program.units().at(id)));
+  legs_ = fabric::connect(routes, params_, units_);
 }
 
 bool Graph::reconfigure(const ProgramImage& program, const std::vector<uint32_t>& touched) {
@@ -224,10 +193,10 @@ std::string Graph::blocked(uint32_t* first) const {
 std::vector<std::pair<uint32_t, UnitCounts>> Graph::counts() const {
   std::map<uint32_t, UnitCounts> all;
   for (const auto& [id, unit] : units_) all.emplace(id, unit->counts());
-  for (const Stream& stream : streams_) {
-    for (const Leg::Step& step : stream.steps) {
+  for (const ConnectedLeg& leg : legs_) {
+    for (const Leg::Step& step : leg.steps) {
       UnitCounts& counts = all[step.unit];
-      const uint64_t packets = stream.output->sent();
+      const uint64_t packets = leg.output->sent();
       counts.firings += packets;
       counts.vectors += packets * step.outputs;
       counts.busy = std::max(counts.busy, packets);

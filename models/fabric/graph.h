@@ -11,7 +11,7 @@
 #include "fabric/agcu/program_image.h"
 #include "fabric/pcu/pcu.h"
 #include "fabric/pmu/pmu.h"
-#include "fabric/switch/router.h"
+#include "fabric/switch/wiring.h"
 
 namespace rdu::fabric {
 
@@ -68,18 +68,8 @@ class Graph {
   std::vector<std::pair<uint32_t, UnitCounts>> counts() const;
 
  private:
-  /// Between two places in which packets are seen one by one.
-  struct Stream {
-    const OutputPort* output;
-    std::vector<Leg::Step> steps;
-  };
-
   void make_units(const ProgramImage& program);
   void connect(const ProgramImage& program);
-  void connect(const Leg& leg, uint64_t fifo_depth, uint64_t switch_depth,
-               OutputPort& (Unit::*output)(unsigned, unsigned),
-               InputPort& (Unit::*input)(unsigned, unsigned));
-  void make_clocked(uint32_t switch_unit, const ConfigWords& words);
   Site site_;
   const FabricParams& params_;
   std::map<uint32_t, PortUse> uses_;
@@ -87,7 +77,7 @@ class Graph {
   std::vector<Pcu*> pcus_;
   std::vector<Pmu*> pmus_;
   std::vector<Agcu*> agcus_;
-  std::vector<Stream> streams_;
+  std::vector<ConnectedLeg> legs_;
 };
 
 }  // namespace rdu::fabric

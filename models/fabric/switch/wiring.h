@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "fabric/stream/port.h"
+#include "fabric/switch/router.h"
+
+namespace rdu::fabric {
+
+/// A leg that has been connected, for the counters of the switches that it passes.
+struct ConnectedLeg {
+  const OutputPort* output;
+  std::vector<Leg::Step> steps;
+};
+
+/// The cycle model of a switch as a unit of the graph.
+std::unique_ptr<Unit> make_clocked_switch(Context& context, uint32_t id, const ConfigWords& words);
+
+/// Connects the ports of `units` as the routes say; clocked switches are among them.
+std::vector<ConnectedLeg> connect(const Routes& routes, const FabricParams& params,
+                                  const std::map<uint32_t, std::unique_ptr<Unit>>& units);
+
+}  // namespace rdu::fabric
