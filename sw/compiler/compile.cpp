@@ -19,8 +19,10 @@ constexpr unsigned kControlWires = RDU_PORT_CHANNELS;   // per direction
 constexpr unsigned kDoneWire = RDU_WIRE_FROM_AGCU + 1;  // of a store generator
 constexpr unsigned kTokenInputs = 8;
 constexpr uint32_t kMaster = RDU_UNIT(RDU_UNIT_AGCU, 0, 0);
-/// A channel carries one stream, so one flow id is enough everywhere.
+/// Of what a unit sends into its switch; nobody else comes by that port.
 constexpr unsigned kFlow = 0;
+/// Flow ids of a channel that static routes may have.
+constexpr unsigned kStaticFlows = RDU_FLOW_DYNAMIC;
 
 unsigned output_port(Role role) {
   return role == Role::pcu ? RDU_PORT_FROM_PCU : role == Role::pmu ? RDU_PORT_FROM_PMU : RDU_PORT_FROM_AGCU;
@@ -105,9 +107,10 @@ struct Layout {
   std::vector<std::vector<RouteStep>> tokens;   ///< of each store, in order of units
 };
 
-/// Places and routes with one seed; returns what was overfull, or nothing.
+/// Places and routes with one seed, up to `flows` streams on a channel; returns what was overfull, or
+/// nothing.
 std::string lay_out(const Graph& graph, const Netlist& netlist, const Shape& shape, uint64_t seed,
-                    Layout* layout) {
+                    unsigned flows, Layout* layout) {
   layout->sites = place(netlist, shape, seed);
   const auto at = [&](size_t unit) {
     return std::make_pair(layout->sites[unit].row, layout->sites[unit].col);
@@ -118,13 +121,13 @@ std::string lay_out(const Graph& graph, const Netlist& netlist, const Shape& sha
     for (size_t sink : net.sinks) request.sinks.push_back(at(sink));
     streams.push_back(std::move(request));
   }
-  std::string overfull = route(streams, shape, shape.channels, &layout->streams);
+  std::string overfull = route(streams, shape, shape.channels, flows, &layout->streams);
   if (!overfull.empty()) return overfull;
   std::vector<RouteRequest> tokens;
   for (size_t u = 0; u < netlist.units.size(); ++u) {
     if (netlist.units[u].role == Role::store) tokens.push_back({netlist.units[u].name, at(u), {{0, 0}}});
   }
-  overfull = route(tokens, shape, kControlWires, &layout->tokens);
+  overfull = route(tokens, shape, kControlWires, 1, &layout->tokens);
   return overfull.empty() ? "" : "done tokens: " + overfull;
 }
 
@@ -133,15 +136,19 @@ void write_stream(const Graph::Edge& edge, const Netlist& netlist, const Layout&
                   const std::vector<RouteStep>& steps, Configuration* configuration) {
   struct At {
     unsigned port;
+    unsigned flow;
     uint32_t out;
+    unsigned next_flow;
   };
   std::map<std::pair<uint16_t, uint16_t>, At> passed;
   const Site& source = layout.sites[edge.from];
-  passed[{source.row, source.col}] = {output_port(netlist.units[edge.from].role), 0};
+  passed[{source.row, source.col}] = {output_port(netlist.units[edge.from].role), kFlow, 0, kFlow};
   for (const RouteStep& s : steps) {
     const unsigned port = mesh_port(s.side, s.channel);
-    passed.at({s.row, s.col}).out |= 1u << port;
-    passed[neighbour(s.row, s.col, s.side)] = {opposite(port), 0};
+    At& from = passed.at({s.row, s.col});
+    from.out |= 1u << port;
+    from.next_flow = s.flow;
+    passed[neighbour(s.row, s.col, s.side)] = {opposite(port), s.flow, 0, kFlow};
   }
   for (const auto& sink : edge.to) {
     const Site& site = layout.sites[sink.unit];
@@ -149,9 +156,9 @@ void write_stream(const Graph::Edge& edge, const Netlist& netlist, const Layout&
   }
   for (const auto& [place, at] : passed) {
     configuration->set(switch_at(place.first, place.second),
-                       RDU_SWITCH_ROUTE(at.port * RDU_FLOWS + kFlow) / 4,
+                       RDU_SWITCH_ROUTE(at.port * RDU_FLOWS + at.flow) / 4,
                        RDU_SWITCH_ROUTE_VALID_MASK | at.out << RDU_SWITCH_ROUTE_OUT_SHIFT |
-                           kFlow << RDU_SWITCH_ROUTE_NEXT_FLOW_SHIFT);
+                           at.next_flow << RDU_SWITCH_ROUTE_NEXT_FLOW_SHIFT);
   }
 }
 
@@ -236,13 +243,18 @@ Program compile(const Graph& graph, const Target& target, const CompileOptions& 
     check_target(graph, target);
     const Netlist netlist = netlist_of(graph);
     std::string overfull;
-    for (unsigned i = 0; i < options.attempts; ++i) {
-      Layout layout;
-      overfull = lay_out(graph, netlist, target.shape, options.seed + i, &layout);
-      if (overfull.empty()) return assemble(graph, netlist, layout, target.shape, options.build);
+    // Channels are shared only if nothing else helps: it costs time.
+    for (const unsigned flows : {1u, kStaticFlows}) {
+      if (flows > 1 && !options.share_channels) break;
+      for (unsigned i = 0; i < options.attempts; ++i) {
+        Layout layout;
+        overfull = lay_out(graph, netlist, target.shape, options.seed + i, flows, &layout);
+        if (overfull.empty()) return assemble(graph, netlist, layout, target.shape, options.build);
+      }
     }
-    throw Error(fmt::format("the streams do not fit the mesh after {} placements; in the last one {}",
-                            options.attempts, overfull.empty() ? "nothing was tried" : overfull));
+    throw Error(fmt::format("the streams do not fit the mesh after {} placements{}; in the last one {}",
+                            options.attempts, options.share_channels ? ", not even on shared channels" : "",
+                            overfull.empty() ? "nothing was tried" : overfull));
   } catch (const Error& e) {
     const std::string what = e.what();
     throw Error(what.compare(0, who.size(), who) == 0 ? what : who + ": " + what);

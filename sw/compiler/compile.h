@@ -19,6 +19,9 @@ struct CompileOptions {
   uint64_t seed = 1;
   /// Placements to try before giving up: each has its own seed, the first that routes is taken.
   unsigned attempts = 24;
+  /// If none of them routes with a channel for every stream, all are tried again with streams that share
+  /// channels (which costs time, never results).
+  bool share_channels = true;
   std::string build;  ///< text for ProgramInfo.build
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <queue>
 #include <tuple>
 
@@ -15,14 +16,17 @@ constexpr double kFirstPressure = 0.5;
 constexpr double kPressureGrowth = 1.3;
 constexpr double kMostPressure = 1000.0;
 constexpr double kHistory = 0.4;  // what a side that is overfull grows dearer by, each time
+constexpr double kSharing = 3.0;  // what one more stream than channels costs: so many hops around
 const char* const kSideNames[kSides] = {"north", "east", "south", "west"};
 
 class Router {
  public:
-  Router(const std::vector<RouteRequest>& requests, const Shape& shape, unsigned channels)
+  Router(const std::vector<RouteRequest>& requests, const Shape& shape, unsigned channels, unsigned flows)
       : requests_(requests),
         shape_(shape),
         channels_(channels),
+        flows_(flows),
+        most_(channels * flows),
         used_(links()),
         history_(links()),
         trees_(requests.size()) {}
@@ -33,37 +37,45 @@ class Router {
       for (size_t n = 0; n < requests_.size(); ++n) reroute(n, pressure);
       bool legal = true;
       for (size_t l = 0; l < used_.size(); ++l) {
-        if (used_[l] <= channels_) continue;
+        if (used_[l] <= most_) continue;
         legal = false;
-        history_[l] += kHistory * (used_[l] - channels_);
+        history_[l] += kHistory * (used_[l] - most_);
       }
       if (legal) return "";
       pressure = std::min(pressure * kPressureGrowth, kMostPressure);
     }
     std::string text;
     for (size_t l = 0; l < used_.size(); ++l) {
-      if (used_[l] <= channels_) continue;
-      const size_t node = l / kSides;
-      text +=
-          fmt::format("{}{} streams leave SW {}.{} to the {} ({} channels)", text.empty() ? "" : ", ",
-                      used_[l], node / shape_.cols, node % shape_.cols, kSideNames[l % kSides], channels_);
+      if (used_[l] > most_) text += (text.empty() ? "" : ", ") + overfull(l);
     }
     return text;
   }
 
-  /// Hands out channels, lowest first, in order of the requests.
-  std::vector<std::vector<RouteStep>> steps() const {
-    std::vector<uint8_t> next(links());
-    std::vector<std::vector<RouteStep>> result;
+  /// Hands out channels and flow ids, in order of the requests: the least used channel of a side, and the
+  /// lowest flow id that is free on all channels by which a tree leaves a switch (a switch gives all branches
+  /// the same). Returns what does not work out, or nothing.
+  std::string steps(std::vector<std::vector<RouteStep>>* steps) const {
+    steps->clear();
+    std::vector<std::vector<std::vector<bool>>> taken(  // [link][channel][flow]
+        links(), std::vector<std::vector<bool>>(channels_, std::vector<bool>(flows_)));
     for (const auto& tree : trees_) {
-      auto& out = result.emplace_back();
+      auto& out = steps->emplace_back();
+      std::map<size_t, std::vector<size_t>> branches;  // by node: links
+      for (size_t link : tree) branches[link / kSides].push_back(link);
+      std::map<size_t, std::pair<unsigned, unsigned>> given;  // by link: channel, flow
+      for (const auto& [node, leaving] : branches) {
+        const size_t stuck = hand_out(leaving, &taken, &given);
+        if (stuck != links()) return overfull(stuck);
+      }
       for (size_t link : tree) {
         const size_t node = link / kSides;
+        const auto [channel, flow] = given.at(link);
         out.push_back({static_cast<uint16_t>(node / shape_.cols), static_cast<uint16_t>(node % shape_.cols),
-                       static_cast<uint8_t>(link % kSides), next[link]++});
+                       static_cast<uint8_t>(link % kSides), static_cast<uint8_t>(channel),
+                       static_cast<uint8_t>(flow)});
       }
     }
-    return result;
+    return "";
   }
 
  private:
@@ -89,9 +101,46 @@ class Router {
     }
   }
 
+  /// Of one switch. Returns a link for which there is no common flow id, or links().
+  size_t hand_out(const std::vector<size_t>& leaving, std::vector<std::vector<std::vector<bool>>>* taken,
+                  std::map<size_t, std::pair<unsigned, unsigned>>* given) const {
+    size_t stuck = links();
+    for (unsigned flow = 0; flow < flows_; ++flow) {
+      std::map<size_t, std::pair<unsigned, unsigned>> found;
+      for (size_t link : leaving) {
+        unsigned best = channels_;
+        size_t fewest = flows_;
+        for (unsigned channel = 0; channel < channels_; ++channel) {
+          const std::vector<bool>& flows = (*taken)[link][channel];
+          const auto users = static_cast<size_t>(std::count(flows.begin(), flows.end(), true));
+          if (!flows[flow] && users < fewest) best = channel, fewest = users;
+        }
+        if (best == channels_) {
+          stuck = link;
+          break;
+        }
+        found[link] = {best, flow};
+      }
+      if (found.size() != leaving.size()) continue;
+      for (const auto& [link, place] : found) (*taken)[link][place.first][place.second] = true;
+      given->insert(found.begin(), found.end());
+      return links();
+    }
+    return stuck;
+  }
+
   double cost(size_t link, double pressure) const {
-    const unsigned over = used_[link] + 1 > channels_ ? used_[link] + 1 - channels_ : 0;
-    return (1.0 + history_[link]) * (1.0 + pressure * over);
+    const unsigned wanted = used_[link] + 1;
+    const unsigned over = wanted > most_ ? wanted - most_ : 0;
+    const unsigned shared = wanted > channels_ ? std::min(wanted, most_) - channels_ : 0;
+    return (1.0 + history_[link]) * (1.0 + pressure * over) * (1.0 + kSharing * shared);
+  }
+
+  std::string overfull(size_t link) const {
+    const size_t node = link / kSides;
+    return fmt::format("{} streams leave SW {}.{} to the {} ({} channels{})", used_[link], node / shape_.cols,
+                       node % shape_.cols, kSideNames[link % kSides], channels_,
+                       flows_ > 1 ? fmt::format(" of {} flows", flows_) : "");
   }
 
   /// Rips the request's tree up and grows a new one: from all of the tree so far to the nearest sink that it
@@ -151,6 +200,8 @@ class Router {
   const std::vector<RouteRequest>& requests_;
   const Shape shape_;
   const unsigned channels_;
+  const unsigned flows_;  ///< of a channel
+  const unsigned most_;   ///< streams that a side takes
   std::vector<unsigned> used_;
   std::vector<double> history_;
   std::vector<std::vector<size_t>> trees_;  ///< links of each request
@@ -159,11 +210,10 @@ class Router {
 }  // namespace
 
 std::string route(const std::vector<RouteRequest>& requests, const Shape& shape, unsigned channels,
-                  std::vector<std::vector<RouteStep>>* steps) {
-  Router router(requests, shape, channels);
+                  unsigned flows, std::vector<std::vector<RouteStep>>* steps) {
+  Router router(requests, shape, channels, flows);
   std::string overfull = router.run();
-  if (overfull.empty()) *steps = router.steps();
-  return overfull;
+  return overfull.empty() ? router.steps(steps) : overfull;
 }
 
 }  // namespace rdu::compiler

@@ -21,14 +21,16 @@ struct RouteStep {
   uint16_t row = 0, col = 0;
   uint8_t side = 0;  ///< 0 north, 1 east, 2 south, 3 west
   uint8_t channel = 0;
+  uint8_t flow = 0;  ///< flow id on that channel; the same on all sides by which the tree leaves the switch
 };
 
-/// Finds a tree for every request so that no channel carries two streams: every stream takes its cheapest
-/// way, channels that are wanted too often grow dearer, and this is repeated until nobody is in another's way
-/// (negotiated congestion, as PathFinder does). `channels`: per side of each switch. `steps` gets a tree a
-/// request, each step after the one that leads to it. Returns the overfull sides in words; empty means
-/// success. The same arguments give the same trees.
+/// Finds a tree for every request so that no channel carries more than `flows` streams: every stream takes
+/// its cheapest way, channels that are wanted too often grow dearer, and this is repeated until nobody is in
+/// another's way (negotiated congestion, as PathFinder does). Streams share a channel, each under a flow id
+/// of its own, only where the ways around are much longer. `channels`: per side of each switch. `steps` gets
+/// a tree a request, each step after the one that leads to it. Returns the overfull sides in words; empty
+/// means success. The same arguments give the same trees.
 std::string route(const std::vector<RouteRequest>& requests, const Shape& shape, unsigned channels,
-                  std::vector<std::vector<RouteStep>>* steps);
+                  unsigned flows, std::vector<std::vector<RouteStep>>* steps);
 
 }  // namespace rdu::compiler

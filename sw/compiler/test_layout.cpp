@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <functional>
 #include <map>
+#include <random>
 #include <set>
 #include <tuple>
 
@@ -13,6 +15,7 @@
 #include "regs/pmu.h"
 #include "regs/switch.h"
 #include "test/catch.h"
+#include "test/seed.h"
 
 using namespace rdu::compiler;
 using Catch::Matchers::Contains;
@@ -114,13 +117,19 @@ TEST_CASE("routes that cannot work are refused") {
               kValid | 1u << 12 | 3u << RDU_SWITCH_ROUTE_NEXT_FLOW_SHIFT | 1u << RDU_PORT_TO_AGCU);
   circle.set(kSw00, route_word(4, 3), kValid | 1u << 4 | 3u << RDU_SWITCH_ROUTE_NEXT_FLOW_SHIFT);
   CHECK_THAT(error_of([&] { trace_routes(circle); }), Contains("it has been here before"));
-  // A second stream on the first one's channel, under another flow id.
+  // A second stream on the first one's channel, under the same flow id.
   Configuration shared = by_hand();
   shared.set(RDU_UNIT(RDU_UNIT_PMU, 0, 0), RDU_PMU_READ_MODE(0) / 4, RDU_PMU_READ_MODE_ENABLE_MASK);
   shared.set(kSw00, route_word(RDU_PORT_FROM_PMU, 0),
-             kValid | 1u << 4 | 2u << RDU_SWITCH_ROUTE_NEXT_FLOW_SHIFT);
-  shared.set(kSw01, route_word(12, 2), kValid | 1u << 20);
+             kValid | 1u << 4 | 3u << RDU_SWITCH_ROUTE_NEXT_FLOW_SHIFT);
   CHECK_THAT(error_of([&] { trace_routes(shared); }), Contains("is here too"));
+  // Under another one it is on its own.
+  shared = changed(shared, kSw00, route_word(RDU_PORT_FROM_PMU, 0),
+                   kValid | 1u << 4 | 2u << RDU_SWITCH_ROUTE_NEXT_FLOW_SHIFT);
+  CHECK_THAT(error_of([&] { trace_routes(shared); }), Contains("flow 2: there is no route"));
+  CHECK_THAT(refuse(kSw00, route_word(RDU_PORT_FROM_AGCU, 0),
+                    kValid | 1u << 4 | 7u << RDU_SWITCH_ROUTE_NEXT_FLOW_SHIFT),
+             Contains("flow 7, which has no static routes"));
   // Two streams for one input.
   Configuration twice = by_hand();
   twice.set(RDU_UNIT(RDU_UNIT_PMU, 0, 1), RDU_PMU_READ_MODE(0) / 4, RDU_PMU_READ_MODE_ENABLE_MASK);
@@ -177,7 +186,7 @@ TEST_CASE("routing finds ways around, and says when there is none") {
   // Three streams from west to east through the middle row's only channel: two must go around.
   const std::vector<RouteRequest> crossing = {
       {"a", {1, 0}, {{1, 2}}}, {"b", {1, 0}, {{1, 2}}}, {"c", {1, 0}, {{1, 2}, {0, 2}}}};
-  REQUIRE(route(crossing, shape, 1, &steps).empty());
+  REQUIRE(route(crossing, shape, 1, 1, &steps).empty());
   std::set<std::tuple<int, int, int, int>> used;
   for (const auto& tree : steps) {
     for (const auto& s : tree) CHECK(used.emplace(s.row, s.col, s.side, s.channel).second);
@@ -185,11 +194,54 @@ TEST_CASE("routing finds ways around, and says when there is none") {
   CHECK(steps[0].size() + steps[1].size() + steps[2].size() >= 2 + 4 + 4);
   auto fourth = crossing;
   fourth.push_back({"d", {1, 0}, {{1, 2}}});
-  CHECK_THAT(route(fourth, shape, 1, &steps), Contains("streams leave SW"));
-  CHECK(route(fourth, shape, 2, &steps).empty());
+  CHECK_THAT(route(fourth, shape, 1, 1, &steps), Contains("streams leave SW"));
+  CHECK(route(fourth, shape, 2, 1, &steps).empty());
   // Only to its own switch: no steps.
-  REQUIRE(route({{"e", {2, 2}, {{2, 2}}}}, shape, 1, &steps).empty());
+  REQUIRE(route({{"e", {2, 2}, {{2, 2}}}}, shape, 1, 1, &steps).empty());
   CHECK(steps[0].empty());
+}
+
+TEST_CASE("streams share channels where they have to, under flow ids of their own") {
+  const Shape shape{3, 4, 2};
+  std::mt19937_64 random(test_seed());
+  unsigned shared = 0;
+  for (int round = 0; round < 30; ++round) {
+    INFO("RDU_SEED=" << test_seed() << " round " << round);
+    std::vector<RouteRequest> requests;
+    const auto place = [&] {
+      return std::pair(static_cast<uint16_t>(random() % 3), static_cast<uint16_t>(random() % 4));
+    };
+    for (int n = 0; n < 40; ++n) {
+      RouteRequest request{"r", place(), {}};
+      for (uint64_t sinks = 1 + random() % 4; sinks != 0; --sinks) request.sinks.push_back(place());
+      requests.push_back(request);
+    }
+    std::vector<std::vector<RouteStep>> steps;
+    REQUIRE(route(requests, shape, 2, 7, &steps).empty());
+    std::set<std::tuple<int, int, int, int, int>> used;
+    std::set<std::tuple<int, int, int, int>> channels;
+    for (const auto& tree : steps) {
+      std::map<std::pair<int, int>, int> flows;
+      for (const RouteStep& s : tree) {
+        CHECK(s.flow < 7);
+        CHECK(used.emplace(s.row, s.col, s.side, s.channel, s.flow).second);
+        shared += !channels.emplace(s.row, s.col, s.side, s.channel).second;
+        // A switch gives all branches of a stream one flow id.
+        CHECK(flows.emplace(std::pair(s.row, s.col), s.flow).first->second == s.flow);
+      }
+    }
+  }
+  CHECK(shared > 100);
+  // Not where there is another way.
+  std::vector<std::vector<RouteStep>> steps;
+  const std::vector<RouteRequest> two = {{"a", {1, 0}, {{1, 2}}}, {"b", {1, 0}, {{1, 2}}}};
+  REQUIRE(route(two, shape, 1, 7, &steps).empty());
+  for (const auto& tree : steps) {
+    for (const RouteStep& s : tree) CHECK(s.flow == 0);
+  }
+  // Eight streams have one way of one channel.
+  CHECK_THAT(route(std::vector<RouteRequest>(8, {"a", {0, 0}, {{0, 1}}}), {1, 2, 1}, 1, 7, &steps),
+             Contains("8 streams leave SW 0.0 to the east (1 channels of 7 flows)"));
 }
 
 TEST_CASE("a mesh that is too thin for a program is named") {
@@ -219,9 +271,17 @@ TEST_CASE("a mesh that is too thin for a program is named") {
     last = p;
   }
   g.connect(last, g.add("store", Store{}));
+  CompileOptions alone;
+  alone.share_channels = false;
   CHECK_THAT(
-      error_of([&] { compile(g, target); }),
+      error_of([&] { compile(g, target, alone); }),
       Contains("kernel 'crowd': the streams do not fit the mesh after 24 placements; in the last one"));
+  const Program crowded = compile(g, target);
+  unsigned flows = 0;
+  for (const RouteEntry& r : crowded.routes()) {
+    for (const RouteEntry::Hop& h : r.hops) flows = std::max<unsigned>(flows, h.flow);
+  }
+  CHECK(flows > 0);
   target.shape = {3, 4, 4};
   CHECK_NOTHROW(compile(g, target));
 }

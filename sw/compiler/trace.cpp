@@ -154,14 +154,15 @@ class Tracer {
       unsigned row, col, port, flow;
     };
     std::deque<At> todo{{from.row, from.col, from.port, from.flow}};
+    std::set<std::tuple<unsigned, unsigned, unsigned>> left;  // by these outputs
     while (!todo.empty()) {
       const At at = todo.front();
       todo.pop_front();
       const uint32_t sw = RDU_UNIT(RDU_UNIT_SWITCH, at.row, at.col);
       const std::string here =
           fmt::format("{}: at {}, from {}, flow {}", who_, unit_text(sw), port_text(at.port), at.flow);
-      // A channel carries one flow: another flow id on it is another stream too.
-      const auto [place, fresh] = taken_.emplace(std::make_tuple(at.row, at.col, at.port), from.unit);
+      const auto [place, fresh] =
+          taken_.emplace(std::make_tuple(at.row, at.col, at.port, at.flow), from.unit);
       if (!fresh) {
         throw Error(fmt::format("{}: {}", here,
                                 place->second == from.unit
@@ -174,11 +175,14 @@ class Tracer {
       if (out == 0) throw Error(here + ": the route has no outputs");
       passed_.emplace(sw, at.port * RDU_FLOWS + at.flow);
       const uint32_t next_flow = field(word, RDU_SWITCH_ROUTE_NEXT_FLOW_MASK);
+      if (next_flow == RDU_FLOW_DYNAMIC)
+        throw Error(fmt::format("{}: it goes on as flow {}, which has no static routes", here, next_flow));
       route.hops.push_back({static_cast<uint16_t>(at.row), static_cast<uint16_t>(at.col),
                             static_cast<uint8_t>(at.port), static_cast<uint8_t>(at.flow),
                             static_cast<uint8_t>(next_flow), out});
       for (unsigned port = 0; port < RDU_PORT_OUTPUTS; ++port) {
         if ((out >> port & 1) == 0) continue;
+        if (!left.emplace(at.row, at.col, port).second) throw Error(here + ": it has been here before");
         if (port >= kMeshPorts) {
           sink(here, at.row, at.col, port, from.unit, &route);
           continue;
@@ -237,8 +241,9 @@ class Tracer {
   const Shape shape_;
   const Words words_;
   std::string who_;
-  std::map<std::tuple<unsigned, unsigned, unsigned>, uint32_t> taken_;  ///< input port of a switch -> source
-  std::set<std::pair<uint32_t, unsigned>> passed_;                      ///< switch, ROUTE index
+  /// Input port of a switch and flow id -> source
+  std::map<std::tuple<unsigned, unsigned, unsigned, unsigned>, uint32_t> taken_;
+  std::set<std::pair<uint32_t, unsigned>> passed_;  ///< switch, ROUTE index
   std::map<TracedSink, uint32_t> fed_;
 };
 

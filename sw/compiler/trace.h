@@ -32,7 +32,8 @@ struct TracedToken {
 
 /// Every stream, in order of source. Throws Error for what the hardware would refuse or hang on: a configured
 /// output without a route, a packet that reaches a port with no route for its flow, leaves the mesh, comes
-/// back to a port that it passed, or meets another stream's packets on a channel or at an input; an input
+/// back to a port that it passed, or meets another stream's packets at an input or under the same flow id on
+/// a channel; an input
 /// that is used but not fed, or fed but not used; a route that no packet takes.
 std::vector<TracedRoute> trace_routes(const Configuration& configuration);
 

@@ -45,11 +45,30 @@ ProgramBuilder::Position ProgramBuilder::position(uint32_t unit) const {
   return {RDU_UNIT_ROW(unit), RDU_UNIT_COL(unit) == 0 ? 0 : static_cast<unsigned>(params_.columns - 1)};
 }
 
-bool ProgramBuilder::find_tree(uint32_t source, unsigned first_in,
-                               const std::vector<std::pair<Position, unsigned>>& ends, bool control,
-                               std::vector<unsigned>* depths) {
-  const unsigned shift = control ? 64 : 0;
-  const uint64_t channels = control ? 4 : channels_;
+/// What tells the networks of the switches apart here.
+struct ProgramBuilder::Network {
+  unsigned number;
+  unsigned encoded;   // channels a side
+  uint64_t channels;  // that may be used
+  unsigned flows;
+  unsigned from[3];  // first ports of PCU, PMU, AGCU
+  unsigned to[3];
+  uint64_t words;
+  core::Field out, valid;
+
+  static unsigned kind(uint32_t unit) {
+    return RDU_UNIT_KIND(unit) == RDU_UNIT_PCU ? 0 : RDU_UNIT_KIND(unit) == RDU_UNIT_PMU ? 1 : 2;
+  }
+};
+
+bool ProgramBuilder::find_tree(const Network& network, uint32_t source, unsigned output,
+                               const std::vector<Sink>& sinks, std::vector<unsigned>* depths) {
+  const unsigned shift = 64 * network.number;
+  const uint64_t channels = network.channels;
+  const unsigned first_in = network.from[Network::kind(source)] + output;
+  std::vector<std::pair<Position, unsigned>> ends;
+  for (const Sink& sink : sinks)
+    ends.emplace_back(position(sink.unit), network.to[Network::kind(sink.unit)] + sink.input);
   const auto switch_at = [](Position p) { return RDU_UNIT(RDU_UNIT_SWITCH, p.row, p.col); };
   const auto key = [&](Position p) { return static_cast<uint32_t>(p.row * params_.columns + p.col); };
   struct Node {
@@ -83,9 +102,9 @@ bool ProgramBuilder::find_tree(uint32_t source, unsigned first_in,
         const Position next{static_cast<unsigned>(row), static_cast<unsigned>(col)};
         if (reached.find(key(next)) != reached.end()) continue;
         for (unsigned c = 0; c < channels; ++c) {
-          const unsigned out = d * 4 + c;
+          const unsigned out = d * network.encoded + c;
           if (taken_.find({switch_at(node.at), out + shift}) != taken_.end()) continue;
-          reached[key(next)] = {next, (d + 2) % 4 * 4 + c, key(node.at), out, node.depth + 1};
+          reached[key(next)] = {next, (d + 2) % 4 * network.encoded + c, key(node.at), out, node.depth + 1};
           todo.push_back(key(next));
           break;
         }
@@ -108,40 +127,55 @@ bool ProgramBuilder::find_tree(uint32_t source, unsigned first_in,
   }
   for (const auto& [k, node] : tree) {
     ConfigWords& words = unit(switch_at(node.at));
-    if (control) {
-      words.set(sw::kCONTROL_OFFSET + sw::kCONTROL_STRIDE * node.in, sw::CONTROL::OUT, outputs.at(k));
-    } else {
-      const uint64_t offset = sw::kROUTE_OFFSET + sw::kROUTE_STRIDE * (node.in * RDU_FLOWS);
-      words.set(offset, sw::ROUTE::OUT, outputs.at(k));
-      words.set(offset, sw::ROUTE::VALID, 1);
-    }
+    const uint64_t offset = network.words + 4 * (node.in * network.flows);
+    words.set(offset, network.out, outputs.at(k));
+    if (network.valid.width != 0) words.set(offset, network.valid, 1);
   }
   return true;
 }
 
-bool ProgramBuilder::route(uint32_t source, const std::vector<Sink>& sinks) {
-  std::vector<std::pair<Position, unsigned>> ends;
-  for (const Sink& sink : sinks) {
-    const unsigned kind = RDU_UNIT_KIND(sink.unit);
-    const unsigned port = kind == RDU_UNIT_PCU   ? port::kToPcu + sink.input
-                          : kind == RDU_UNIT_PMU ? port::kToPmu + sink.input
-                                                 : port::kToAgcu + sink.input;
-    ends.push_back({position(sink.unit), port});
-  }
-  const unsigned kind = RDU_UNIT_KIND(source);
-  const unsigned in = kind == RDU_UNIT_PCU   ? port::kFromPcu
-                      : kind == RDU_UNIT_PMU ? port::kFromPmu
-                                             : port::kFromAgcu;
+bool ProgramBuilder::route(uint32_t source, const std::vector<Sink>& sinks, unsigned output) {
+  const Network network{0,
+                        RDU_PORT_CHANNELS,
+                        channels_,
+                        RDU_FLOWS,
+                        {RDU_PORT_FROM_PCU, RDU_PORT_FROM_PMU, RDU_PORT_FROM_AGCU},
+                        {RDU_PORT_TO_PCU, RDU_PORT_TO_PMU, RDU_PORT_TO_AGCU},
+                        sw::kROUTE_OFFSET,
+                        sw::ROUTE::OUT,
+                        sw::ROUTE::VALID};
   std::vector<unsigned> depths;
-  if (!find_tree(source, in, ends, false, &depths)) return false;
+  if (!find_tree(network, source, output, sinks, &depths)) return false;
   for (size_t i = 0; i < sinks.size(); ++i) lengths_[{source, sinks[i].unit, sinks[i].input}] = depths[i];
   return true;
 }
 
-bool ProgramBuilder::route_token(uint32_t agcu, unsigned input) {
+bool ProgramBuilder::route_scalar(uint32_t source, const std::vector<Sink>& sinks) {
+  const Network network{1,
+                        RDU_SCALAR_CHANNELS,
+                        RDU_SCALAR_CHANNELS,
+                        RDU_SCALAR_FLOWS,
+                        {RDU_SCALAR_FROM_PCU, RDU_SCALAR_FROM_PMU, RDU_SCALAR_FROM_AGCU},
+                        {RDU_SCALAR_TO_PCU, RDU_SCALAR_TO_PMU, RDU_SCALAR_TO_AGCU},
+                        sw::kSCALAR_OFFSET,
+                        sw::SCALAR::OUT,
+                        sw::SCALAR::VALID};
   std::vector<unsigned> depths;
-  return find_tree(agcu, port::kControlFromAgcu + 1, {{Position{0, 0}, port::kControlToAgcu + input}}, true,
-                   &depths);
+  return find_tree(network, source, 0, sinks, &depths);
+}
+
+bool ProgramBuilder::route_token(uint32_t source, unsigned output, const std::vector<Sink>& sinks) {
+  const Network network{2,
+                        RDU_PORT_CHANNELS,
+                        RDU_PORT_CHANNELS,
+                        1,
+                        {RDU_WIRE_FROM_PCU, RDU_WIRE_FROM_PMU, RDU_WIRE_FROM_AGCU},
+                        {RDU_WIRE_TO_PCU, RDU_WIRE_TO_PMU, RDU_WIRE_TO_AGCU},
+                        sw::kCONTROL_OFFSET,
+                        sw::CONTROL::OUT,
+                        core::Field{}};
+  std::vector<unsigned> depths;
+  return find_tree(network, source, output, sinks, &depths);
 }
 
 std::vector<uint8_t> ProgramBuilder::body() const {

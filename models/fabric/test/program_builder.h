@@ -26,11 +26,17 @@ class ProgramBuilder {
     uint32_t unit;
     unsigned input;
   };
-  /// Routes the output of `source` to all sinks. False if no free channels are left; nothing is changed then.
-  /// Each unit has one output, so it is called once for a source.
-  bool route(uint32_t source, const std::vector<Sink>& sinks);
-  /// The token of an AGCU to the master's input.
-  bool route_token(uint32_t agcu, unsigned input);
+  /// Routes an output of `source` to all sinks, as flow 0 on channels that nobody else uses. False if none
+  /// are left; nothing is changed then. To be called once for an output.
+  bool route(uint32_t source, const std::vector<Sink>& sinks, unsigned output = 0);
+  /// The same for the scalar output of `source`; sinks are scalar inputs.
+  bool route_scalar(uint32_t source, const std::vector<Sink>& sinks);
+  /// The same for a token output (of an AGCU: 0 load, 1 store); sinks are token inputs.
+  bool route_token(uint32_t source, unsigned output, const std::vector<Sink>& sinks);
+  /// The token of an AGCU's store to the master's input.
+  bool route_token(uint32_t agcu, unsigned input) {
+    return route_token(agcu, 1, {{RDU_UNIT(RDU_UNIT_AGCU, 0, 0), input}});
+  }
   /// Switches passed between a routed source and a sink.
   unsigned switches(uint32_t source, const Sink& sink) const {
     return lengths_.at({source, sink.unit, sink.input});
@@ -48,13 +54,14 @@ class ProgramBuilder {
     unsigned col;
   };
   Position position(uint32_t unit) const;
-  bool find_tree(uint32_t source, unsigned first_in, const std::vector<std::pair<Position, unsigned>>& ends,
-                 bool control, std::vector<unsigned>* depths);
+  struct Network;
+  bool find_tree(const Network& network, uint32_t source, unsigned output, const std::vector<Sink>& sinks,
+                 std::vector<unsigned>* depths);
 
   FabricParams params_;
   uint64_t channels_;
   std::map<uint32_t, ConfigWords> units_;
-  std::map<std::pair<uint32_t, unsigned>, bool> taken_;  ///< (switch, output), control outputs from 64 on
+  std::map<std::pair<uint32_t, unsigned>, bool> taken_;  ///< (switch, output), those of the networks 64 apart
   std::map<std::tuple<uint32_t, uint32_t, unsigned>, unsigned> lengths_;
 };
 
