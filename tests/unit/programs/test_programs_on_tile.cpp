@@ -17,16 +17,25 @@ using fabric::test::Bench;
 
 namespace {
 
-fabric::FabricParams mini() {
+fabric::FabricParams mini(uint64_t channels = 2) {
   fabric::FabricParams p;
+  p.vector_channels = channels;
   p.rows = 6;
   p.columns = 6;
   return p;
 }
 
-Bench& bench() {
-  static Bench instance("bench", mini());
+/// All that the tests need are made before anything is simulated.
+struct Benches {
+  Bench usual{"bench", mini()};
+  Bench thin{"thin", mini(1)};
+};
+Benches& benches() {
+  static Benches instance;
   return instance;
+}
+Bench& bench() {
+  return benches().usual;
 }
 
 /// Arrays in the bench's memory, by virtual address.
@@ -121,4 +130,27 @@ TEST_CASE("a matrix product on the tile") {
   CHECK(same_bits(m.get<float>(at_c, kM * kN), matrix_product(a, b, kM, kN, kK)));
   // Eight PCUs, each 5 tiles of rows by 2 panels in 128 cycles, and the way in and out.
   CHECK(cycles >= 5 * 2 * kK);
+}
+
+TEST_CASE("with half the channels, streams share them and the results stay") {
+  Target target;
+  target.shape.channels = 1;
+  const DigitsNetwork d(360);
+  const auto expected = d.probabilities();
+  const auto run = [&](Bench* on, const Program& program) {
+    Memory m(on);
+    const uint64_t x = m.put(d.x), w1 = m.put(d.w1), b1 = m.put(d.b1), w2 = m.put(d.w2), b2 = m.put(d.b2);
+    const uint64_t out = m.reserve(d.rows * kClasses * 4);
+    const uint64_t cycles = m.run(
+        program,
+        {{"x", x}, {"w1", w1}, {"b1", b1}, {"w2", w2}, {"b2", b2}, {"probabilities", out}, {"rows", d.rows}});
+    CHECK(same_bits(m.get<float>(out, expected.size()), expected));
+    return cycles;
+  };
+  CompileOptions alone;
+  alone.share_channels = false;
+  CHECK_THROWS_WITH(compile(programs::digits_fused(), target, alone),
+                    Catch::Matchers::Contains("do not fit the mesh"));
+  const uint64_t shared = run(&benches().thin, compile(programs::digits_fused(), target));
+  CHECK(shared >= run(&bench(), compile(programs::digits_fused())));
 }
