@@ -123,6 +123,16 @@ add_custom_command(
   DEPENDS ${_regen} ${RDU_REGISTER_FILES}
   COMMENT "Generating the index of registers")
 list(APPEND _generated ${RDU_GENERATED_DIR}/regs/all.hpp)
+
+# The tables of the PCU's tail, for model and RTL alike: fabric/math/tail_tables.h and rtl/tail_tables.svh.
+set(_math ${PROJECT_SOURCE_DIR}/models/fabric/math)
+add_custom_command(
+  OUTPUT ${RDU_GENERATED_DIR}/fabric/math/tail_tables.h ${RDU_GENERATED_DIR}/rtl/tail_tables.svh
+  COMMAND ${RDU_PYTHON} ${_math}/tables.py ${_math}/tables.yaml
+          --header ${RDU_GENERATED_DIR}/fabric/math/tail_tables.h --verilog ${RDU_GENERATED_DIR}/rtl/tail_tables.svh
+  DEPENDS ${_math}/tables.py ${_math}/tables.yaml
+  COMMENT "Generating the tables of the tail")
+list(APPEND _generated ${RDU_GENERATED_DIR}/fabric/math/tail_tables.h)
 add_custom_target(rdu_regs_files DEPENDS ${_generated})
 add_library(rdu_regs INTERFACE)
 add_dependencies(rdu_regs rdu_regs_files)

@@ -139,41 +139,6 @@ __m256 canonical_op(__m256 x) {
   return _mm256_blendv_ps(r, splat(scalar::kNan), _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
 }
 
-__m256 recip_op(__m256 x) {
-  return _mm256_div_ps(_mm256_set1_ps(1.0f), x);
-}
-
-/// 2^n for n in -127 .. 127.
-__m256 power_of_two(__m256i n) {
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
-}
-
-__m256 exp_op(__m256 x) {
-  const __m256 nan = _mm256_cmp_ps(x, x, _CMP_UNORD_Q);
-  const __m256 large = _mm256_cmp_ps(x, splat(scalar::kExpInfFrom), _CMP_GE_OQ);
-  const __m256 small = _mm256_cmp_ps(x, splat(scalar::kExpZeroUpto), _CMP_LE_OQ);
-  x = _mm256_andnot_ps(_mm256_or_ps(nan, _mm256_or_ps(large, small)), x);
-  const __m256 n = _mm256_round_ps(_mm256_mul_ps(x, splat(scalar::kExpLog2e)),
-                                   _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  __m256 r = _mm256_sub_ps(x, _mm256_mul_ps(n, splat(scalar::kExpLn2High)));
-  r = _mm256_sub_ps(r, _mm256_mul_ps(n, splat(scalar::kExpLn2Low)));
-  __m256 p = splat(scalar::kExpPolynomial[0]);
-  for (int i = 1; i < 6; ++i) {
-    p = _mm256_add_ps(_mm256_mul_ps(p, r), splat(scalar::kExpPolynomial[i]));
-  }
-  p = _mm256_mul_ps(p, _mm256_mul_ps(r, r));
-  p = _mm256_add_ps(p, r);
-  p = _mm256_add_ps(p, _mm256_set1_ps(1.0f));
-  // 2^128 is no FP32 number: scale in two steps, of which the first neither rounds nor leaves the range.
-  const __m256i exponent = _mm256_cvtps_epi32(n);
-  const __m256i half = _mm256_srai_epi32(exponent, 1);
-  p = _mm256_mul_ps(p, power_of_two(half));
-  p = _mm256_mul_ps(p, power_of_two(_mm256_sub_epi32(exponent, half)));
-  p = _mm256_blendv_ps(p, splat(scalar::kInfinity), large);
-  p = _mm256_andnot_ps(small, p);
-  return _mm256_blendv_ps(p, splat(scalar::kNan), nan);
-}
-
 template <__m256 (*Op)(__m256, __m256)>
 void binary(float* out, const float* a, const float* b, size_t values) {
   for (size_t i = 0; i < values; i += 8) {
@@ -244,10 +209,20 @@ void to_bf16(uint8_t* packets, const float* a, size_t vectors) {
 
 const Kernels* avx2_kernels() {
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return nullptr;
-  static const Kernels instance{
-      "avx2",         matrix,         binary<add_op>, binary<sub_op>,  binary<mul_op>,
-      binary<max_op>, binary<min_op>, unary<exp_op>,  unary<recip_op>, unary<canonical_op>,
-      reduce_sum,     reduce_max,     from_bf16,      to_bf16};
+  static const Kernels instance{"avx2",
+                                matrix,
+                                binary<add_op>,
+                                binary<sub_op>,
+                                binary<mul_op>,
+                                binary<max_op>,
+                                binary<min_op>,
+                                portable_kernels().exp,
+                                portable_kernels().recip,
+                                unary<canonical_op>,
+                                reduce_sum,
+                                reduce_max,
+                                from_bf16,
+                                to_bf16};
   return &instance;
 }
 

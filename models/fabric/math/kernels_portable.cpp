@@ -3,6 +3,7 @@
 
 #include "fabric/math/kernels.h"
 #include "fabric/math/scalar.h"
+#include "fabric/math/tail.h"
 
 namespace rdu::fabric {
 namespace {

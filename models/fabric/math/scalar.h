@@ -92,25 +92,6 @@ inline float min(float x, float y) {
   return x < y ? x : y;
 }
 
-/// The correctly rounded quotient 1 / x.
-inline float recip(float x) {
-  return canonical(1.0f / flush(x));
-}
-
-inline float exp(float x) {
-  if (is_nan(x)) return from_bits(kNan);
-  if (x >= from_bits(kExpInfFrom)) return from_bits(kInfinity);
-  if (x <= from_bits(kExpZeroUpto)) return 0.0f;
-  const float n = std::nearbyint(mul(x, from_bits(kExpLog2e)));
-  const float r = sub(sub(x, mul(n, from_bits(kExpLn2High))), mul(n, from_bits(kExpLn2Low)));
-  float p = from_bits(kExpPolynomial[0]);
-  for (int i = 1; i < 6; ++i) p = add(mul(p, r), from_bits(kExpPolynomial[i]));
-  p = mul(p, mul(r, r));
-  p = add(p, r);
-  p = add(p, 1.0f);
-  return round_result(std::ldexp(static_cast<double>(p), static_cast<int>(n)));
-}
-
 // --- storage formats
 // ----------------------------------------------------------------------------------------
 

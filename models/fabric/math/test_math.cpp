@@ -59,8 +59,6 @@ TEST_CASE("scalar operations round once and flush") {
     if (sum != 0) REQUIRE(bits_of(scalar::add(x, y)) == bits_of(sum));
     const float difference = round_wide(__float128(x) - __float128(y));
     if (difference != 0) REQUIRE(bits_of(scalar::sub(x, y)) == bits_of(difference));
-    const float inverse = round_wide(__float128(1) / __float128(x));
-    if (inverse != 0) REQUIRE(bits_of(scalar::recip(x)) == bits_of(inverse));
   }
   REQUIRE(tiny > 1000);
 }
@@ -129,31 +127,6 @@ TEST_CASE("special values") {
   REQUIRE(bits_of(scalar::min(0.0f, -0.0f)) == 0x80000000);
   REQUIRE(bits_of(scalar::max(subnormal, -1.0f)) == 0x80000000);
   REQUIRE(bits_of(scalar::add(subnormal, -0.0f)) == 0x80000000);
-  REQUIRE(bits_of(scalar::recip(subnormal)) == 0xff800000);
-  REQUIRE(bits_of(scalar::recip(-inf)) == 0x80000000);
-  REQUIRE(bits_of(scalar::recip(from_bits(0x7e800001))) == 0);  // just above 2^126
-  REQUIRE(bits_of(scalar::recip(from_bits(0x7e800000))) == 0x00800000);
-  REQUIRE(is_canonical(scalar::recip(nan)));
-  REQUIRE(is_canonical(scalar::exp(nan)));
-  REQUIRE(scalar::exp(from_bits(0x42b17218)) == inf);
-  REQUIRE(bits_of(scalar::exp(from_bits(0x42b17217))) == 0x7f7fff84);
-  REQUIRE(bits_of(scalar::exp(from_bits(0xc2aeac50))) == 0);
-  REQUIRE(bits_of(scalar::exp(from_bits(0xc2aeac4f))) == 0x00800026);
-  REQUIRE(scalar::exp(-inf) == 0.0f);
-  REQUIRE(scalar::exp(0.0f) == 1.0f);
-}
-
-TEST_CASE("EXP is within an ulp of the exponential") {
-  double worst = 0;
-  for (uint32_t bits = 0; bits < 0x42b17218; bits += 40'009) {
-    for (uint32_t sign : {0u, 0x80000000u}) {
-      const float x = from_bits(bits | sign);
-      if (x < -87.3f) continue;
-      const double exact = std::exp(static_cast<double>(x));
-      worst = std::max(worst, std::fabs(scalar::exp(x) / exact - 1));
-    }
-  }
-  REQUIRE(worst < 8e-8);
 }
 
 TEST_CASE("BF16 rounds to nearest even") {

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "fabric/math/scalar.h"
+#include "fabric/math/tail.h"
 #include "fabric/pcu/pcu.h"
 #include "fabric/test/harness.h"
 #include "fabric/test/units.h"

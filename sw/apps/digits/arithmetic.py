@@ -5,7 +5,11 @@ agree because both follow the definition (README.md of this folder). Every funct
 arrays (BF16 values are uint16 bit patterns) and rounds each operation separately.
 """
 
+import functools
+import os
+
 import numpy as np
+import yaml
 
 SIGN = np.uint32(0x80000000)
 EXPONENT = np.uint32(0x7F800000)
@@ -66,12 +70,6 @@ def sub(x, y):
 def mul(x, y):
     with _quiet():
         return _round(flush(x).astype(np.float64) * flush(y).astype(np.float64))  # 48 bits: exact
-
-
-def recip(x):
-    """RECIP: the correctly rounded quotient 1/x; 1/+-0 = +-inf, 1/+-inf = +-0."""
-    with _quiet():
-        return _result(np.float32(1) / flush(x))
 
 
 def maximum(x, y):
@@ -135,34 +133,58 @@ def matmul(a_bf16, b_bf16):
 
 # --- tail functions -----------------------------------------------------------------------------------------
 
-EXP_INF_FROM = 0x42B17218  # 88.72284
-EXP_ZERO_UPTO = 0xC2AEAC50  # -87.33655
-EXP_LOG2E = 0x3FB8AA3B  # 1.44269504
-EXP_LN2_HIGH = 0x3F318000  # 0.693359375
-EXP_LN2_LOW = 0xB95E8083  # -2.12194440e-4
-EXP_POLYNOMIAL = (0x39506967, 0x3AB743CE, 0x3C088908, 0x3D2AA9C1, 0x3E2AAAAA, 0x3F000000)  # c0..c5
+# By table and polynomial, in integers; models/fabric/math/README.md has the pseudo-code, tables.yaml the numbers.
+TABLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../models/fabric/math/tables.yaml")
+
+
+@functools.lru_cache(maxsize=None)
+def _tables():
+    """The constants and, by name, the coefficients: int64 arrays of shape (segments, 4)."""
+    with open(TABLES) as file:
+        description = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    tables = {name: np.array(rows, dtype=np.int64) for name, rows in description["tables"].items()}
+    return description["log2_e"], tables
+
+
+def _interpolate(table, segment, w):
+    """The cubic of a segment at w / 2^23, in units of 2^-30; every shift rounds down."""
+    c = _tables()[1][table][segment]
+    y = c[..., 3]
+    for i in (2, 1, 0):
+        y = c[..., i] + (y * w >> 23)
+    return y
+
+
+def _parts(x):
+    """Sign (bool), exponent and fraction (int64) of FP32 values."""
+    bits = to_bits(x).astype(np.int64)
+    return bits >> 31 != 0, (bits >> 23 & 0xFF) - 127, bits & 0x7FFFFF
+
+
+def recip(x):
+    """RECIP: 1/x by table; 1/+-0 = +-inf, 1/+-inf = +-0."""
+    x = np.asarray(x, dtype=np.float32)
+    negative, exponent, fraction = _parts(x)
+    y = _interpolate("RECIP", fraction >> 17, (fraction & 0x1FFFF) << 6)
+    result = np.copysign(_round(np.ldexp(y.astype(np.float64), -exponent - 30)), x)  # ends of the range follow
+    result = np.where(exponent == -127, np.copysign(np.float32(np.inf), x), result)
+    result = np.where(exponent == 128, np.copysign(np.float32(0), x), result)
+    return _result(np.where(np.isnan(x), np.float32(np.nan), result))
 
 
 def exp(x):
-    """EXP: separately rounded multiplies and adds, nothing fused."""
+    """EXP: x * log2(e) in units of 2^-29; its fraction by table, its integer into the exponent."""
     x = np.asarray(x, dtype=np.float32)
-    too_large = x >= from_bits(EXP_INF_FROM)
-    too_small = x <= from_bits(EXP_ZERO_UPTO)
-    inside = np.where(too_large | too_small | np.isnan(x), np.float32(0), x)
-    n = np.rint(mul(inside, from_bits(EXP_LOG2E)))
-    r = sub(sub(inside, mul(n, from_bits(EXP_LN2_HIGH))), mul(n, from_bits(EXP_LN2_LOW)))
-    p = from_bits(EXP_POLYNOMIAL[0])
-    for c in EXP_POLYNOMIAL[1:]:
-        p = add(mul(p, r), from_bits(c))
-    p = mul(p, mul(r, r))
-    p = add(p, r)
-    p = add(p, np.float32(1))
-    # p is near 1 and n in [-126, 128]: the scaled value is exact in float64, so only the range is left.
-    scaled = np.ldexp(p.astype(np.float64), n.astype(np.int32))
+    negative, exponent, fraction = _parts(x)
+    product = (fraction + 0x800000) * _tables()[0]  # 62 bits
+    shift = 31 - exponent
+    t = np.where(shift > 63, 0, product >> np.clip(shift, 0, 63))
+    t = np.where(negative, -t, t)
+    y = _interpolate("EXP", t >> 23 & 63, t & 0x7FFFFF)
     with _quiet():
-        y = np.where(scaled < 2.0**-126, 0.0, scaled).astype(np.float32)
-    y = np.where(too_large, np.float32(np.inf), np.where(too_small, np.float32(0), y))
-    return _result(np.where(np.isnan(x), np.float32(np.nan), y))
+        result = _round(np.ldexp(y.astype(np.float64), (t >> 29) - 30))
+    result = np.where(exponent >= 7, np.where(negative, np.float32(0), np.float32(np.inf)), result)
+    return _result(np.where(np.isnan(x), np.float32(np.nan), result))
 
 
 def tree_sum(x):

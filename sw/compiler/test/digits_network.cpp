@@ -32,7 +32,7 @@ std::vector<float> DigitsNetwork::probabilities() const {
     for (size_t half = 16; half >= 1; half /= 2) {
       for (size_t i = 0; i < half; ++i) tree[i] += tree[i + half];
     }
-    for (size_t c = 0; c < kClasses; ++c) row[c] *= 1.0f / tree[0];
+    for (size_t c = 0; c < kClasses; ++c) row[c] *= recip_of(tree[0]);
   }
   return result;
 }

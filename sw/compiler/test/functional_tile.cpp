@@ -10,11 +10,13 @@
 
 #include "compiler/trace.h"
 #include "compiler/unit_words.h"
+#include "fabric/math/tail_tables.h"
 #include "regs/agcu.h"
 #include "regs/pcu.h"
 #include "regs/pmu.h"
 
 namespace rdu::compiler::test {
+namespace tail = rdu::fabric::tail;
 namespace {
 
 using Packet = std::array<uint8_t, RDU_VECTOR_BYTES>;
@@ -105,6 +107,14 @@ void send_vector(const Vector& v, bool bf16, std::deque<Packet>* out) {
   }
 }
 
+// The tail's polynomial of a segment at w / 2^23, in units of 2^-30, rounded to FP32.
+float cubic(int64_t segment, int64_t w) {
+  const int32_t* c = tail::kSegments[segment];
+  int64_t y = c[3];
+  for (int i = 2; i >= 0; --i) y = c[i] + ((y * w) >> 23);
+  return static_cast<float>(y);
+}
+
 float bf16_lane(const Packet& p, unsigned lane) {
   uint16_t bits;
   std::memcpy(&bits, p.data() + 2 * lane, 2);
@@ -114,17 +124,22 @@ float bf16_lane(const Packet& p, unsigned lane) {
 }  // namespace
 
 float exp_of(float x) {
-  if (x >= from_bits(0x42B17218)) return INFINITY;
-  if (x <= from_bits(0xC2AEAC50)) return 0;
-  const float n = std::nearbyint(x * from_bits(0x3FB8AA3B));
-  const float r = (x - n * from_bits(0x3F318000)) - n * from_bits(0xB95E8083);
-  float p = from_bits(0x39506967);
-  for (uint32_t c : {0x3AB743CEu, 0x3C088908u, 0x3D2AA9C1u, 0x3E2AAAAAu, 0x3F000000u})
-    p = p * r + from_bits(c);
-  p = p * (r * r);
-  p = p + r;
-  p = p + 1.0f;
-  return std::ldexp(p, static_cast<int>(n));
+  if (std::fabs(x) >= 128) return x < 0 ? 0 : INFINITY;
+  // x log2(e) in units of 2^-29: 24 bits times 38 bits, rounded towards zero.
+  int exponent = 0;
+  const auto significand = static_cast<uint64_t>(std::ldexp(std::frexp(std::fabs(x), &exponent), 24));
+  const int shift = 32 - exponent;
+  auto t = static_cast<int64_t>(shift > 63 ? 0 : (significand * tail::kLog2E) >> shift);
+  if (x < 0) t = -t;
+  const float y = cubic(tail::kExp + (t >> 23 & 63), t & 0x7fffff);
+  return std::ldexp(y, static_cast<int>(t >> 29) - 30);
+}
+
+float recip_of(float x) {
+  if (x == 0 || std::isinf(x)) return 1 / x;
+  const uint32_t fraction = to_bits(x) & 0x7fffff;
+  const float y = cubic(tail::kRecip + (fraction >> 17), (fraction & 0x1ffff) << 6);
+  return std::copysign(std::ldexp(y, -std::ilogb(x) - 30), x);
 }
 
 uint16_t to_bf16(float x) {
@@ -372,7 +387,7 @@ class FunctionalTile::SimdPcu : public Unit {
       } else if (tail_ == RDU_PCU_PROGRAM_MODE_TAIL_EXP) {
         prev[l] = exp_of(prev[l]);
       } else if (tail_ == RDU_PCU_PROGRAM_MODE_TAIL_RECIP) {
-        prev[l] = 1.0f / prev[l];
+        prev[l] = recip_of(prev[l]);
       }
     }
     send_vector(prev, bf16_, &out);

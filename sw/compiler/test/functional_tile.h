@@ -7,12 +7,14 @@
 #include "compiler/container.h"
 
 /// For tests of programs only: executes a configuration packet by packet, without time, from the text of the
-/// register descriptions. It shares nothing with models/fabric, so that the two can be held against each
-/// other.
+/// register descriptions. It shares nothing with models/fabric but the tables of the tail, so that the two
+/// can be held against each other.
 namespace rdu::compiler::test {
 
-/// The tail's EXP, as sw/apps/digits/README.md defines it, for finite arguments.
+/// The tail's EXP and RECIP, as models/fabric/math/README.md defines them, for finite arguments and results
+/// that are not subnormal.
 float exp_of(float x);
+float recip_of(float x);
 /// FP32 to BF16 bits, round to nearest even, for finite arguments that are not subnormal.
 uint16_t to_bf16(float x);
 float from_bf16(uint16_t bits);
