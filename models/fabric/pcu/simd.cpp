@@ -115,25 +115,25 @@ void SimdPcu::execute(uint8_t* packets, size_t vectors) {
         if (out != a) std::memcpy(out, a, count * sizeof(float));
         break;
       case PcuConfig::Op::add:
-        math.add(out, a, source(stage.b), count);
+        math.fadd(out, a, source(stage.b), count);
         break;
       case PcuConfig::Op::sub:
-        math.sub(out, a, source(stage.b), count);
+        math.fsub(out, a, source(stage.b), count);
         break;
       case PcuConfig::Op::mul:
-        math.mul(out, a, source(stage.b), count);
+        math.fmul(out, a, source(stage.b), count);
         break;
       case PcuConfig::Op::max:
-        math.max(out, a, source(stage.b), count);
+        math.fmax(out, a, source(stage.b), count);
         break;
       case PcuConfig::Op::min:
-        math.min(out, a, source(stage.b), count);
+        math.fmin(out, a, source(stage.b), count);
         break;
       case PcuConfig::Op::red_sum:
-        math.reduce_sum(out, a, vectors, config_.lanes);
+        math.fred_sum(out, a, vectors, config_.lanes);
         break;
       case PcuConfig::Op::red_max:
-        math.reduce_max(out, a, vectors, config_.lanes);
+        math.fred_max(out, a, vectors, config_.lanes);
         break;
     }
     previous = out;
