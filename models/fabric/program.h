@@ -6,18 +6,24 @@
  * themselves are described a unit in fabric/<unit>/<unit>.regs.yaml; a word's index is its offset there
  * divided by four.
  *
- * A configuration stream is a header, then records one after another without gaps:
+ * A configuration stream is a header, a table of units, and their configurations in sub-files of 64 bytes,
+ * what the configuration chain carries in a cycle:
  *
- *     rdu_program_header                                          32 bytes
- *     { rdu_program_record; uint32_t words[record.count]; } ...   header.records times
+ *     rdu_program_header                             32 bytes
+ *     rdu_program_unit table[header.units]           in order of unit id; zero bytes up to a multiple of 64
+ *     uint32_t words[RDU_CHUNK_WORDS] ...            sub-files, interleaved round robin over the units
  *
- * Loading a stream first resets every unit's configuration, so a stream names only what it uses. A record
- * writes `count` consecutive words of one unit. */
+ * A unit's chunk c is its words 16 c .. 16 c + 15; table[].chunks says which ones the stream has (bit c). The
+ * first round has the lowest chunk of every unit, in order of the table, the next one the second lowest of
+ * those that have one, and so on: a unit shifts a sub-file in while those of the others pass.
+ *
+ * Loading a stream first resets every unit's configuration, so a stream names only what it uses; words
+ * without a meaning are zero. */
 
 #include <stdint.h>
 
 #define RDU_PROGRAM_MAGIC 0x50554452u /* "RDUP" */
-#define RDU_PROGRAM_VERSION 1u
+#define RDU_PROGRAM_VERSION 2u
 
 /* Unit ids: kind in bits 31:24, row in 23:12, column in 11:0. AGCUs have column 0 (west) or 1 (east). Row 0
  * is the north. */
@@ -67,30 +73,41 @@
 #define RDU_WIRE_TO_AGCU 20u /* 20..27 */
 #define RDU_WIRE_OUTPUTS 28u
 
+#define RDU_CHUNK_WORDS 16u /* 32-bit words of a sub-file */
+#define RDU_CHUNK_BYTES (4u * RDU_CHUNK_WORDS)
+#define RDU_CHUNKS_MAX 32u /* that a unit can have */
+
 struct rdu_program_header {
   uint32_t magic;
   uint16_t version;
   uint16_t channels; /* vector channels per direction that the routes were made for */
   uint16_t rows;     /* shape of the tile that it was placed on; it must be the tile's */
   uint16_t cols;
-  uint32_t size; /* bytes of the whole stream, header included */
-  uint32_t crc;  /* CRC-32 (IEEE 802.3, as zlib's crc32) of everything behind the header */
-  uint32_t records;
+  uint32_t size;        /* bytes of the whole stream, header included */
+  uint32_t crc;         /* CRC-32 (IEEE 802.3, as zlib's crc32) of everything behind the header */
+  uint32_t units;       /* entries of the table */
   uint32_t reserved[2]; /* zero */
 };
 
-struct rdu_program_record {
+struct rdu_program_unit {
   uint32_t unit;
-  uint16_t word;  /* first word's index */
-  uint16_t count; /* words */
+  uint32_t chunks; /* at least one */
 };
 
-/* One argument: written over configuration words of a loaded program. */
+/* One argument: a pair of a control word and a value, written over configuration words of a loaded program.
+ */
 struct rdu_argument_tuple {
+  /* The control word, 64 bits: */
   uint32_t unit;
   uint16_t word;
-  uint16_t count; /* 1 or 2 words */
+  uint16_t count; /* words that the value fills: 1 or 2 */
   uint64_t value;
 };
+
+/* Bytes of a stream before its first sub-file. */
+#define RDU_PROGRAM_BODY(units)                                                               \
+  ((sizeof(struct rdu_program_header) + (uint64_t)(units) * sizeof(struct rdu_program_unit) + \
+    RDU_CHUNK_BYTES - 1) /                                                                    \
+   RDU_CHUNK_BYTES * RDU_CHUNK_BYTES)
 
 #endif

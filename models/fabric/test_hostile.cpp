@@ -1,4 +1,5 @@
 #include <cstring>
+#include <map>
 #include <random>
 
 #include "fabric/test/bench.h"
@@ -78,83 +79,55 @@ uint32_t odd_value(std::mt19937_64& random) {
   }
 }
 
-struct Record {
-  rdu_program_record head;
-  std::vector<uint32_t> words;
-};
-
-std::vector<Record> records_of(const std::vector<uint8_t>& body) {
-  std::vector<Record> records;
-  for (size_t at = 0; at < body.size();) {
-    Record r;
-    std::memcpy(&r.head, &body[at], sizeof r.head);
-    at += sizeof r.head;
-    r.words.resize(r.head.count);
-    std::memcpy(r.words.data(), &body[at], 4 * r.words.size());
-    at += 4 * r.words.size();
-    records.push_back(r);
-  }
-  return records;
-}
-
-std::vector<uint8_t> bytes_of(const std::vector<Record>& records) {
-  std::vector<uint8_t> body;
-  for (const Record& r : records) {
-    const auto* head = reinterpret_cast<const uint8_t*>(&r.head);
-    const auto* words = reinterpret_cast<const uint8_t*>(r.words.data());
-    body.insert(body.end(), head, head + sizeof r.head);
-    body.insert(body.end(), words, words + 4 * r.words.size());
-  }
-  return body;
-}
+using Record = ProgramBuilder::UnitFile;
 
 /// Mostly of units that compute or address: most records are of switches.
 template <class Records>
 auto& pick(Records& records, std::mt19937_64& random) {
   for (;;) {
     auto& r = records[random() % records.size()];
-    if (RDU_UNIT_KIND(r.head.unit) != RDU_UNIT_SWITCH || random() % 16 == 0) return r;
+    if (RDU_UNIT_KIND(r.entry.unit) != RDU_UNIT_SWITCH || random() % 16 == 0) return r;
   }
 }
 
 /// Spoils a few places of a program that was good, so that most of it still passes the checks.
 std::vector<uint8_t> spoil(const ProgramBuilder& program, std::mt19937_64& random) {
-  std::vector<Record> records = records_of(program.body());
+  std::vector<Record> records = program.files();
   rdu_program_header header = program.header();
   for (uint64_t n = 1 + random() % 3; n != 0; --n) {
     Record& r = pick(records, random);
     switch (random() % 12) {
       case 0:
-        r.head.unit = odd_value(random);
+        r.entry.unit = odd_value(random);
         break;
       case 1:
-        r.head.unit ^= uint32_t{1} << random() % 26;
+        r.entry.unit ^= uint32_t{1} << random() % 26;
         break;
       case 2:
-        r.head.word = static_cast<uint16_t>(odd_value(random));
+        r.entry.chunks = odd_value(random);
         break;
       case 3:
-        r.head.count = static_cast<uint16_t>(odd_value(random));
+        r.words.resize(random() % (2 * r.words.size()));
         break;
       case 4:
-        header.records = odd_value(random);
+        header.units = odd_value(random);
         break;
       case 5:
         records.push_back(r);
-        ++header.records;
+        ++header.units;
         break;
       case 6:
       case 7:
       case 8:
       case 9:
-        r.words[random() % r.words.size()] = odd_value(random);
+        if (!r.words.empty()) r.words[random() % r.words.size()] = odd_value(random);
         break;
       default:
-        r.words[random() % r.words.size()] ^= uint32_t{1} << random() % 32;
+        if (!r.words.empty()) r.words[random() % r.words.size()] ^= uint32_t{1} << random() % 32;
         break;
     }
   }
-  std::vector<uint8_t> body = bytes_of(records);
+  std::vector<uint8_t> body = ProgramBuilder::body(records);
   if (random() % 16 == 0) body.resize(body.size() - random() % body.size() / 4 * 4);
   return ProgramBuilder::seal(header, body);
 }
@@ -163,7 +136,7 @@ rdu_argument_tuple hostile_argument(const std::vector<Record>& records, std::mt1
   const Record& r = pick(records, random);
   // The first words say what a unit does.
   const uint64_t word = random() % (random() % 2 == 0 ? 8 : r.words.size() + 1);
-  rdu_argument_tuple t{r.head.unit, static_cast<uint16_t>(r.head.word + word),
+  rdu_argument_tuple t{r.entry.unit, static_cast<uint16_t>(word),
                        static_cast<uint16_t>(1 + random() % 2), odd_value(random)};
   if (t.count == 2) t.value |= static_cast<uint64_t>(odd_value(random)) << 32;
   switch (random() % 16) {
@@ -202,7 +175,7 @@ TEST_CASE("spoilt programs and arguments end in a fault, or run, and harm nobody
     ++loads[loaded];
     REQUIRE((Q::STATUS::LOADED.get(b.read(Q::kSTATUS_OFFSET)) == 1) == (loaded == 0));
     if (loaded != 0) continue;
-    const std::vector<Record> records = records_of(program->builder().body());
+    const std::vector<Record> records = program->builder().files();
     std::vector<rdu_argument_tuple> tuples;
     for (uint64_t n = random() % 4; n != 0; --n) tuples.push_back(hostile_argument(records, random));
     const auto* bytes = reinterpret_cast<const uint8_t*>(tuples.data());
@@ -234,16 +207,18 @@ TEST_CASE("streams of random words") {
   std::mt19937_64 random(test_seed() + 1);
   for (unsigned round = 0; round < 300; ++round) {
     INFO("RDU_SEED=" << test_seed() << " round " << round);
-    std::vector<Record> records(1 + random() % 20);
-    for (Record& r : records) {
-      r.words.resize(1 + random() % 30);
-      for (uint32_t& word : r.words) word = odd_value(random);
-      r.head = {RDU_UNIT(1 + random() % 4, random() % 3, random() % 4), static_cast<uint16_t>(random() % 64),
-                static_cast<uint16_t>(r.words.size())};
+    std::map<uint32_t, Record> units;
+    for (uint64_t n = 1 + random() % 20; n != 0; --n) {
+      Record r{{RDU_UNIT(1 + random() % 4, random() % 3, random() % 4), 1u << random() % 4}, {}};
+      r.words.resize(RDU_CHUNK_WORDS);
+      for (uint64_t some = random() % 8; some != 0; --some) r.words[random() % 16] = odd_value(random);
+      units[r.entry.unit] = r;
     }
+    std::vector<Record> records;
+    for (const auto& [id, r] : units) records.push_back(r);
     rdu_program_header header = ProgramBuilder(b.params).header();
-    header.records = static_cast<uint32_t>(records.size());
-    const uint64_t loaded = b.load(ProgramBuilder::seal(header, bytes_of(records)));
+    header.units = static_cast<uint32_t>(records.size());
+    const uint64_t loaded = b.load(ProgramBuilder::seal(header, ProgramBuilder::body(records)));
     if (loaded == 0) {
       b.command(Q::CONTROL::EXEC);
       run_for_a_while(b, 20 * core::kMicrosecond);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
@@ -153,18 +154,86 @@ TEST_CASE("what program and argument load cost") {
   REQUIRE(b.load(stream) == 0);
   REQUIRE(Q::STATUS::LOADED.get(b.read(Q::kSTATUS_OFFSET)) == 1);
   const uint64_t units = 3 * 3 * 4 + 6;
-  // First request: 2 cycles, memory, 1 cycle; then a word a cycle; then a cycle a unit.
-  REQUIRE(b.read(Q::kPLOAD_CYCLES_OFFSET, 8) == 2 + kLatency + 1 + stream.size() / 4 + units);
+  const uint64_t first = 2 + kLatency + 1;  // the first request: 2 cycles, memory, 1 cycle
+  // Header and table, then sub-files, at most one a cycle and one of a unit in 16 cycles. The last one is
+  // that of the unit with the most chunks; shifting it in takes 16 cycles, and the status a cycle a unit.
+  uint64_t t = first + RDU_PROGRAM_BODY(pipeline.program.files().size()) / 64 - 1;
+  std::vector<ProgramBuilder::UnitFile> files = pipeline.program.files();
+  std::vector<uint64_t> shifting(files.size(), 0);
+  for (size_t round = 0; round < 32; ++round) {
+    for (size_t u = 0; u < files.size(); ++u) {
+      if (files[u].words.size() <= round * RDU_CHUNK_WORDS) continue;
+      t = std::max(t + 1, shifting[u]);
+      shifting[u] = t + 16;
+    }
+  }
+  REQUIRE(b.read(Q::kPLOAD_CYCLES_OFFSET, 8) == t + 16 + units);
   fill(b, 0x1000, 1024);
-  REQUIRE(b.arguments({argument(kEast, A::kSTORE_BASE_OFFSET, 2, Bench::virtual_address(0x5000)),
-                       argument(Pipeline::kPcu, P::kCONST_OFFSET, 1, 0)},
-                      true) == 0);
-  REQUIRE(b.read(Q::kALOAD_CYCLES_OFFSET, 8) == 2 + kLatency + 1 + 2 * 2 + units);
+  const std::vector<rdu_argument_tuple> arguments = {
+      argument(kEast, A::kSTORE_BASE_OFFSET, 2, Bench::virtual_address(0x5000)),
+      argument(Pipeline::kPcu, P::kCONST_OFFSET, 1, 0)};
+  REQUIRE(b.arguments(arguments, true) == 0);
+  REQUIRE(b.read(Q::kALOAD_CYCLES_OFFSET, 8) == first + 3 + units);
   REQUIRE(b.read(Q::kEXEC_CYCLES_OFFSET, 8) == 383);
   REQUIRE(b.read(Q::kEND_TIME_OFFSET, 8) > b.read(Q::kSTART_TIME_OFFSET, 8));
   bool found = false;
   for (size_t i = 0; i < 1024 && !found; ++i) found = b.memory.data[0x5000 + i] != 0;
   REQUIRE(found);
+}
+
+TEST_CASE("program load by hand, and arguments cost the same whatever the program's size") {
+  Bench& b = bench();
+  // agcu/README.md has the arithmetic: a load and a store generator, and the four switches between them.
+  const auto load_of = [](uint32_t id, uint32_t chunks,
+                          std::initializer_list<std::pair<unsigned, uint32_t>> set) {
+    ProgramBuilder::UnitFile file{{id, chunks}, {}};
+    const ConfigWords reset = ConfigWords::reset_of<A::Registers>();
+    for (unsigned c = 0; c < RDU_CHUNKS_MAX; ++c) {
+      if ((chunks >> c & 1) == 0) continue;
+      for (unsigned w = 0; w < RDU_CHUNK_WORDS; ++w)
+        file.words.push_back(RDU_UNIT_KIND(id) == RDU_UNIT_AGCU ? reset.at(4 * (16 * c + w)) : 0);
+    }
+    for (const auto& [word, value] : set) file.words[word] = value;
+    return file;
+  };
+  const Copy copy(b);
+  std::vector<ProgramBuilder::UnitFile> files;
+  for (ProgramBuilder::UnitFile& file : copy.program.files()) {
+    const uint64_t base = Bench::virtual_address(file.entry.unit == kWest ? 0x1000 : 0x2000);
+    const auto low = static_cast<uint32_t>(base), high = static_cast<uint32_t>(base >> 32);
+    if (file.entry.unit == kWest) {
+      files.push_back(load_of(kWest, 1, {{0, 1}, {1, 128}, {2, low}, {3, high}, {8, 8}, {14, 128}}));
+    } else if (file.entry.unit == kEast) {
+      files.push_back(load_of(kEast, 4, {{0, 1}, {1, 128}, {2, low}, {3, high}, {8, 8}, {14, 128}}));
+    } else {
+      // The one chunk that has a route.
+      size_t chunk = 0;
+      while (std::all_of(file.words.begin() + static_cast<ptrdiff_t>(16 * chunk),
+                         file.words.begin() + static_cast<ptrdiff_t>(16 * chunk + 16),
+                         [](uint32_t w) { return w == 0; }))
+        ++chunk;
+      file.words.assign(file.words.begin() + static_cast<ptrdiff_t>(16 * chunk),
+                        file.words.begin() + static_cast<ptrdiff_t>(16 * chunk + 16));
+      file.entry.chunks = 1u << chunk;
+      files.push_back(file);
+    }
+  }
+  REQUIRE(files.size() == 6);
+  rdu_program_header header = copy.program.header();
+  REQUIRE(b.load(ProgramBuilder::seal(header, ProgramBuilder::body(files))) == 0);
+  REQUIRE(b.read(Q::kPLOAD_CYCLES_OFFSET, 8) == 228);
+  fill(b, 0x1000, 1024);
+  REQUIRE(b.execute() == 0);
+  REQUIRE(equal(b, 0x1000, 0x2000, 1024));
+  const std::vector<rdu_argument_tuple> arguments = {
+      argument(kEast, A::kSTORE_BASE_OFFSET, 2, Bench::virtual_address(0x5000)),
+      argument(kWest, A::kLOAD_ROW_BYTES_OFFSET, 1, 128)};
+  REQUIRE(b.arguments(arguments) == 0);
+  REQUIRE(b.read(Q::kALOAD_CYCLES_OFFSET, 8) == 208);
+  REQUIRE(b.load(copy.program.stream()) == 0);  // all chunks of all units
+  REQUIRE(b.read(Q::kPLOAD_CYCLES_OFFSET, 8) > 400);
+  REQUIRE(b.arguments(arguments) == 0);
+  REQUIRE(b.read(Q::kALOAD_CYCLES_OFFSET, 8) == 208);
 }
 
 TEST_CASE("a program that is loaded with SCRUB sees nothing of the one before") {
@@ -300,7 +369,8 @@ TEST_CASE("malformed programs are refused by kind") {
   Bench& b = bench();
   const Pipeline pipeline(b);
   const std::vector<uint8_t> good = pipeline.program.stream();
-  const std::vector<uint8_t> body = pipeline.program.body();
+  const std::vector<uint8_t> body = ProgramBuilder::body(pipeline.program.files());
+  const size_t units = pipeline.program.files().size();
   const auto with = [&](const std::function<void(rdu_program_header&)>& change) {
     rdu_program_header h;
     std::memcpy(&h, good.data(), sizeof h);
@@ -328,8 +398,9 @@ TEST_CASE("malformed programs are refused by kind") {
   REQUIRE(b.load(with([](auto& h) { h.cols = 3; })) == Q::FAULT::CODE_BAD_SHAPE);
   REQUIRE(b.load(with([](auto& h) { h.channels = 3; })) == Q::FAULT::CODE_BAD_SHAPE);
   REQUIRE(b.load(with([](auto& h) { h.channels = 0; })) == Q::FAULT::CODE_BAD_SHAPE);
-  REQUIRE(b.load(with([](auto& h) { ++h.records; })) == Q::FAULT::CODE_BAD_SIZE);
-  REQUIRE(b.load(with([](auto& h) { --h.records; })) == Q::FAULT::CODE_BAD_SIZE);
+  REQUIRE(b.load(with([](auto& h) { h.units = 0xffffffff; })) == Q::FAULT::CODE_BAD_SIZE);
+  REQUIRE(b.load(with([](auto& h) { h.units = 0; })) == Q::FAULT::CODE_BAD_WORD);
+  REQUIRE(b.load(with([](auto& h) { --h.units; })) == Q::FAULT::CODE_BAD_WORD);
 
   for (const size_t length : {good.size() - 4, good.size() / 2, size_t{33}, size_t{32}}) {
     REQUIRE(b.load({good.begin(), good.begin() + static_cast<ptrdiff_t>(length)}) == Q::FAULT::CODE_BAD_SIZE);
@@ -349,7 +420,8 @@ TEST_CASE("malformed programs are refused by kind") {
     REQUIRE(b.load(stream) == Q::FAULT::CODE_BAD_CRC);
   }
 
-  // Sound streams that say what cannot be: the first record is that of pcu[0][2].
+  // Sound streams that say what cannot be: the first unit is pcu[0][2], its chunk 0 the first sub-file.
+  const size_t words = RDU_PROGRAM_BODY(units) - sizeof(rdu_program_header);
   REQUIRE(b.load(sealed([&](auto& s) { set32(s, 0, RDU_UNIT(RDU_UNIT_PCU, 3, 0)); })) ==
           Q::FAULT::CODE_BAD_UNIT);
   REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == RDU_UNIT(RDU_UNIT_PCU, 3, 0));
@@ -359,14 +431,16 @@ TEST_CASE("malformed programs are refused by kind") {
           Q::FAULT::CODE_BAD_UNIT);
   REQUIRE(b.load(sealed([&](auto& s) { set32(s, 0, RDU_UNIT(5, 0, 0)); })) == Q::FAULT::CODE_BAD_UNIT);
   REQUIRE(b.load(sealed([&](auto& s) { set32(s, 0, 0); })) == Q::FAULT::CODE_BAD_UNIT);
-  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 4, 1 | 256u << 16); })) == Q::FAULT::CODE_BAD_WORD);
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 8, Pipeline::kPcu); })) == Q::FAULT::CODE_BAD_UNIT);  // twice
   REQUIRE(b.load(sealed([&](auto& s) { set32(s, 4, 0); })) == Q::FAULT::CODE_BAD_WORD);
-  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 4, 0xffffu << 16); })) == Q::FAULT::CODE_BAD_SIZE);
-  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 8 + 0x1c, 1); })) ==
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 4, 0x80000000); })) == Q::FAULT::CODE_BAD_WORD);
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 4, 1); })) == Q::FAULT::CODE_BAD_SIZE);
+  REQUIRE(b.load(sealed([&](auto& s) { s[8 * units] = 1; })) == Q::FAULT::CODE_BAD_WORD);  // behind the table
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, words + 0x1c, 1); })) ==
           Q::FAULT::CODE_BAD_WORD);  // between registers
-  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 8, 0x80000001); })) ==
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, words, 0x80000001); })) ==
           Q::FAULT::CODE_BAD_WORD);  // reserved bit
-  REQUIRE(b.load(sealed([&](auto& s) { set32(s, 8, 1 | 32u << 16); })) ==
+  REQUIRE(b.load(sealed([&](auto& s) { set32(s, words, 1 | 32u << 16); })) ==
           Q::FAULT::CODE_BAD_CONFIG);  // no stages
   REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == Pipeline::kPcu);
   REQUIRE(Q::STATUS::LOADED.get(b.read(Q::kSTATUS_OFFSET)) == 0);

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <cstring>
 
+#include "compiler/unit_words.h"
 #include "regs/agcu.h"
 #include "regs/pcu.h"
 #include "regs/pmu.h"
@@ -43,6 +45,55 @@ void check_shape(const Shape& shape, const std::string& where) {
     throw Error(fmt::format("{}: {} vector channels per direction; there can be 1 to {}", where,
                             shape.channels, kMaxChannels));
   }
+}
+
+/// A word's value when nobody has set it; 0 for a word without a meaning.
+uint32_t reset_of(uint32_t unit, unsigned word) {
+  const UnitRegister* reg = unit_register(RDU_UNIT_KIND(unit), word);
+  return reg ? static_cast<uint32_t>(reg->reset >> 32 * (word - reg->word)) : 0;
+}
+
+/// Calls use(unit, chunk) in the order in which sub-files lie in a stream: round robin.
+template <class Use>
+void for_each_sub_file(std::vector<rdu_program_unit> table, Use use) {
+  for (bool more = true; more;) {
+    more = false;
+    for (rdu_program_unit& entry : table) {
+      if (entry.chunks == 0) continue;
+      use(entry.unit, static_cast<unsigned>(__builtin_ctz(entry.chunks)));
+      entry.chunks &= entry.chunks - 1;
+      more = true;
+    }
+  }
+}
+
+std::vector<rdu_program_unit> read_table(const std::vector<uint8_t>& stream, uint32_t units,
+                                         const Shape& shape, const std::string& where) {
+  if (RDU_PROGRAM_BODY(units) > stream.size()) {
+    throw Error(fmt::format("{}: it ends within its table of {} units", where, units));
+  }
+  std::vector<rdu_program_unit> table(units);
+  if (units != 0)
+    std::memcpy(table.data(), stream.data() + sizeof(rdu_program_header), units * sizeof table[0]);
+  uint32_t before = 0;
+  for (const rdu_program_unit& entry : table) {
+    check_unit(entry.unit, shape, where);
+    if (entry.unit <= before)
+      throw Error(fmt::format("{}: {} is not behind the unit before it", where, unit_text(entry.unit)));
+    before = entry.unit;
+    const uint64_t chunks = unit_words(entry.unit) / RDU_CHUNK_WORDS;
+    if (entry.chunks == 0 || uint64_t{entry.chunks} >> chunks != 0) {
+      throw Error(fmt::format("{}: {} has {} chunks of words, the stream has {:#x} of them", where,
+                              unit_text(entry.unit), chunks, entry.chunks));
+    }
+  }
+  const auto padding = stream.begin() + static_cast<ptrdiff_t>(sizeof(rdu_program_header));
+  if (std::any_of(padding + static_cast<ptrdiff_t>(units * sizeof table[0]),
+                  stream.begin() + static_cast<ptrdiff_t>(RDU_PROGRAM_BODY(units)),
+                  [](uint8_t byte) { return byte != 0; })) {
+    throw Error(where + ": bytes between its table and its sub-files are not zero");
+  }
+  return table;
 }
 
 }  // namespace
@@ -130,50 +181,37 @@ Configuration Configuration::parse(const std::vector<uint8_t>& stream) {
   const Shape shape{header.rows, header.cols, header.channels};
   check_shape(shape, where);
   Configuration result(shape);
-  size_t at = sizeof header;
-  for (uint32_t i = 0; i < header.records; ++i) {
-    rdu_program_record record;
-    if (stream.size() - at < sizeof record) throw Error(fmt::format("{}: record {} is cut off", where, i));
-    std::memcpy(&record, stream.data() + at, sizeof record);
-    at += sizeof record;
-    if (record.count == 0 || (stream.size() - at) / 4 < record.count) {
-      throw Error(fmt::format("{}: record {} has {} words, {} bytes are left", where, i, record.count,
-                              stream.size() - at));
-    }
-    check_unit(record.unit, shape, where);
-    if (record.word + record.count > unit_words(record.unit)) {
-      throw Error(fmt::format("{}: {} has {} words, record {} writes {} from word {}", where,
-                              unit_text(record.unit), unit_words(record.unit), i, record.count, record.word));
-    }
-    Words& words = result.units_[record.unit];
-    for (unsigned k = 0; k < record.count; ++k, at += 4) {
+  const auto table = read_table(stream, header.units, shape, where);
+  size_t at = RDU_PROGRAM_BODY(table.size());
+  for_each_sub_file(table, [&](uint32_t unit, unsigned chunk) {
+    if (stream.size() - at < RDU_CHUNK_BYTES) throw Error(where + ": it ends before its last sub-file");
+    Words& words = result.units_[unit];
+    for (unsigned word = chunk * RDU_CHUNK_WORDS; word < (chunk + 1) * RDU_CHUNK_WORDS; ++word, at += 4) {
       uint32_t value;
       std::memcpy(&value, stream.data() + at, sizeof value);
-      if (!words.emplace(static_cast<uint16_t>(record.word + k), value).second) {
-        throw Error(fmt::format("{}: word {} of {} is written twice", where, record.word + k,
-                                unit_text(record.unit)));
-      }
+      if (value != reset_of(unit, word)) words.emplace(static_cast<uint16_t>(word), value);
     }
-  }
+  });
   if (at != stream.size()) {
-    throw Error(fmt::format("{}: {} bytes behind the last record", where, stream.size() - at));
+    throw Error(fmt::format("{}: {} bytes behind the last sub-file", where, stream.size() - at));
   }
   return result;
 }
 
 std::vector<uint8_t> Configuration::stream() const {
-  std::vector<uint8_t> out(sizeof(rdu_program_header));
-  uint32_t records = 0;
+  std::vector<rdu_program_unit> table;
   for (const auto& [unit, words] : units_) {
-    for (auto first = words.begin(); first != words.end();) {
-      auto last = first;
-      uint16_t count = 0;
-      for (; last != words.end() && last->first == first->first + count; ++last) ++count;
-      append(out, rdu_program_record{unit, first->first, count});
-      for (; first != last; ++first) append(out, first->second);
-      ++records;
-    }
+    rdu_program_unit entry{unit, 0};
+    for (const auto& word : words) entry.chunks |= 1u << word.first / RDU_CHUNK_WORDS;
+    if (entry.chunks != 0) table.push_back(entry);
   }
+  std::vector<uint8_t> out(sizeof(rdu_program_header));
+  for (const rdu_program_unit& entry : table) append(out, entry);
+  out.resize(RDU_PROGRAM_BODY(table.size()));
+  for_each_sub_file(table, [&](uint32_t unit, unsigned chunk) {
+    for (unsigned word = chunk * RDU_CHUNK_WORDS; word < (chunk + 1) * RDU_CHUNK_WORDS; ++word)
+      append(out, get(unit, word).value_or(reset_of(unit, word)));
+  });
   rdu_program_header header{};
   header.magic = RDU_PROGRAM_MAGIC;
   header.version = RDU_PROGRAM_VERSION;
@@ -182,7 +220,7 @@ std::vector<uint8_t> Configuration::stream() const {
   header.cols = shape_.cols;
   header.size = static_cast<uint32_t>(out.size());
   header.crc = crc_of(out.data() + sizeof header, out.size() - sizeof header);
-  header.records = records;
+  header.units = static_cast<uint32_t>(table.size());
   std::memcpy(out.data(), &header, sizeof header);
   return out;
 }

@@ -38,9 +38,10 @@ class Configuration {
   /// Throws Error for a shape that unit ids cannot express.
   explicit Configuration(Shape shape);
   /// Reads a stream (fabric/program.h). Throws Error for anything that the kernel sequencer would refuse:
-  /// magic, version, size, CRC, shape, an unknown unit or word, a word written twice, or bytes left over.
+  /// magic, version, size, CRC, shape, an unknown unit or chunk, units out of order, or bytes left over.
+  /// Words at their reset values are not kept.
   static Configuration parse(const std::vector<uint8_t>& stream);
-  /// The stream: records in order of unit id and word. Equal configurations give equal bytes.
+  /// The stream, with the chunks of which a word is set. Equal configurations give equal bytes.
   std::vector<uint8_t> stream() const;
 
   /// Throws Error for an unknown unit or word, and when the word already has another value.

@@ -617,7 +617,7 @@ void check_arguments(const std::vector<Argument>& arguments, const Configuration
       }
       if (f.divide == 0) throw Error(who + " is divided by zero");
       for (unsigned k = 0; k < f.count; ++k) {
-        if (!configuration.get(f.unit, f.word + k)) {
+        if (configuration.units().count(f.unit) == 0 || !unit_register(RDU_UNIT_KIND(f.unit), f.word + k)) {
           throw Error(fmt::format("{} writes word {} of {}, which the program does not use", who, f.word + k,
                                   unit_text(f.unit)));
         }

@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include <deque>
+#include <map>
 
 #include "compiler/container.h"
 #include "core/transfer.h"
@@ -115,8 +116,8 @@ void load(std::vector<uint8_t> stream, const std::vector<uint8_t>& tuples) {
   }
 }
 
-/// As the tile wants it; the records are the fuzzer's.
-std::vector<uint8_t> with_head(const std::vector<uint8_t>& records, uint32_t count) {
+/// As the tile wants it; table and sub-files are the fuzzer's.
+std::vector<uint8_t> with_head(const std::vector<uint8_t>& body, uint32_t units) {
   const FabricParams params = small_tile();
   rdu_program_header head{};
   head.magic = RDU_PROGRAM_MAGIC;
@@ -124,34 +125,35 @@ std::vector<uint8_t> with_head(const std::vector<uint8_t>& records, uint32_t cou
   head.channels = 1;
   head.rows = static_cast<uint16_t>(params.rows);
   head.cols = static_cast<uint16_t>(params.columns);
-  head.size = static_cast<uint32_t>(sizeof head + records.size());
-  head.crc = static_cast<uint32_t>(crc32(0, records.data(), static_cast<uInt>(records.size())));
-  head.records = count;
+  head.size = static_cast<uint32_t>(sizeof head + body.size());
+  head.crc = static_cast<uint32_t>(crc32(0, body.data(), static_cast<uInt>(body.size())));
+  head.units = units;
   std::vector<uint8_t> stream(sizeof head);
   std::memcpy(stream.data(), &head, sizeof head);
-  stream.insert(stream.end(), records.begin(), records.end());
+  stream.insert(stream.end(), body.begin(), body.end());
   return stream;
 }
 
-/// Records of the fuzzer's fields, each with as many words as it says.
-void load_records(fuzz::Input& input) {
-  std::vector<uint8_t> records;
-  uint32_t count = 0;
-  const unsigned wanted = input.byte();
-  for (; count < wanted && !input.empty(); ++count) {
-    const uint8_t kind = input.byte(), place = input.byte();
-    rdu_program_record record{};
-    record.unit = RDU_UNIT(kind & 7, place >> 4, place & 15);
-    record.word = input.byte();
-    const std::vector<uint8_t> words = input.bytes(4 * (size_t{input.byte()} & 63) + 4);
-    record.count = static_cast<uint16_t>(words.size() / 4);
-    const auto* bytes = reinterpret_cast<const uint8_t*>(&record);
-    records.insert(records.end(), bytes, bytes + sizeof record);
-    records.insert(records.end(), words.begin(), words.begin() + 4 * record.count);
+/// Units of the fuzzer's choice, in order, with one chunk of words each.
+void load_units(fuzz::Input& input) {
+  std::map<uint32_t, std::pair<uint32_t, std::vector<uint8_t>>> units;
+  for (unsigned wanted = input.byte(); wanted != 0 && !input.empty(); --wanted) {
+    const uint8_t kind = input.byte(), place = input.byte(), chunk = input.byte();
+    std::vector<uint8_t> words = input.bytes(RDU_CHUNK_BYTES);
+    words.resize(RDU_CHUNK_BYTES);
+    units[RDU_UNIT(kind & 7, place >> 4, place & 15)] = {1u << (chunk & 31), words};
   }
+  std::vector<uint8_t> body;
+  for (const auto& [id, file] : units) {
+    const rdu_program_unit entry{id, file.first};
+    const auto* bytes = reinterpret_cast<const uint8_t*>(&entry);
+    body.insert(body.end(), bytes, bytes + sizeof entry);
+  }
+  body.resize(RDU_PROGRAM_BODY(units.size()) - sizeof(rdu_program_header));
+  for (const auto& [id, file] : units) body.insert(body.end(), file.second.begin(), file.second.end());
   std::vector<uint8_t> tuples = input.rest();
   tuples.resize(tuples.size() / sizeof(rdu_argument_tuple) * sizeof(rdu_argument_tuple));
-  load(with_head(records, count), tuples);
+  load(with_head(body, static_cast<uint32_t>(units.size())), tuples);
 }
 
 }  // namespace
@@ -173,7 +175,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       load(input.rest(), {});
       break;
     default:
-      load_records(input);
+      load_units(input);
   }
   return 0;
 }

@@ -2,6 +2,7 @@
 test can do what librdu never would. Offsets and codes are read from the files that define them."""
 
 import collections
+import functools
 import mmap
 import os
 import re
@@ -67,22 +68,97 @@ def va(segment, offset):
     return segment << 44 | offset
 
 
-def program_stream(shape, records=b"", count=0, **changes):
-    """A configuration stream (models/fabric/program.h), any field of whose header can be changed."""
+PCU, PMU, SWITCH, AGCU = 1, 2, 3, 4  # kinds of units
+CHUNK_WORDS = PROGRAM["RDU_CHUNK_WORDS"]
+
+
+@functools.lru_cache(maxsize=None)
+def _unit_registers(kind):
+    """Of a kind of unit: name of a register ("LOAD_COUNT[2]", "WRITE[0].MODE") -> (word, its description)."""
+    unit = {PCU: "pcu", PMU: "pmu", SWITCH: "switch", AGCU: "agcu"}[kind]
+    description = yaml.safe_load((ROOT / f"models/fabric/{unit}/{unit}.regs.yaml").read_text())
+    found = {}
+
+    def add(register, name, offset):
+        size = register.get("width", 32) // 8
+        if "count" not in register:
+            found[name] = (offset // 4, register)
+            return
+        for n in range(register["count"]):
+            found[f"{name}[{n}]"] = ((offset + n * register.get("stride", size)) // 4, register)
+
+    for entry in description["registers"]:
+        for n in range(entry["count"] if "group" in entry else 0):
+            for register in entry["registers"]:
+                add(register, f"{entry['group']}[{n}].{register['name']}",
+                    entry["offset"] + n * entry["stride"] + register["offset"])
+        if "group" not in entry:
+            add(entry, entry["name"], entry["offset"])
+    return found
+
+
+def _field_shift(field):
+    return int(str(field["bits"]).split(":")[-1])
+
+
+def _reset_words(kind):
+    words = {}
+    for word, register in _unit_registers(kind).values():
+        value = register.get("reset", 0)
+        for field in register.get("fields", ()):
+            value |= field.get("reset", 0) << _field_shift(field)
+        words[word] = value & 0xFFFFFFFF
+        if register.get("width") == 64:
+            words[word + 1] = value >> 32
+    return words
+
+
+def unit_id(kind, row, column):
+    return kind << 24 | row << 12 | column
+
+
+def unit_words(kind, registers):
+    """Configuration words by register: a number, or the values of its fields."""
+    words = {}
+    for name, value in registers.items():
+        word, register = _unit_registers(kind)[name]
+        if isinstance(value, dict):
+            shifts = {field["name"]: _field_shift(field) for field in register["fields"]}
+            fields = register["fields"]
+            kept = sum(f.get("reset", 0) << _field_shift(f) for f in fields if f["name"] not in value)
+            value = kept + sum(v << shifts[f] for f, v in value.items())
+        words[word] = value & 0xFFFFFFFF
+        if register.get("width") == 64:
+            words[word + 1] = value >> 32
+    return words
+
+
+def program_stream(shape, units=None, **changes):
+    """A configuration stream (models/fabric/program.h) of {unit id: {word: value}}, any field of whose header can be
+    changed."""
     import zlib
 
+    files = {}
+    for unit, words in sorted((units or {unit_id(PCU, 0, 0): {0: 0}}).items()):
+        chunks = sorted({word // CHUNK_WORDS for word in words})
+        values = {**_reset_words(unit >> 24), **words}
+        files[unit] = [(c, [values.get(CHUNK_WORDS * c + w, 0) for w in range(CHUNK_WORDS)]) for c in chunks]
+    body = b"".join(struct.pack("<II", unit, sum(1 << c for c, _ in file)) for unit, file in files.items())
+    body += bytes(-(32 + len(body)) % (4 * CHUNK_WORDS))
+    for turn in range(max(map(len, files.values()))):
+        body += b"".join(struct.pack(f"<{CHUNK_WORDS}I", *file[turn][1]) for file in files.values() if turn < len(file))
     fields = {
         "magic": PROGRAM["RDU_PROGRAM_MAGIC"],
         "version": PROGRAM["RDU_PROGRAM_VERSION"],
         "channels": 1,
         "rows": shape[0],
         "columns": shape[1],
-        "size": 32 + len(records),
-        "crc": zlib.crc32(records),
-        "records": count,
+        "size": 32 + len(body),
+        "crc": zlib.crc32(body),
+        "units": len(files),
     }
     fields.update(changes)
-    return struct.pack("<IHHHHIIIII", *fields.values(), 0, 0) + records
+    return struct.pack("<IHHHHIIIII", *fields.values(), 0, 0) + body
 
 
 class HostMemory:

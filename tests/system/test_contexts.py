@@ -2,14 +2,14 @@
 the log pages tell who has what and how commands failed."""
 
 import os
-import struct
 import time
 from random import Random
 
 import pytest
 
 import rdu
-from driver import ABI, DDR, FAULT, HBM, HOST, Device, program_stream, va
+from driver import (ABI, AGCU, DDR, FAULT, HBM, HOST, PMU, SWITCH, Device, program_stream, unit_id, unit_words,
+                    va)
 from rdu import SLOWER
 
 CREATE_CONTEXT, DELETE_CONTEXT = ABI["RDU_ADMIN_CREATE_CONTEXT"], ABI["RDU_ADMIN_DELETE_CONTEXT"]
@@ -205,38 +205,40 @@ def test_random_commands(simulator):
 
 # --- programs by hand: from memory along row 0 of the tile, and back to memory ---
 
-PCU, PMU, SWITCH, AGCU = 1, 2, 3, 4
 EAST_OUT, WEST_IN, FROM_PMU, FROM_AGCU, TO_PMU, TO_AGCU = 4, 12, 18, 20, 20, 24  # ports, switch.regs.yaml
 
 
-def record(kind, column, word, *values):
-    return struct.pack(f"<IHH{len(values)}I", kind << 24 | column, word, len(values), *values)
-
-
 def route(column, inbound, outbound):
-    return record(SWITCH, column, inbound * 8, 1 << 31 | 1 << outbound)
+    return unit_id(SWITCH, 0, column), unit_words(SWITCH, {f"ROUTE[{inbound * 8}]": {"VALID": 1, "OUT": 1 << outbound}})
 
 
-def agcu(column, first_word, address, rows):
-    """A load (first_word 0) or store (16) generator of rows of 64 bytes, all at the same place."""
+def agcu(column, what, address, rows):
+    """A LOAD or STORE generator of rows of 64 bytes, all at the same place."""
     outer, inner = (rows >> 20 or 1), (min(rows, 1 << 20))
-    return record(AGCU, column, first_word, 1, 64, address & 0xFFFFFFFF, address >> 32, inner, 0, outer, 0)
+    return unit_id(AGCU, 0, column), unit_words(AGCU, {
+        what: {"ENABLE": 1}, f"{what}_ROW_BYTES": 64, f"{what}_BASE": address, f"{what}_COUNT[0]": inner,
+        f"{what}_COUNT[1]": outer})
 
 
 def program(columns, source, destination, rows, through_pmu=None):
     """Loads and stores as many rows; `through_pmu`: stores as many as this, out of the first scratchpad."""
-    records = [agcu(0, 0, source, rows), agcu(1, 16, destination, through_pmu or rows)]
+    parts = [agcu(0, "LOAD", source, rows), agcu(1, "STORE", destination, through_pmu or rows)]
     if through_pmu:
-        # Write pipeline 0 takes token 0 and gives 1, read pipeline 0 (from word 64) the other way round.
-        records += [record(PMU, 0, 0, 1), record(PMU, 0, 4, 1), record(PMU, 0, 7, 1 | 2 << 8),
-                    record(PMU, 0, 12, rows), record(PMU, 0, 18, 64),
-                    record(PMU, 0, 64, 1), record(PMU, 0, 68, 1), record(PMU, 0, 71, 2 | 1 << 8),
-                    record(PMU, 0, 76, through_pmu), record(PMU, 0, 82, 64), record(PMU, 0, 128, 1), route(0, FROM_AGCU, TO_PMU), route(0, FROM_PMU, EAST_OUT)]
+        # The write pipeline takes token 0 and gives 1, the read pipeline the other way round.
+        pmu = unit_words(PMU, {
+            "WRITE[0].MODE": {"ENABLE": 1}, "WRITE[0].FILLS": 1, "WRITE[0].TOKEN": {"WAIT": 1, "GIVE": 2},
+            "WRITE[0].COUNT[0]": rows, "WRITE[0].STRIDE[0]": 64,
+            "READ[0].MODE": {"ENABLE": 1}, "READ[0].FILLS": 1, "READ[0].TOKEN": {"WAIT": 2, "GIVE": 1},
+            "READ[0].COUNT[0]": through_pmu, "READ[0].STRIDE[0]": 64, "TOKENS[0]": 1})
+        parts += [(unit_id(PMU, 0, 0), pmu), route(0, FROM_AGCU, TO_PMU), route(0, FROM_PMU, EAST_OUT)]
     else:
-        records.append(route(0, FROM_AGCU, EAST_OUT))
-    records += [route(column, WEST_IN, EAST_OUT) for column in range(1, columns - 1)]
-    records.append(route(columns - 1, WEST_IN, TO_AGCU))
-    return b"".join(records), len(records)
+        parts.append(route(0, FROM_AGCU, EAST_OUT))
+    parts += [route(column, WEST_IN, EAST_OUT) for column in range(1, columns - 1)]
+    parts.append(route(columns - 1, WEST_IN, TO_AGCU))
+    units = {}
+    for unit, words in parts:
+        units.setdefault(unit, {}).update(words)
+    return units
 
 
 class Kernels:
@@ -249,7 +251,7 @@ class Kernels:
         self.queue = device.create_queue(self.context, number)
 
     def load(self, *arguments, **more):
-        stream = program_stream(self.shape, *program(self.shape[1], *arguments, **more))
+        stream = program_stream(self.shape, program(self.shape[1], *arguments, **more))
         host = self.device.memory.put(stream)
         self.queue.ok(COPY, va(HBM, 1 << 16), va(HOST, host), len(stream), context=self.context)
         self.queue.ok(LOAD, va(HBM, 1 << 16), len(stream), 0, context=self.context)

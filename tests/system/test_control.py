@@ -235,7 +235,7 @@ def test_an_engine_that_stands_is_freed_by_an_abort(card, engine):
         assert dev.reg("COPY_ENGINE.CHANNEL[1].STATUS.BUSY") == 1
     else:
         who = device.identify()
-        stream = program_stream((who["rows"], who["columns"]), struct.pack("<IHHI", 1 << 24, 0, 1, 0), 1)
+        stream = program_stream((who["rows"], who["columns"]))
         queue.ok(ABI["RDU_CMD_COPY"], va(HBM, 0), va(HOST, device.memory.put(stream)), len(stream), context=context)
         dev.inject("stop-engine", engine="tile")
         queue.push(ABI["RDU_CMD_LOAD_PROGRAM"], va(HBM, 0), len(stream), 0, context=context)

@@ -133,7 +133,7 @@ def test_launch_without_program(io):
 def test_bad_programs_are_refused(device, io, changes, fault):
     queue, context = io
     who = device.identify()
-    stream = program_stream((who["rows"], who["columns"]), struct.pack("<IHHI", 1 << 24, 0, 1, 0), 1, **changes)
+    stream = program_stream((who["rows"], who["columns"]), **changes)
     host = device.memory.put(stream)
     queue.ok(COPY, va(HBM, 0), va(HOST, host), len(stream), context=context)
     entry = queue.run(LOAD, va(HBM, 0), len(stream), 0, context=context)

@@ -80,7 +80,7 @@ def test_firmware_that_hangs(vm):
 def test_endless_command_costs_its_context_only(vm, tmp_path):
     """A kernel that never ends: its own context goes, another does not notice."""
     resets, hung = attribute(vm, "resets"), counters(vm)["hung_commands"]
-    stream = program_stream((6, 6), *program(6, va(HBM, 0), va(HBM, 4096), 1 << 40))
+    stream = program_stream((6, 6), program(6, va(HBM, 0), va(HBM, 4096), 1 << 40))
     vm.run(f"echo {stream.hex()} | xxd -r -p > /tmp/endless; echo 2 > /sys/module/rdu/parameters/command_timeout")
     other = busy(vm)
     launched = vm.spawn(f"{CLIENT} launch /tmp/endless")

@@ -5,14 +5,14 @@
 
 namespace rdu::fabric {
 
-void Fetch::start(uint64_t cycle, uint64_t address, uint64_t bytes, unsigned bytes_per_cycle) {
+void Fetch::start(uint64_t cycle, uint64_t address, uint64_t bytes, FetchConsumer& consumer) {
   AgcuConfig::Rows rows;
   rows.base = address;
   rows.bytes = bytes;
   rows.count = 1;
   walker_.start(rows);
+  consumer_ = &consumer;
   address_ = address;
-  bytes_per_cycle_ = bytes_per_cycle;
   data_.assign(bytes, 0);
   left_ = bytes;
   slots_.clear();
@@ -20,13 +20,7 @@ void Fetch::start(uint64_t cycle, uint64_t address, uint64_t bytes, unsigned byt
   requests_.clear();
   first_request_ = 0;
   next_ = cycle;
-  consumed_ = cycle;
   issue();
-}
-
-std::optional<uint64_t> Fetch::end() const {
-  if (left_ != 0 || data_.empty()) return std::nullopt;
-  return consumed_;
 }
 
 void Fetch::issue() {
@@ -39,7 +33,7 @@ void Fetch::issue() {
     r.requester = this;
     r.unit = 0;
     r.sequence = first_request_ + requests_.size();
-    requests_.push_back({r.piece.bytes, false, 0});
+    requests_.push_back({r.piece.address - address_, r.piece.bytes, false, 0});
     memory_.post(r, cycle + params_.request_cycles, false, r.block.packet(0), initiator_);
   }
 }
@@ -48,16 +42,23 @@ void Fetch::answered(Request& r, uint64_t done_cycle) {
   std::memcpy(data_.data() + (r.piece.address - address_), r.block.packet(0), r.piece.bytes);
   Pending& pending = requests_[r.sequence - first_request_];
   pending.answered = true;
-  pending.done = done_cycle + params_.response_cycles;
+  pending.ready = done_cycle + params_.response_cycles;
   while (!requests_.empty() && requests_.front().answered) {
-    const Pending& front = requests_.front();
-    consumed_ = std::max(consumed_, front.done) + (front.bytes + bytes_per_cycle_ - 1) / bytes_per_cycle_;
-    left_ -= front.bytes;
-    slots_.push({consumed_ + 1, 0, 1}, 1);
+    take(requests_.front());
     requests_.pop_front();
     ++first_request_;
   }
   issue();
+}
+
+void Fetch::take(const Pending& request) {
+  uint64_t taken = 0;
+  for (uint32_t at = 0; at < request.bytes; at += kPacketBytes) {
+    const auto bytes = static_cast<uint32_t>(std::min<uint64_t>(kPacketBytes, request.bytes - at));
+    taken = consumer_->take(data_.data() + request.offset + at, bytes, request.ready);
+  }
+  left_ -= request.bytes;
+  slots_.push({taken + 1, 0, 1}, 1);
 }
 
 }  // namespace rdu::fabric

@@ -26,6 +26,7 @@ struct Kind {
 
 template <class Registers>
 Kind make_kind() {
+  static_assert(sizeof(rdu_program_unit::chunks) * 8 == RDU_CHUNKS_MAX);
   Kind kind{ConfigWords::reset_of<Registers>(), {}};
   kind.defined.resize(kind.reset.size());
   Registers registers;
@@ -69,15 +70,28 @@ T read_at(const std::vector<uint8_t>& bytes, size_t offset) {
 
 }  // namespace
 
+SubFiles::SubFiles(const std::vector<rdu_program_unit>& table) {
+  std::vector<uint32_t> left;
+  for (const rdu_program_unit& unit : table) left.push_back(unit.chunks);
+  for (bool more = true; more;) {
+    more = false;
+    for (size_t entry = 0; entry < left.size(); ++entry) {
+      if (left[entry] == 0) continue;
+      places_.push_back({entry, static_cast<uint32_t>(__builtin_ctz(left[entry]))});
+      left[entry] &= left[entry] - 1;
+      more = true;
+    }
+  }
+}
+
 uint64_t ProgramImage::units_of(const FabricParams& params) {
   return 3 * params.rows * params.columns + params.agcus();
 }
 
 uint64_t ProgramImage::largest(const FabricParams& params) {
-  const uint64_t words =
-      params.rows * params.columns * (regs::pcu::kSize + regs::pmu::kSize + regs::switch_::kSize) / 4 +
-      params.agcus() * regs::agcu::kSize / 4;
-  return sizeof(rdu_program_header) + words * (sizeof(rdu_program_record) + sizeof(uint32_t));
+  return RDU_PROGRAM_BODY(units_of(params)) +
+         params.rows * params.columns * (regs::pcu::kSize + regs::pmu::kSize + regs::switch_::kSize) +
+         params.agcus() * regs::agcu::kSize;
 }
 
 ConfigWords& ProgramImage::words_of(uint32_t unit) {
@@ -144,28 +158,58 @@ void ProgramImage::parse(const std::vector<uint8_t>& stream) {
                                 header.rows, header.cols, header.channels, params_.rows, params_.columns,
                                 params_.vector_channels));
   }
-  size_t at = body;
-  for (uint32_t i = 0; i < header.records; ++i) {
-    if (stream.size() - at < sizeof(rdu_program_record)) {
-      throw LoadFault(codes::CODE_BAD_SIZE, 0,
-                      fmt::format("the stream ends before record {} of {}", i + 1, header.records));
-    }
-    const auto record = read_at<rdu_program_record>(stream, at);
-    at += sizeof record;
-    if (record.count == 0) {
-      throw LoadFault(codes::CODE_BAD_WORD, record.unit,
-                      fmt::format("record {} of {} has no words", i + 1, header.records));
-    }
-    if ((stream.size() - at) / 4 < record.count) {
-      throw LoadFault(codes::CODE_BAD_SIZE, record.unit,
-                      fmt::format("the stream ends within record {} of {}", i + 1, header.records));
-    }
-    for (uint32_t w = 0; w < record.count; ++w, at += 4)
-      write(record.unit, record.word + w, read_at<uint32_t>(stream, at));
-  }
-  if (at != stream.size()) {
+  read_sub_files(stream, read_table(stream, header.units));
+}
+
+std::vector<rdu_program_unit> ProgramImage::read_table(const std::vector<uint8_t>& stream, uint32_t units) {
+  if (RDU_PROGRAM_BODY(units) > stream.size()) {
     throw LoadFault(codes::CODE_BAD_SIZE, 0,
-                    fmt::format("{} bytes behind the last record", stream.size() - at));
+                    fmt::format("the stream ends within its table of {} units", units));
+  }
+  std::vector<rdu_program_unit> table;
+  for (uint32_t i = 0; i < units; ++i) {
+    const auto entry =
+        read_at<rdu_program_unit>(stream, sizeof(rdu_program_header) + i * sizeof(rdu_program_unit));
+    if (!table.empty() && entry.unit <= table.back().unit) {
+      throw LoadFault(codes::CODE_BAD_UNIT, entry.unit,
+                      fmt::format("unit {} of the table, {}, is not behind the one before", i + 1,
+                                  unit_name(entry.unit)));
+    }
+    const size_t words = words_of(entry.unit).size();
+    if (entry.chunks == 0) {
+      throw LoadFault(codes::CODE_BAD_WORD, entry.unit,
+                      fmt::format("{} is in the table without words", unit_name(entry.unit)));
+    }
+    const uint64_t last = 31 - static_cast<unsigned>(__builtin_clz(entry.chunks));
+    if ((last + 1) * RDU_CHUNK_WORDS > words) {
+      throw LoadFault(
+          codes::CODE_BAD_WORD, entry.unit,
+          fmt::format("{} has {} configuration words, none in chunk {}", unit_name(entry.unit), words, last));
+    }
+    table.push_back(entry);
+  }
+  for (size_t at = sizeof(rdu_program_header) + units * sizeof(rdu_program_unit);
+       at < RDU_PROGRAM_BODY(units); ++at) {
+    if (stream[at] != 0)
+      throw LoadFault(codes::CODE_BAD_WORD, 0, "bytes between table and sub-files are not zero");
+  }
+  return table;
+}
+
+void ProgramImage::read_sub_files(const std::vector<uint8_t>& stream,
+                                  const std::vector<rdu_program_unit>& table) {
+  const SubFiles files(table);
+  const uint64_t expected = RDU_PROGRAM_BODY(table.size()) + files.count() * RDU_CHUNK_BYTES;
+  if (stream.size() != expected) {
+    throw LoadFault(codes::CODE_BAD_SIZE, 0,
+                    fmt::format("{} bytes, but the table asks for {}", stream.size(), expected));
+  }
+  size_t at = RDU_PROGRAM_BODY(table.size());
+  for (uint64_t i = 0; i < files.count(); ++i) {
+    const SubFiles::Place place = files.at(i);
+    for (uint32_t w = 0; w < RDU_CHUNK_WORDS; ++w, at += 4) {
+      write(table[place.entry].unit, place.chunk * RDU_CHUNK_WORDS + w, read_at<uint32_t>(stream, at));
+    }
   }
 }
 

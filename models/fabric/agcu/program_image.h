@@ -8,8 +8,25 @@
 
 #include "fabric/config.h"
 #include "fabric/params.h"
+#include "fabric/program.h"
 
 namespace rdu::fabric {
+
+/// The sub-files of a configuration stream in order: whose chunk each one is. Used by whoever times their way
+/// into the units, and by whoever reads them.
+class SubFiles {
+ public:
+  struct Place {
+    size_t entry;    ///< of the table
+    uint32_t chunk;  ///< its words are 16 chunk .. 16 chunk + 15
+  };
+  explicit SubFiles(const std::vector<rdu_program_unit>& table);
+  uint64_t count() const { return places_.size(); }
+  const Place& at(uint64_t i) const { return places_[i]; }
+
+ private:
+  std::vector<Place> places_;
+};
 
 /// A program, or an argument, that the tile refuses.
 class LoadFault : public std::runtime_error {
@@ -43,7 +60,7 @@ class ProgramImage {
   /// By unit id: in order of kind, row, column.
   const std::map<uint32_t, ConfigWords>& units() const { return units_; }
 
-  /// Longest stream that a tile of this shape takes: every word of every unit in a record of its own.
+  /// Longest stream that a tile of this shape takes: every chunk of every unit.
   static uint64_t largest(const FabricParams& params);
   static uint64_t units_of(const FabricParams& params);
 
@@ -53,6 +70,8 @@ class ProgramImage {
     uint32_t word;
     uint32_t before;
   };
+  std::vector<rdu_program_unit> read_table(const std::vector<uint8_t>& stream, uint32_t units);
+  void read_sub_files(const std::vector<uint8_t>& stream, const std::vector<rdu_program_unit>& table);
   ConfigWords& words_of(uint32_t unit);
   void write(uint32_t unit, uint32_t word, uint32_t value);
 

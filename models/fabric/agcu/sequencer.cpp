@@ -17,8 +17,6 @@ namespace codes = rdu::regs::sequencer::FAULT;
 
 /// "ours": more than any program has places to put arguments.
 constexpr uint64_t kMostArguments = 65536;
-constexpr unsigned kProgramBytesPerCycle = 4;
-constexpr unsigned kArgumentBytesPerCycle = sizeof(rdu_argument_tuple) / 2;
 
 /// How far units run ahead of the kernel without memory, in cycles. Changes no result; long enough that
 /// hardly any kernel meets it, short enough that the host gets a word in when one never ends.
@@ -204,7 +202,8 @@ void Sequencer::start_program_load() {
           fmt::format("PROGRAM_SIZE = {} is not in {}..{}", size, sizeof(rdu_program_header), most)});
     return;
   }
-  fetch_.start(step_cycle_, regs_.PROGRAM_ADDRESS.value(), size, kProgramBytesPerCycle);
+  configuration_chain_.start(step_cycle_);
+  fetch_.start(step_cycle_, regs_.PROGRAM_ADDRESS.value(), size, configuration_chain_);
 }
 
 /// The scratchpads clear themselves, side by side, while the stream is read.
@@ -233,8 +232,9 @@ void Sequencer::start_argument_load() {
           fmt::format("ARGUMENT_COUNT = {} is more than {}", count, kMostArguments)});
     return;
   }
+  argument_chain_.start(step_cycle_);
   fetch_.start(step_cycle_, regs_.ARGUMENT_ADDRESS.value(), count * sizeof(rdu_argument_tuple),
-               kArgumentBytesPerCycle);
+               argument_chain_);
 }
 
 void Sequencer::start_execution() {
@@ -271,20 +271,22 @@ void Sequencer::look_for_end() {
 }
 
 void Sequencer::look_for_end_of_fetch() {
-  if (step_end_ || fault_) return;
-  const std::optional<uint64_t> consumed = fetch_.end();
-  if (!consumed) return;
+  if (step_end_ || fault_ || !fetch_.done()) return;
+  const bool is_program = state_ == State::program_load;
+  const auto end = [&](uint64_t units) {
+    return cycle_time(is_program ? configuration_chain_.end(units) : argument_chain_.end(units));
+  };
   try {
-    if (state_ == State::program_load) {
+    if (is_program) {
       load_program();
     } else {
       load_arguments();
     }
-    step_end_ = cycle_time(*consumed + ProgramImage::units_of(params_));
-    if (state_ == State::program_load) step_end_ = std::max(*step_end_, scrubbed_);
+    step_end_ = end(ProgramImage::units_of(params_));
+    if (is_program) step_end_ = std::max(*step_end_, scrubbed_);
     schedule();
   } catch (const LoadFault& e) {
-    fail({e.code(), e.unit(), 0, cycle_time(*consumed), e.what()});
+    fail({e.code(), e.unit(), 0, end(0), e.what()});
   }
 }
 

@@ -9,6 +9,7 @@
 #include "core/register_port.h"
 #include "core/systemc.h"
 #include "core/transfer.h"
+#include "fabric/agcu/configuration_chain.h"
 #include "fabric/agcu/fetch.h"
 #include "fabric/agcu/memory.h"
 #include "fabric/agcu/program_image.h"
@@ -92,6 +93,8 @@ class Sequencer : public sc_core::sc_module, private MemoryListener {
   Graph::Site site_;
   std::unique_ptr<Graph> graph_;
   Fetch fetch_;
+  ConfigurationChain configuration_chain_;
+  ArgumentChain argument_chain_;
 
   State state_ = State::idle;
   bool todo_program_load_ = false;

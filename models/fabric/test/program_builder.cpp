@@ -2,6 +2,7 @@
 
 #include <zlib.h>
 
+#include <algorithm>
 #include <cstring>
 #include <deque>
 #include <stdexcept>
@@ -178,11 +179,31 @@ bool ProgramBuilder::route_token(uint32_t source, unsigned output, const std::ve
   return find_tree(network, source, output, sinks, &depths);
 }
 
-std::vector<uint8_t> ProgramBuilder::body() const {
-  std::vector<uint8_t> bytes;
+std::vector<ProgramBuilder::UnitFile> ProgramBuilder::files() const {
+  std::vector<UnitFile> files;
   for (const auto& [id, words] : units_) {
-    put(bytes, rdu_program_record{id, 0, static_cast<uint16_t>(words.size())});
-    for (size_t i = 0; i < words.size(); ++i) put(bytes, words.at(4 * i));
+    UnitFile file{{id, 0}, {}};
+    for (size_t chunk = 0; chunk < words.size() / RDU_CHUNK_WORDS; ++chunk) {
+      file.entry.chunks |= uint32_t{1} << chunk;
+      for (size_t i = 0; i < RDU_CHUNK_WORDS; ++i)
+        file.words.push_back(words.at(4 * (chunk * RDU_CHUNK_WORDS + i)));
+    }
+    files.push_back(file);
+  }
+  return files;
+}
+
+std::vector<uint8_t> ProgramBuilder::body(const std::vector<UnitFile>& files) {
+  std::vector<uint8_t> bytes;
+  for (const UnitFile& file : files) put(bytes, file.entry);
+  bytes.resize(RDU_PROGRAM_BODY(files.size()) - sizeof(rdu_program_header));
+  size_t longest = 0;
+  for (const UnitFile& file : files) longest = std::max(longest, file.words.size());
+  for (size_t at = 0; at < longest; at += RDU_CHUNK_WORDS) {
+    for (const UnitFile& file : files) {
+      for (size_t i = at; i < std::min(file.words.size(), at + RDU_CHUNK_WORDS); ++i)
+        put(bytes, file.words[i]);
+    }
   }
   return bytes;
 }
@@ -194,7 +215,7 @@ rdu_program_header ProgramBuilder::header() const {
   h.channels = static_cast<uint16_t>(params_.vector_channels);
   h.rows = static_cast<uint16_t>(params_.rows);
   h.cols = static_cast<uint16_t>(params_.columns);
-  h.records = static_cast<uint32_t>(units_.size());
+  h.units = static_cast<uint32_t>(units_.size());
   return h;
 }
 
@@ -209,7 +230,7 @@ std::vector<uint8_t> ProgramBuilder::seal(rdu_program_header header, const std::
 }
 
 std::vector<uint8_t> ProgramBuilder::stream() const {
-  return seal(header(), body());
+  return seal(header(), body(files()));
 }
 
 }  // namespace rdu::fabric::test

@@ -42,11 +42,19 @@ class ProgramBuilder {
     return lengths_.at({source, sink.unit, sink.input});
   }
 
+  /// A unit's part of a stream: its entry in the table, and the words of its chunks.
+  struct UnitFile {
+    rdu_program_unit entry;
+    std::vector<uint32_t> words;
+  };
+
   std::vector<uint8_t> stream() const;
   /// Header fields are as given; size and checksum too.
   static std::vector<uint8_t> seal(rdu_program_header header, const std::vector<uint8_t>& body);
   rdu_program_header header() const;
-  std::vector<uint8_t> body() const;
+  std::vector<UnitFile> files() const;
+  /// What lies behind the header: as the files say, right or wrong.
+  static std::vector<uint8_t> body(const std::vector<UnitFile>& files);
 
  private:
   struct Position {

@@ -42,7 +42,14 @@ uint32_t to_bits(float f) {
 class Words {
  public:
   Words(const Configuration& configuration, uint32_t id, const std::vector<rdu_argument_tuple>& arguments) {
-    words_ = configuration.units().at(id);
+    const UnitTable* table = unit_table(RDU_UNIT_KIND(id));
+    for (unsigned i = 0; i < table->count; ++i) {
+      const UnitRegister& reg = table->registers[i];
+      words_[reg.word] = static_cast<uint32_t>(reg.reset);
+      if (reg.words == 2)
+        words_[static_cast<uint16_t>(reg.word + 1)] = static_cast<uint32_t>(reg.reset >> 32);
+    }
+    for (const auto& [word, value] : configuration.units().at(id)) words_[word] = value;
     for (const auto& a : arguments) {
       if (a.unit != id) continue;
       words_[a.word] = static_cast<uint32_t>(a.value);

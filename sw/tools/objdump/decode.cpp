@@ -114,13 +114,27 @@ std::vector<DecodedRegister> Decoder::registers(uint32_t unit) const {
   const auto found = units.find(unit);
   if (found == units.end()) return result;
   const uint32_t kind = RDU_UNIT_KIND(unit);
-  for (const auto& [word, value] : found->second) {
+  // Registers of which a word is set, or is set by an argument.
+  Configuration::Words words = found->second;
+  const auto add = [&](unsigned word) {
+    const UnitRegister* reg = unit_register(kind, word);
+    if (reg) words.emplace(reg->word, static_cast<uint32_t>(reg->reset));
+  };
+  for (const auto& entry : found->second) add(entry.first);
+  for (const auto& entry : formulas_) {
+    if (entry.first.first == unit) add(entry.first.second);
+  }
+  for (const auto& [word, value] : words) {
     const UnitRegister* reg = unit_register(kind, word);
     if (!reg || word != reg->word) continue;  // the second word of a register goes with its first
     DecodedRegister d;
     d.reg = reg;
     d.value = value;
-    if (reg->words == 2) d.value |= uint64_t{program_.configuration().get(unit, word + 1u).value_or(0)} << 32;
+    if (reg->words == 2)
+      d.value |=
+          uint64_t{
+              program_.configuration().get(unit, word + 1u).value_or(static_cast<uint32_t>(reg->reset >> 32))}
+          << 32;
     d.text = register_text(*reg, d.value);
     if (kind == RDU_UNIT_SWITCH) {
       const unsigned control = RDU_SWITCH_CONTROL(0) / 4;
