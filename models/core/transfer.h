@@ -36,6 +36,9 @@ inline const char* to_string(TransferStatus status) {
 
 class TransferClient;
 
+/// What an atomic write makes of memory and its data, `length` bytes each, in place.
+using Modify = void (*)(uint8_t* memory, const uint8_t* data, uint32_t length);
+
 struct Transfer {
   // Set by the initiator.
   uint64_t address = 0;  ///< device physical address (regs/address_map.h)
@@ -44,8 +47,9 @@ struct Transfer {
   uint32_t length = 0;  ///< bytes, at least 1
   bool write = false;
   bool zero = false;  ///< of a write: all its bytes are zero and none are carried; `data` is not looked at
-  uint32_t initiator = 0;  ///< unique id; the smaller wins at equal times
-  Time issue = 0;          ///< ps, not before the kernel's time when posted
+  Modify modify = nullptr;  ///< of a write: memory is read, modified and written, as one step for all others
+  uint32_t initiator = 0;   ///< unique id; the smaller wins at equal times
+  Time issue = 0;           ///< ps, not before the kernel's time when posted
   CommandTag tag = kNoCommand;
   TransferClient* client = nullptr;
   uint64_t cookie = 0;  ///< the client's own
@@ -87,6 +91,11 @@ class TransferTarget {
   virtual void access(Transfer& t, uint64_t offset, Time arrive) = 0;
   /// A write whose bytes are all zero, without data. As access(); who cannot do it refuses.
   virtual void zero(Transfer& t, [[maybe_unused]] uint64_t offset, Time arrive) {
+    t.status = TransferStatus::access_denied;
+    t.done = arrive;
+  }
+  /// A write with `modify`. As access(); who cannot do it refuses.
+  virtual void update(Transfer& t, [[maybe_unused]] uint64_t offset, Time arrive) {
     t.status = TransferStatus::access_denied;
     t.done = arrive;
   }

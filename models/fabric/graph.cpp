@@ -25,6 +25,25 @@ auto decode(uint32_t id, Decode decode_words) {
   }
 }
 
+/// Two generators whose requests meet in an order that depends on time may only meet in operations that give
+/// the same whatever the order.
+void check_atomics(const std::map<uint32_t, AgcuConfig>& agcus) {
+  using Op = AgcuConfig::Op;
+  for (auto a = agcus.begin(); a != agcus.end(); ++a) {
+    if (!a->second.store || a->second.op == Op::write) continue;
+    for (auto b = agcus.begin(); b != a; ++b) {
+      if (!b->second.store || b->second.op == Op::write) continue;
+      if (a->second.op == b->second.op && a->second.op != Op::fadd) continue;
+      if (!may_overlap(a->second.store_rows, b->second.store_rows)) continue;
+      throw LoadFault(
+          codes::CODE_BAD_CONFIG, a->first,
+          fmt::format("{}: its atomic writes and those of {} may meet in memory, and the result would "
+                      "depend on which comes first",
+                      unit_name(a->first), unit_name(b->first)));
+    }
+  }
+}
+
 }  // namespace
 
 Scratchpads::Scratchpads(const FabricParams& params) : columns_(params.columns) {
@@ -85,6 +104,9 @@ void Graph::make_units(const ProgramImage& program) {
         break;
     }
   }
+  std::map<uint32_t, AgcuConfig> agcus;
+  for (const Agcu* agcu : agcus_) agcus.emplace(agcu->id(), agcu->config());
+  check_atomics(agcus);
   if (std::none_of(agcus_.begin(), agcus_.end(), [](const Agcu* agcu) { return agcu->config().store; })) {
     throw LoadFault(codes::CODE_BAD_CONFIG, 0, "no AGCU stores anything: the kernel would have no end");
   }
@@ -109,6 +131,8 @@ void Graph::connect(const ProgramImage& program) {
 
 bool Graph::reconfigure(const ProgramImage& program, const std::vector<uint32_t>& touched) {
   std::vector<std::function<void()>> changes;
+  std::map<uint32_t, AgcuConfig> agcus;
+  for (const Agcu* agcu : agcus_) agcus.emplace(agcu->id(), agcu->config());
   for (const uint32_t id : touched) {
     const ConfigWords& words = program.units().at(id);
     Unit* unit = find(id);
@@ -131,6 +155,7 @@ bool Graph::reconfigure(const ProgramImage& program, const std::vector<uint32_t>
         const AgcuConfig config = decode(id, [&] { return AgcuConfig::decode(words, id == kMaster); });
         auto* agcu = static_cast<Agcu*>(unit);
         if (!agcu || !(config.ports() == uses_.at(id))) return false;
+        agcus[id] = config;
         changes.emplace_back([agcu, config] { agcu->configure(config); });
         break;
       }
@@ -138,6 +163,7 @@ bool Graph::reconfigure(const ProgramImage& program, const std::vector<uint32_t>
         return false;
     }
   }
+  check_atomics(agcus);
   for (const auto& change : changes) change();
   return true;
 }
@@ -174,20 +200,88 @@ uint64_t Graph::last_activity() const {
   return last;
 }
 
+Standstill Graph::standstill() const {
+  Standstill graph;
+  std::map<const InputPort*, std::string> names;
+  for (const auto& [id, use] : uses_) {
+    Unit& unit = *units_.at(id);
+    if (unit.finished()) graph.rests(id, "has done all it was configured to do");
+    for (const PortUse::Input& i : use.inputs)
+      names.emplace(&unit.packet_input(i.port, 0), fmt::format("input {}", i.port));
+    for (const PortUse::Input& i : use.scalar_inputs)
+      names.emplace(&unit.scalar_input(i.port, 0), fmt::format("scalar input {}", i.port));
+  }
+  const auto name_of = [&](const InputPort& input) {
+    const auto found = names.find(&input);
+    return found == names.end() ? std::string("an input") : found->second;
+  };
+  // A switch has done all when nothing is in it, and waits for more all the same.
+  const auto wants_packets = [](const Unit& unit) {
+    return RDU_UNIT_KIND(unit.id()) == RDU_UNIT_SWITCH || !unit.finished();
+  };
+  std::vector<const OutputPort*> outputs;
+  for (const ConnectedLeg& leg : legs_) {
+    if (std::find(outputs.begin(), outputs.end(), leg.output) == outputs.end()) outputs.push_back(leg.output);
+  }
+  const auto each_stream = [&](auto use) {
+    for (const OutputPort* output : outputs) {
+      for (size_t i = 0; i < output->consumer_count(); ++i) use(*output, i, output->consumer(i));
+    }
+  };
+  each_stream([&](const OutputPort& output, size_t i, const InputPort& input) {
+    const Unit& producer = output.owner();
+    const Unit& consumer = input.owner();
+    const uint64_t held = input.available();
+    const uint64_t in_fifo = std::min(held, params_.fifo_depth);
+    if (output.waits_for_credit(i)) {
+      graph.waits(producer.id(), consumer.id(),
+                  fmt::format("room in {} of {} (fifo {} of {} full{})", name_of(input),
+                              unit_name(consumer.id()), in_fifo, params_.fifo_depth,
+                              held > in_fifo ? fmt::format(", {} packets before it", held - in_fifo) : ""));
+    } else if (held == 0 && wants_packets(consumer)) {
+      graph.waits(consumer.id(), producer.id(),
+                  fmt::format("packet {} of {} from {} (fifo 0 of {})", output.sent() + 1, name_of(input),
+                              unit_name(producer.id()), params_.fifo_depth));
+    }
+  });
+  for (const auto& [id, use] : uses_) {
+    Unit& unit = *units_.at(id);
+    const bool is_end = id == kMaster;  // it waits for done tokens whether it moves data or not
+    if (!is_end && (unit.finished() || (graph.waiting(id) && unit.waits_for().find("token") == std::string::npos)))
+      continue;
+    for (const PortUse::Input& i : use.token_inputs) {
+      const TokenInput& input = unit.token_input(i.port);
+      if (input.available() != 0 || !input.producer()) continue;
+      graph.waits(id, input.producer()->id(),
+                  fmt::format("a token on token input {} from {}", i.port, unit_name(input.producer()->id())));
+    }
+  }
+  // Who waits for more than one packet at a time has some, but not enough.
+  each_stream([&](const OutputPort& output, size_t, const InputPort& input) {
+    const Unit& consumer = input.owner();
+    if (consumer.finished() || graph.waiting(consumer.id()) || input.available() >= params_.fifo_depth) return;
+    graph.waits(consumer.id(), output.owner().id(),
+                fmt::format("more than {} packets in {} from {}", input.available(), name_of(input),
+                            unit_name(output.owner().id())));
+  });
+  return graph;
+}
+
 std::string Graph::blocked(uint32_t* first) const {
   constexpr size_t kMostNamed = 16;
+  const Standstill::Explanation cause = standstill().explain();
   std::string text;
   size_t count = 0;
-  *first = 0;
+  *first = cause.unit;
   for (const auto& [id, unit] : units_) {
     if (unit->finished()) continue;
-    if (text.empty()) *first = id;
+    if (*first == 0) *first = id;
     if (++count > kMostNamed) continue;
     const std::string why = unit->waits_for();
     text += fmt::format("{}{} waits for {}", text.empty() ? "" : "; ", unit_name(id), why);
   }
   if (count > kMostNamed) text += fmt::format("; and {} more", count - kMostNamed);
-  return text;
+  return cause.text.empty() ? text : cause.text + ". All that wait: " + text;
 }
 
 std::vector<std::pair<uint32_t, UnitCounts>> Graph::counts() const {

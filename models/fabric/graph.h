@@ -11,6 +11,7 @@
 #include "fabric/agcu/program_image.h"
 #include "fabric/pcu/pcu.h"
 #include "fabric/pmu/pmu.h"
+#include "fabric/standstill.h"
 #include "fabric/switch/wiring.h"
 
 namespace rdu::fabric {
@@ -59,7 +60,8 @@ class Graph {
   std::optional<uint64_t> end() const;
   /// The last cycle in which any unit did anything.
   uint64_t last_activity() const;
-  /// "pcu[1][2] waits for input 0 (from pmu[1][2]); ...", and the first of these units.
+  /// Why a kernel stands that has nothing under way in memory: who waits for each other, or for more than
+  /// somebody sends; then what each unit waits for. `first`: the unit to begin with.
   std::string blocked(uint32_t* first) const;
 
   /// Null for a unit that takes no part, and for switches that nobody meets anybody in.
@@ -70,6 +72,7 @@ class Graph {
  private:
   void make_units(const ProgramImage& program);
   void connect(const ProgramImage& program);
+  Standstill standstill() const;
   Site site_;
   const FabricParams& params_;
   std::map<uint32_t, PortUse> uses_;

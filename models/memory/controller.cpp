@@ -214,8 +214,27 @@ void MemoryController::access(core::Transfer& t, uint64_t offset, core::Time arr
   t.done = take_channels(t, offset, arrive);
 }
 
-/// Tells when the last channel is done.
-core::Time MemoryController::take_channels(const core::Transfer& t, uint64_t offset, core::Time arrive) {
+void MemoryController::update(core::Transfer& t, uint64_t offset, core::Time arrive) {
+  if (refuses(t, offset, arrive)) return;
+  old_.resize(t.length);
+  store_.read(offset, old_.data(), t.length);
+  counters_.bytes_read += t.length;
+  ++counters_.reads;
+  if (!errors_.none() && !read_checks(offset, t.length)) {
+    t.status = core::TransferStatus::data_error;
+    t.done = take_channels(t, offset, arrive);
+    return;
+  }
+  t.modify(old_.data(), t.data, t.length);
+  store_.write(offset, old_.data(), t.length);
+  count_write(offset, t.length);
+  t.status = core::TransferStatus::ok;
+  t.done = take_channels(t, offset, arrive, 2);
+}
+
+/// Tells when the last channel is done with the transfer's bytes, `passes` times.
+core::Time MemoryController::take_channels(const core::Transfer& t, uint64_t offset, core::Time arrive,
+                                           unsigned passes) {
   // Granule g lies in channel g % channels, as its granule g / channels: a transfer's granules in one channel
   // follow each other there, so each channel gets one request.
   core::Tracer& tracer = core::Tracer::get();
@@ -233,7 +252,7 @@ core::Time MemoryController::take_channels(const core::Transfer& t, uint64_t off
     uint64_t bytes = ((last - granule) / channels + 1) * width - skipped;
     if ((last - granule) % channels == 0) bytes -= (last + 1) * width - end;
     const uint64_t local = granule / channels * width + skipped;
-    const ChannelTiming::Slot slot = channels_[channel].timing.access(arrive, local, bytes, t.write);
+    const ChannelTiming::Slot slot = channels_[channel].timing.access(arrive, local, bytes * passes, t.write);
     done = std::max(done, slot.done);
     if (tracer.enabled()) {
       tracer.slice(channels_[channel].track, slot.begin, slot.end, t.write ? "write" : "read", t.tag,

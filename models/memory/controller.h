@@ -34,6 +34,9 @@ class MemoryController : public sc_core::sc_module, public core::TransferTarget,
   void access(core::Transfer& t, uint64_t offset, core::Time arrive) override;
   /// Takes the channels as long as any write of its bytes.
   void zero(core::Transfer& t, uint64_t offset, core::Time arrive) override;
+  /// Reads, modifies, writes: takes the channels twice as long as a write. A line that ECC cannot correct is
+  /// left as it is: data_error.
+  void update(core::Transfer& t, uint64_t offset, core::Time arrive) override;
   /// Works before training too: it is a debugger's and loader's back door.
   bool debug(uint64_t offset, uint8_t* data, uint64_t length, bool write) override;
 
@@ -75,7 +78,7 @@ class MemoryController : public sc_core::sc_module, public core::TransferTarget,
   void control_written();
   bool refuses(core::Transfer& t, uint64_t offset, core::Time arrive);
   void count_write(uint64_t offset, uint64_t length);
-  core::Time take_channels(const core::Transfer& t, uint64_t offset, core::Time arrive);
+  core::Time take_channels(const core::Transfer& t, uint64_t offset, core::Time arrive, unsigned passes = 1);
   void publish();
   void training_ended();
   uint64_t phase() const;
@@ -88,6 +91,7 @@ class MemoryController : public sc_core::sc_module, public core::TransferTarget,
   BackingStore store_;
   std::vector<Channel> channels_;
   Counters counters_;
+  std::vector<uint8_t> old_;  ///< what an update reads
   sc_core::sc_event training_end_;
   LineErrors errors_;
   core::Time training_begin_ = 0;

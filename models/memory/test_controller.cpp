@@ -328,3 +328,44 @@ TEST_CASE("ECC corrects, reports, counts; what it cannot correct fails the read 
     REQUIRE(b.faults.size() == 2);
   });
 }
+
+TEST_CASE("an atomic write reads and writes, takes the channel twice, and respects ECC") {
+  test::in_child([] {
+    Bench b(hbm());
+    b.train();
+    const auto update = [&b](uint64_t offset, uint32_t length, Time arrive) {
+      core::Transfer t;
+      t.data = b.data.data();
+      t.length = length;
+      t.write = true;
+      t.modify = [](uint8_t* memory, const uint8_t* data, uint32_t n) {
+        for (uint32_t i = 0; i < n; ++i) memory[i] = static_cast<uint8_t>(memory[i] + data[i]);
+      };
+      b.memory.update(t, offset, arrive);
+      return Bench::Answer{t.status, t.done};
+    };
+    b.data.assign(64, 40);
+    REQUIRE(b.access(true, 0x100, 64, 1'000'000).done == 1'000'000 + 160 + 120'000);
+    b.data.assign(64, 2);
+    REQUIRE(update(0x100, 64, 2'000'000).done == 2'000'000 + 2 * 160 + 120'000);
+    REQUIRE(update(0x100, 64, 2'000'000).done == 2'000'000 + 4 * 160 + 120'000);
+    const MemoryController::Counters counters = b.memory.counters();
+    REQUIRE(counters.reads == 2);
+    REQUIRE(counters.writes == 3);
+    REQUIRE(b.access(false, 0x100, 64, 3'000'000).status == TransferStatus::ok);
+    REQUIRE(b.data[63] == 44);
+
+    b.memory.spoil(0x100, true);
+    b.data.assign(64, 1);
+    REQUIRE(update(0x110, 4, 4'000'000).status == TransferStatus::ok);
+    REQUIRE(test::read32(b.memory.registers, r::kECC_CORRECTED_OFFSET) == 1);
+    b.memory.spoil(0x100, false);
+    REQUIRE(update(0x120, 4, 5'000'000).status == TransferStatus::data_error);
+    uint8_t kept = 0;
+    REQUIRE(b.memory.debug(0x120, &kept, 1, false));
+    REQUIRE(kept == 44);
+    REQUIRE(b.memory.debug(0x110, &kept, 1, false));
+    REQUIRE(kept == 45);
+    REQUIRE(update(uint64_t{1} << 20, 4, 6'000'000).status == TransferStatus::decode_error);
+  });
+}

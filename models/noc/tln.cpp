@@ -13,6 +13,7 @@ namespace {
 constexpr uint64_t kRead = 0x10;
 constexpr uint64_t kWrite = 0x11;
 constexpr uint64_t kAnswer = 0x12;
+constexpr uint64_t kUpdate = 0x13;
 
 constexpr size_t kUsualPending = 4096;  // the queue grows beyond by itself
 
@@ -133,7 +134,8 @@ void Tln::log(const core::Transfer& t, core::Time issue, const Port* port) const
 
 void Tln::carry_out(core::Transfer& t, core::Time issue) {
   core::TraceHash& hash = core::TraceHash::get();
-  hash.add(t.write ? kWrite : kRead, issue, t.address, t.length);
+  const bool is_update = t.write && t.modify;
+  hash.add(is_update ? kUpdate : t.write ? kWrite : kRead, issue, t.address, t.length);
   Port* port = route(t.address, t.length);
   log(t, issue, port);
   if (!port) {
@@ -146,7 +148,9 @@ void Tln::carry_out(core::Transfer& t, core::Time issue) {
         port->requests.take(issue + port->request_latency, params_.header + (t.write ? data : 0)).end;
     t.status = core::TransferStatus::ok;
     t.done = arrive;
-    if (!t.zero) {
+    if (is_update) {
+      port->target->update(t, t.address - port->base, arrive);
+    } else if (!t.zero) {
       port->target->access(t, t.address - port->base, arrive);
     } else if (t.write) {  // else it was withdrawn, and has no place for data
       port->target->zero(t, t.address - port->base, arrive);

@@ -6,6 +6,8 @@
 #include <array>
 #include <cstring>
 
+#include "fabric/agcu/atomic.h"
+
 namespace rdu::fabric {
 namespace {
 
@@ -24,6 +26,10 @@ void spread(const Piece& piece, const BlockRef& block) {
   }
 }
 
+uint64_t slots_of(uint64_t configured, const FabricParams& params) {
+  return configured == 0 ? params.outstanding : std::min(configured, params.outstanding);
+}
+
 }  // namespace
 
 // --- load ---
@@ -39,23 +45,32 @@ void RequestTracks::slice(const Request& r) {
                fmt::format("address={:#x} bytes={}", r.piece.address, r.piece.bytes));
 }
 
-LoadGenerator::LoadGenerator(Context& context, Unit& owner, Memory& memory, uint32_t initiator,
-                             const std::string& name)
+LoadGenerator::LoadGenerator(Context& context, Unit& owner, Memory& memory, InputPort& indices,
+                             uint32_t initiator, const std::string& name)
     : context_(context),
       owner_(owner),
       memory_(memory),
       initiator_(initiator),
+      indices_(indices),
       tracks_(name, "load"),
       output_(owner) {}
+
+void LoadGenerator::configure(const AgcuConfig& config) {
+  rows_ = config.load_rows;
+  outstanding_ = slots_of(config.load_outstanding, context_.params);
+}
 
 void LoadGenerator::start(uint64_t cycle) {
   const FabricParams& params = context_.params;
   walker_.start(rows_);
   output_.start(cycle, 0, params.max_burst);
   slots_.clear();
-  slots_.push({cycle, 0, params.outstanding}, params.outstanding);
+  slots_.push({cycle, 0, outstanding_}, outstanding_);
   requests_.clear();
   first_request_ = 0;
+  faults_.clear();
+  stopped_ = false;
+  answered_ = 0;
   delivered_ = 0;
   next_ = cycle;
   counts_ = {};
@@ -77,17 +92,28 @@ void LoadGenerator::run() {
 
 bool LoadGenerator::issue() {
   bool progress = false;
-  while (!walker_.done() && slots_.count() != 0) {
-    const uint64_t cycle = std::max(next_, slots_.pop(1));
+  while (!walker_.done() && slots_.count() != 0 && !stopped_) {
+    const bool needs_indices = walker_.needs_indices();
+    const Run indices = needs_indices ? indices_.head() : Run{};
+    if (needs_indices && indices.n == 0) break;
+    const uint64_t cycle = std::max({next_, indices.t, slots_.pop(1)});
     next_ = cycle + 1;
+    const uint64_t issue = cycle + context_.params.request_cycles;
+    stopped_ = !faults_.allows(memory_.clock().time(issue));
+    if (stopped_) break;
+    if (needs_indices) {
+      indices_.pop({cycle, 0, 1}, 1, [this](const BlockRef& block, uint32_t offset, unsigned) {
+        walker_.give_indices(block.packet(offset));
+      });
+    }
     Request& r = memory_.make();
     r.piece = walker_.next(context_.params.request_bytes);
     r.block = BlockRef(context_.blocks.take());
     r.requester = this;
     r.unit = owner_.id();
     r.sequence = first_request_ + requests_.size();
-    requests_.push_back({{}, r.piece.packets, false, 0});
-    memory_.post(r, cycle + context_.params.request_cycles, false, r.block.packet(0), initiator_);
+    requests_.push_back({{}, r.piece.packets, false, 0, 0});
+    memory_.post(r, issue, false, r.block.packet(0), initiator_);
     progress = true;
   }
   return progress;
@@ -99,9 +125,20 @@ void LoadGenerator::answered(Request& r, uint64_t done_cycle) {
   Pending& pending = requests_[r.sequence - first_request_];
   pending.answered = true;
   pending.ready = done_cycle + context_.params.response_cycles;
+  pending.done = r.transfer.done;
   pending.block = r.block;
   counts_.bytes += r.piece.bytes;
   owner_.wake();
+}
+
+void LoadGenerator::failed(Request& r, const Fault& fault) {
+  faults_.add(r.sequence, fault);
+  report();
+}
+
+void LoadGenerator::report() {
+  if (const std::optional<Fault> fault = faults_.due(first_request_ + delivered_, answered_))
+    memory_.report(*fault);
 }
 
 bool LoadGenerator::deliver() {
@@ -109,9 +146,11 @@ bool LoadGenerator::deliver() {
   while (delivered_ < requests_.size() && requests_[delivered_].answered) {
     Pending& pending = requests_[delivered_];
     output_.put({{pending.ready, 0, pending.packets}, std::move(pending.block), 0});
+    answered_ = std::max(answered_, pending.done);
     ++delivered_;
     progress = true;
   }
+  if (progress) report();
   return progress;
 }
 
@@ -130,28 +169,42 @@ bool LoadGenerator::retire() {
 std::string LoadGenerator::waits_for() const {
   if (finished()) return "";
   const std::string credit = output_.blocked_by();
-  return credit.empty() ? "memory (load)" : credit;
+  if (!credit.empty()) return credit;
+  if (requests_.empty() && walker_.needs_indices())
+    return fmt::format("input 1, indices ({})", indices_.source());
+  return "memory (load)";
 }
 
 // --- store ---
 
-StoreGenerator::StoreGenerator(Context& context, Unit& owner, Memory& memory, uint32_t initiator,
-                               const std::string& name)
+StoreGenerator::StoreGenerator(Context& context, Unit& owner, Memory& memory, InputPort& indices,
+                               uint32_t initiator, const std::string& name)
     : context_(context),
       owner_(owner),
       memory_(memory),
       initiator_(initiator),
+      indices_(indices),
       tracks_(name, "store"),
       input_(owner) {}
+
+void StoreGenerator::configure(const AgcuConfig& config) {
+  rows_ = config.store_rows;
+  outstanding_ = slots_of(config.store_outstanding, context_.params);
+  modify_ = modify_of(config.op);
+}
 
 void StoreGenerator::start(uint64_t cycle) {
   walker_.start(rows_);
   slots_.clear();
-  slots_.push({cycle, 0, context_.params.outstanding}, context_.params.outstanding);
+  slots_.push({cycle, 0, outstanding_}, outstanding_);
   filling_ = false;
   block_ = {};
+  indices_arrived_.reset();
   unacknowledged_.clear();
   first_request_ = 0;
+  faults_.clear();
+  stopped_ = false;
+  answered_ = 0;
   last_acknowledged_ = cycle;
   next_ = cycle;
   counts_ = {};
@@ -162,23 +215,38 @@ void StoreGenerator::run() {
   }
 }
 
-bool StoreGenerator::take() {
-  if (!filling_) {
-    if (walker_.done() || slots_.count() == 0) return false;
-    slot_ = slots_.pop(1);
-    piece_ = walker_.next(context_.params.request_bytes);
-    block_ = BlockRef(context_.blocks.take());
-    taken_packets_ = 0;
-    taken_bytes_ = 0;
-    filling_ = true;
+/// Makes the next request, to be filled; false if it cannot be made yet.
+bool StoreGenerator::begin() {
+  if (walker_.done() || slots_.count() == 0) return false;
+  if (walker_.needs_indices()) {
+    const Run arrival = indices_.head();
+    if (arrival.n == 0) return false;
+    indices_arrived_ = arrival.t;
+    walker_.give_indices(indices_.front());
   }
+  slot_ = slots_.pop(1);
+  piece_ = walker_.next(context_.params.request_bytes);
+  block_ = BlockRef(context_.blocks.take());
+  taken_packets_ = 0;
+  taken_bytes_ = 0;
+  filling_ = true;
+  return true;
+}
+
+bool StoreGenerator::take() {
+  if (stopped_ || (!filling_ && !begin())) return false;
   const Run arrivals = input_.head();
   if (arrivals.n == 0) return false;
   const uint64_t limit = std::min<uint64_t>(piece_.packets - taken_packets_, context_.params.max_burst);
   Firing firing(next_, 1, limit);
   firing.need(arrivals, Cause::input);
+  if (indices_arrived_) firing.need({*indices_arrived_, 0, limit}, Cause::input);
   if (taken_packets_ == 0) firing.need({slot_, 0, limit}, Cause::output);
   const auto [run, stalls] = firing.solve();
+  if (indices_arrived_) {
+    indices_.pop({run.t, 0, 1}, 1, [](const BlockRef&, uint32_t, unsigned) {});
+    indices_arrived_.reset();
+  }
   uint8_t* data = block_.packet(0);
   input_.pop(run, 1, [&](const BlockRef& block, uint32_t offset, unsigned packets) {
     for (unsigned p = 0; p < packets; ++p) {
@@ -194,39 +262,56 @@ bool StoreGenerator::take() {
   counts_.fired(run);
   counts_.busy += run.n;
   counts_.stalls += stalls;
-  if (taken_packets_ == piece_.packets) {
-    Request& r = memory_.make();
-    r.piece = piece_;
-    r.block = std::move(block_);
-    r.requester = this;
-    r.unit = owner_.id();
-    r.sequence = first_request_ + unacknowledged_.size();
-    unacknowledged_.push_back({});
-    filling_ = false;
-    counts_.bytes += piece_.bytes;
-    memory_.post(r, run.last() + context_.params.request_cycles, true, data, initiator_);
-  }
+  if (taken_packets_ == piece_.packets) send(run.last());
   return true;
+}
+
+void StoreGenerator::send(uint64_t last_packet) {
+  const uint64_t issue = last_packet + context_.params.request_cycles;
+  stopped_ = !faults_.allows(memory_.clock().time(issue));
+  if (stopped_) return;
+  Request& r = memory_.make();
+  r.piece = piece_;
+  r.block = std::move(block_);
+  r.requester = this;
+  r.unit = owner_.id();
+  r.sequence = first_request_ + unacknowledged_.size();
+  unacknowledged_.push_back({});
+  filling_ = false;
+  counts_.bytes += piece_.bytes;
+  memory_.post(r, issue, true, r.block.packet(0), initiator_, modify_);
 }
 
 void StoreGenerator::answered(Request& r, uint64_t done_cycle) {
   tracks_.slice(r);
-  Pending& pending = unacknowledged_[r.sequence - first_request_];
-  pending = {true, done_cycle};
+  unacknowledged_[r.sequence - first_request_] = {true, done_cycle, r.transfer.done};
   while (!unacknowledged_.empty() && unacknowledged_.front().answered) {
-    const uint64_t done = unacknowledged_.front().done;
-    last_acknowledged_ = std::max(last_acknowledged_, done);
-    slots_.push({done + 1, 0, 1}, 1);
+    const Pending& front = unacknowledged_.front();
+    last_acknowledged_ = std::max(last_acknowledged_, front.done_cycle);
+    answered_ = std::max(answered_, front.done);
+    slots_.push({front.done_cycle + 1, 0, 1}, 1);
     unacknowledged_.pop_front();
     ++first_request_;
   }
+  report();
   owner_.wake();
+}
+
+void StoreGenerator::failed(Request& r, const Fault& fault) {
+  faults_.add(r.sequence, fault);
+  memory_.withdraw(*this, faults_.stop());
+  report();
+}
+
+void StoreGenerator::report() {
+  if (const std::optional<Fault> fault = faults_.due(first_request_, answered_)) memory_.report(*fault);
 }
 
 std::string StoreGenerator::waits_for() const {
   if (finished()) return "";
   if (walker_.done() && !filling_) return "memory (store)";
   if (!filling_ && slots_.count() == 0) return "memory (store)";
+  if (!filling_ && walker_.needs_indices()) return fmt::format("input 1, indices ({})", indices_.source());
   return fmt::format("input ({})", input_.source());
 }
 
@@ -234,18 +319,21 @@ std::string StoreGenerator::waits_for() const {
 
 Agcu::Agcu(Context& context, uint32_t id, const AgcuConfig& config, Memory& memory, uint32_t initiator,
            const std::string& name)
-    : Unit(context, id), done_(*this), tokens_{TokenInput(*this), TokenInput(*this), TokenInput(*this),
-                                               TokenInput(*this), TokenInput(*this), TokenInput(*this),
-                                               TokenInput(*this), TokenInput(*this)} {
-  if (config.load) load_ = std::make_unique<LoadGenerator>(context, *this, memory, initiator, name);
-  if (config.store) store_ = std::make_unique<StoreGenerator>(context, *this, memory, initiator + 1, name);
+    : Unit(context, id),
+      indices_(*this),
+      done_(*this),
+      tokens_{TokenInput(*this), TokenInput(*this), TokenInput(*this), TokenInput(*this),
+              TokenInput(*this), TokenInput(*this), TokenInput(*this), TokenInput(*this)} {
+  if (config.load) load_ = std::make_unique<LoadGenerator>(context, *this, memory, indices_, initiator, name);
+  if (config.store)
+    store_ = std::make_unique<StoreGenerator>(context, *this, memory, indices_, initiator + 1, name);
   configure(config);
 }
 
 void Agcu::configure(const AgcuConfig& config) {
   config_ = config;
-  if (load_) load_->configure(config.load_rows);
-  if (store_) store_->configure(config.store_rows);
+  if (load_) load_->configure(config);
+  if (store_) store_->configure(config);
 }
 
 void Agcu::start(uint64_t cycle) {

@@ -35,9 +35,11 @@ class RequestTracks {
 /// last of its packets has left.
 class LoadGenerator : public Requester {
  public:
-  LoadGenerator(Context& context, Unit& owner, Memory& memory, uint32_t initiator, const std::string& name);
+  /// `indices`: the input that index lists come by.
+  LoadGenerator(Context& context, Unit& owner, Memory& memory, InputPort& indices, uint32_t initiator,
+                const std::string& name);
 
-  void configure(const AgcuConfig::Rows& rows) { rows_ = rows; }
+  void configure(const AgcuConfig& config);
   OutputPort& output() { return output_; }
   void start(uint64_t cycle);
   void run();
@@ -46,6 +48,7 @@ class LoadGenerator : public Requester {
   const UnitCounts& counts() const { return counts_; }
 
   void answered(Request& r, uint64_t done_cycle) override;
+  void failed(Request& r, const Fault& fault) override;
 
  private:
   struct Pending {
@@ -53,24 +56,31 @@ class LoadGenerator : public Requester {
     uint32_t packets = 0;
     bool answered = false;
     uint64_t ready = 0;  ///< cycle of the first packet
+    core::Time done = 0;
   };
   bool issue();
   bool deliver();
   bool retire();
+  void report();
 
   Context& context_;
   Unit& owner_;
   Memory& memory_;
   uint32_t initiator_;
+  InputPort& indices_;
   RequestTracks tracks_;
   AgcuConfig::Rows rows_;
+  uint64_t outstanding_ = 1;
   RowWalker walker_;
   OutputPort output_;
   RunQueue slots_;
   Ring<Pending> requests_;      ///< in order of issue
   uint64_t first_request_ = 0;  ///< sequence number of the front one
   size_t delivered_ = 0;        ///< of these, handed to the output port
-  uint64_t next_ = 0;           ///< earliest cycle of the next request's address
+  FaultOrder faults_;
+  bool stopped_ = false;     ///< by a fault
+  core::Time answered_ = 0;  ///< when all requests that were delivered were answered
+  uint64_t next_ = 0;        ///< earliest cycle of the next request's address
   UnitCounts counts_;
 };
 
@@ -78,9 +88,10 @@ class LoadGenerator : public Requester {
 /// the write has been acknowledged.
 class StoreGenerator : public Requester {
  public:
-  StoreGenerator(Context& context, Unit& owner, Memory& memory, uint32_t initiator, const std::string& name);
+  StoreGenerator(Context& context, Unit& owner, Memory& memory, InputPort& indices, uint32_t initiator,
+                 const std::string& name);
 
-  void configure(const AgcuConfig::Rows& rows) { rows_ = rows; }
+  void configure(const AgcuConfig& config);
   InputPort& input() { return input_; }
   void start(uint64_t cycle);
   void run();
@@ -91,20 +102,28 @@ class StoreGenerator : public Requester {
   const UnitCounts& counts() const { return counts_; }
 
   void answered(Request& r, uint64_t done_cycle) override;
+  void failed(Request& r, const Fault& fault) override;
 
  private:
   struct Pending {
     bool answered = false;
-    uint64_t done = 0;
+    uint64_t done_cycle = 0;
+    core::Time done = 0;
   };
   bool take();
+  bool begin();
+  void send(uint64_t last_packet);
+  void report();
 
   Context& context_;
   Unit& owner_;
   Memory& memory_;
   uint32_t initiator_;
+  InputPort& indices_;
   RequestTracks tracks_;
   AgcuConfig::Rows rows_;
+  uint64_t outstanding_ = 1;
+  core::Modify modify_ = nullptr;
   RowWalker walker_;
   InputPort input_;
   RunQueue slots_;
@@ -113,9 +132,13 @@ class StoreGenerator : public Requester {
   BlockRef block_;
   uint32_t taken_packets_ = 0;
   uint32_t taken_bytes_ = 0;
-  uint64_t slot_ = 0;             ///< cycle at which its slot was free
-  Ring<Pending> unacknowledged_;  ///< in order of issue
-  uint64_t first_request_ = 0;    ///< sequence number of the front one
+  uint64_t slot_ = 0;                        ///< cycle at which its slot was free
+  std::optional<uint64_t> indices_arrived_;  ///< cycle, if it is the first one of a packet of indices
+  Ring<Pending> unacknowledged_;             ///< in order of issue
+  uint64_t first_request_ = 0;               ///< sequence number of the front one
+  FaultOrder faults_;
+  bool stopped_ = false;     ///< by a fault
+  core::Time answered_ = 0;  ///< when the requests before the first one were answered
   uint64_t last_acknowledged_ = 0;
   uint64_t next_ = 0;
   UnitCounts counts_;
@@ -132,8 +155,8 @@ class Agcu : public Unit {
   /// New arguments: the same generators.
   void configure(const AgcuConfig& config);
   OutputPort& output() { return load_->output(); }
-  InputPort& input() { return store_->input(); }
-  InputPort& packet_input(unsigned, unsigned) override { return store_->input(); }
+  /// 0: what the store generator writes; 1: indices.
+  InputPort& packet_input(unsigned port, unsigned) override { return port == 0 ? store_->input() : indices_; }
   OutputPort& packet_output(unsigned, unsigned) override { return load_->output(); }
   TokenInput& token_input(unsigned port) override { return tokens_[port]; }
   TokenOutput& token_output(unsigned) override { return done_; }
@@ -152,6 +175,7 @@ class Agcu : public Unit {
 
  private:
   AgcuConfig config_;
+  InputPort indices_;
   std::unique_ptr<LoadGenerator> load_;
   std::unique_ptr<StoreGenerator> store_;
   TokenOutput done_;

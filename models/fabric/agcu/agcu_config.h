@@ -16,21 +16,34 @@ struct AgcuConfig {
     uint64_t bytes = 0;  ///< of a row
     Counters<6> counters;
     uint64_t count = 0;  ///< rows
+    bool indexed = false;
+    int64_t index_stride = 0;  ///< bytes
 
     uint64_t packets() const { return (bytes + 63) / 64; }  ///< of a row
   };
 
   static constexpr unsigned kTokenInputs = 8;
 
+  /// What a write does to memory.
+  enum class Op : uint8_t { write, fadd, iadd, imax, imin, bits_and, bits_or, bits_xor };
+
   bool load = false;
   unsigned out_flow = 0;
+  uint64_t load_outstanding = 0;  ///< requests in flight, at most; 0: what the chip has
   Rows load_rows;
   bool store = false;
   bool done_token = false;
+  uint64_t store_outstanding = 0;
+  Op op = Op::write;
   Rows store_rows;
   uint8_t tokens = 0;  ///< token inputs that must each receive one; on the master only
 
   bool used() const { return load || store || tokens != 0; }
+  bool uses_index() const { return load_rows.indexed || store_rows.indexed; }
+
+  /// "ours": of generators with at most so many rows each the rows themselves are compared, not only the
+  /// range.
+  static constexpr uint64_t kMostRowsCompared = 65536;
 
   /// What it uses of its ports.
   PortUse ports() const;
@@ -38,5 +51,9 @@ struct AgcuConfig {
   /// Throws BadConfig.
   static AgcuConfig decode(const ConfigWords& words, bool is_master);
 };
+
+/// Do two generators of a program touch the same byte, for all that can be told before it runs? Rows with an
+/// index list may be anywhere.
+bool may_overlap(const AgcuConfig::Rows& a, const AgcuConfig::Rows& b);
 
 }  // namespace rdu::fabric

@@ -36,6 +36,7 @@ class Fetch : public Requester {
   const std::vector<uint8_t>& data() const { return data_; }
 
   void answered(Request& r, uint64_t done_cycle) override;
+  void failed(Request& r, const Fault& fault) override;
 
  private:
   struct Pending {
@@ -43,8 +44,10 @@ class Fetch : public Requester {
     uint32_t bytes = 0;
     bool answered = false;
     uint64_t ready = 0;
+    core::Time done = 0;
   };
   void issue();
+  void report();
   void take(const Pending& request);
 
   Context& context_;
@@ -59,7 +62,9 @@ class Fetch : public Requester {
   RunQueue slots_;
   Ring<Pending> requests_;
   uint64_t first_request_ = 0;
-  uint64_t next_ = 0;  ///< earliest cycle of the next request
+  FaultOrder faults_;
+  core::Time answered_ = 0;  ///< when the requests before the first one were answered
+  uint64_t next_ = 0;        ///< earliest cycle of the next request
 };
 
 }  // namespace rdu::fabric

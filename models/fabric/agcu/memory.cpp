@@ -42,15 +42,15 @@ void Memory::recycle(Request& r) {
   free_.push_back(&r);
 }
 
-void Memory::post(Request& r, uint64_t cycle, bool write, uint8_t* data, uint32_t initiator) {
+void Memory::post(Request& r, uint64_t cycle, bool write, uint8_t* data, uint32_t initiator,
+                  core::Modify modify) {
   const core::Time issue = clock_.time(cycle);
   uint64_t physical = 0;
   if (!slb_.translate(context_, r.piece.address, r.piece.bytes, write, &physical)) {
-    const Fault fault{codes::CODE_SEGMENT, r.unit, r.piece.address, issue,
-                      fmt::format("no segment of context {} allows a {} of {} bytes at {:#x}", context_,
-                                  write ? "write" : "read", r.piece.bytes, r.piece.address)};
+    r.requester->failed(r, {codes::CODE_SEGMENT, r.unit, r.piece.address, issue,
+                            fmt::format("no segment of context {} allows a {} of {} bytes at {:#x}", context_,
+                                        write ? "write" : "read", r.piece.bytes, r.piece.address)});
     recycle(r);
-    listener_.memory_fault(fault);
     return;
   }
   core::Transfer& t = r.transfer;
@@ -59,6 +59,7 @@ void Memory::post(Request& r, uint64_t cycle, bool write, uint8_t* data, uint32_
   t.data = data;
   t.length = r.piece.bytes;
   t.write = write;
+  t.modify = modify;
   t.initiator = initiator;
   t.issue = issue;
   t.tag = tag_;
@@ -66,6 +67,16 @@ void Memory::post(Request& r, uint64_t cycle, bool write, uint8_t* data, uint32_
   t.cookie = reinterpret_cast<uintptr_t>(&r);
   ++in_flight_;
   port_.post(t);
+}
+
+void Memory::withdraw(const Requester& requester, core::Time when) {
+  for (const auto& r : requests_) {
+    // It becomes a read that nobody looks at.
+    if (r->in_use && r->requester == &requester && r->transfer.issue > when) {
+      r->requester = nullptr;
+      r->transfer.write = false;
+    }
+  }
 }
 
 void Memory::abandon() {
@@ -85,10 +96,10 @@ void Memory::completed(core::Transfer& t) {
     if (t.status == core::TransferStatus::ok) {
       r.requester->answered(r, clock_.cycles_ceil(t.done));
     } else {
-      listener_.memory_fault(
-          {codes::CODE_MEMORY, r.unit, r.piece.address, t.done,
-           fmt::format("a {} of {} bytes at {:#x} (physical {:#x}) {}", t.write ? "write" : "read",
-                       r.piece.bytes, r.piece.address, t.address, core::to_string(t.status))});
+      r.requester->failed(
+          r, {codes::CODE_MEMORY, r.unit, r.piece.address, t.done,
+              fmt::format("a {} of {} bytes at {:#x} (physical {:#x}) {}", t.write ? "write" : "read",
+                          r.piece.bytes, r.piece.address, t.address, core::to_string(t.status))});
     }
   }
   recycle(r);

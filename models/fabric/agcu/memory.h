@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,17 +27,6 @@ struct Request {
   bool in_use = false;
 };
 
-/// Who gets answers.
-class Requester {
- public:
-  /// The answer is in r.transfer; done_cycle is the first fabric cycle at or after its arrival. r is taken
-  /// back afterwards.
-  virtual void answered(Request& r, uint64_t done_cycle) = 0;
-
- protected:
-  ~Requester() = default;
-};
-
 /// Why a kernel, a program load or an argument load ends early.
 struct Fault {
   uint32_t code = 0;  ///< regs::sequencer::FAULT::CODE_*
@@ -45,10 +36,51 @@ struct Fault {
   std::string text;
 };
 
+/// Who gets answers.
+class Requester {
+ public:
+  /// The answer is in r.transfer; done_cycle is the first fabric cycle at or after its arrival. r is taken
+  /// back afterwards.
+  virtual void answered(Request& r, uint64_t done_cycle) = 0;
+  /// Instead: r could not be translated (called within post()) or was answered with an error.
+  virtual void failed(Request& r, const Fault& fault) = 0;
+
+ protected:
+  ~Requester() = default;
+};
+
+/// The faults of one requester in the order in which it made its requests: of several, the first in that
+/// order is the one that counts, and only when all before it have been answered well.
+class FaultOrder {
+ public:
+  void clear() {
+    fault_.reset();
+    stop_ = core::kNever;
+  }
+  void add(uint64_t sequence, const Fault& fault) {
+    stop_ = std::min(stop_, fault.time);
+    if (!fault_ || sequence < sequence_) fault_ = fault, sequence_ = sequence;
+  }
+  /// Once it has learnt of a failure, a requester makes no more requests.
+  bool allows(core::Time issue) const { return issue <= stop_; }
+  core::Time stop() const { return stop_; }
+  /// The fault, once the requests before `answered` are done, the last of them at `done`.
+  std::optional<Fault> due(uint64_t answered, core::Time done) const {
+    if (!fault_ || sequence_ != answered) return std::nullopt;
+    Fault fault = *fault_;
+    fault.time = std::max(fault.time, done);
+    return fault;
+  }
+
+ private:
+  std::optional<Fault> fault_;
+  uint64_t sequence_ = 0;
+  core::Time stop_ = core::kNever;
+};
+
 /// Who is told that something happened in memory.
 class MemoryListener {
  public:
-  /// A request could not be translated or was answered with an error. Its requester hears nothing.
   virtual void memory_fault(const Fault& fault) = 0;
   /// After each answer has been dealt with.
   virtual void memory_answered() = 0;
@@ -75,8 +107,13 @@ class Memory : public core::TransferClient, public Outside {
   /// A fresh request.
   Request& make();
   /// Sends r, whose piece, requester and unit are set, at `cycle`, not before the kernel's time. `data` holds
-  /// r.piece.bytes. After a fault it is dropped.
-  void post(Request& r, uint64_t cycle, bool write, uint8_t* data, uint32_t initiator);
+  /// r.piece.bytes.
+  void post(Request& r, uint64_t cycle, bool write, uint8_t* data, uint32_t initiator,
+            core::Modify modify = nullptr);
+  /// Writes of a requester that leave after `when` never do.
+  void withdraw(const Requester& requester, core::Time when);
+  /// A requester's fault, to whoever deals with it.
+  void report(const Fault& fault) { listener_.memory_fault(fault); }
 
   /// Nobody waits for what is in flight any more; writes that the network has not yet taken are withdrawn.
   void abandon();

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <cstring>
 
 #include "fabric/agcu/agcu_config.h"
 #include "fabric/stream/block.h"
@@ -32,17 +34,31 @@ struct Piece {
 
 /// Walks through rows packet by packet and cuts them into requests: a request takes packets as long as each
 /// begins in memory where the one before ended and the request does not cross a multiple of `request_bytes`,
-/// at least one and at most 64 packets.
+/// at least one and at most 64 packets. With an index list it also ends where the indices of a packet do: it
+/// never waits for what comes next.
 class RowWalker {
  public:
+  static constexpr unsigned kIndices = kPacketBytes / sizeof(int32_t);  ///< of a packet
+
   void start(const AgcuConfig::Rows& rows) {
     rows_ = rows;
     rows_.counters.rewind();
     left_ = rows_.count;
-    packet_ = 0;
-    address_ = rows_.base;
+    index_ = kIndices;
+    enter_row();
   }
   bool done() const { return left_ == 0; }
+  /// Rows that are left, the current one included.
+  uint64_t left() const { return left_; }
+
+  /// Whether the next packet of indices has to come before there is a next().
+  bool needs_indices() const { return left_ != 0 && !has_address_; }
+  /// The next kIndices of them.
+  void give_indices(const uint8_t* packet) {
+    std::memcpy(indices_.data(), packet, kPacketBytes);
+    index_ = 0;
+    enter_row();
+  }
 
   Piece next(uint64_t request_bytes) {
     Piece piece;
@@ -54,8 +70,8 @@ class RowWalker {
       piece.bytes += packet_bytes();
       ++piece.packets;
       advance();
-    } while (left_ != 0 && piece.packets < kBlockPackets && address_ == piece.address + piece.bytes &&
-             piece.bytes + packet_bytes() <= room);
+    } while (left_ != 0 && has_address_ && piece.packets < kBlockPackets &&
+             address_ == piece.address + piece.bytes && piece.bytes + packet_bytes() <= room);
     return piece;
   }
 
@@ -69,16 +85,26 @@ class RowWalker {
       address_ += kPacketBytes;
       return;
     }
-    packet_ = 0;
     --left_;
     rows_.counters.next();
+    enter_row();
+  }
+  /// The current row's address, if its index is there.
+  void enter_row() {
+    packet_ = 0;
+    has_address_ = !rows_.indexed || index_ != kIndices;
+    if (!has_address_) return;
     address_ = rows_.base + static_cast<uint64_t>(rows_.counters.offset());
+    if (rows_.indexed) address_ += static_cast<uint64_t>(indices_[index_++] * rows_.index_stride);
   }
 
   AgcuConfig::Rows rows_;
-  uint64_t left_ = 0;     ///< rows, the current one included
-  uint32_t packet_ = 0;   ///< of the current row
-  uint64_t address_ = 0;  ///< of the current packet
+  uint64_t left_ = 0;         ///< rows, the current one included
+  uint32_t packet_ = 0;       ///< of the current row
+  bool has_address_ = false;  ///< false: the current row's index is not there
+  uint64_t address_ = 0;      ///< of the current packet
+  std::array<int32_t, kIndices> indices_{};
+  unsigned index_ = kIndices;  ///< the next one to be used; kIndices: none is left
 };
 
 }  // namespace rdu::fabric

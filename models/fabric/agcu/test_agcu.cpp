@@ -1,8 +1,11 @@
+#include <array>
 #include <random>
 
 #include "fabric/agcu/agcu_config.h"
+#include "fabric/agcu/atomic.h"
 #include "fabric/agcu/row_walker.h"
 #include "fabric/test/units.h"
+#include "fabric/standstill.h"
 #include "test/catch.h"
 #include "test/seed.h"
 
@@ -143,10 +146,100 @@ TEST_CASE("configurations that an AGCU cannot execute are refused") {
   words.set(A::kSTORE_OFFSET, A::STORE::DONE_TOKEN, 1);
   REQUIRE(refused(words) == "STORE.DONE_TOKEN without STORE.ENABLE");
   words = off;
+  words.set(A::kLOAD_OFFSET, A::LOAD::SEQUENCE, 1);
+  REQUIRE(refused(words) == "LOAD.SEQUENCE is not modelled");
+  words = off;
+  set_load(words, 0x100, 64, {{6, -64}});
   words.set(A::kLOAD_OFFSET, A::LOAD::INDEX, 1);
-  REQUIRE(refused(words) == "LOAD.INDEX is not modelled");
+  REQUIRE(refused(words).empty());  // where an index leads, nobody knows
+  set_store(words, 0x100, 64, {});
+  REQUIRE(refused(words).empty());
+  words.set(A::kSTORE_OFFSET, A::STORE::INDEX, 1);
+  REQUIRE(refused(words) == "LOAD.INDEX and STORE.INDEX: input 1 serves one of them");
+  words = off;
+  set_store(words, 0x102, 64, {{2, 64}});
+  REQUIRE(refused(words).empty());
+  words.set(A::kSTORE_OFFSET, A::STORE::OP, A::STORE::OP_IADD);
+  REQUIRE(refused(words) == "STORE_BASE = 0x102 is no multiple of 4, as STORE.OP needs it");
+  set_store(words, 0x100, 62, {{2, 64}});
+  REQUIRE(refused(words) == "STORE_ROW_BYTES = 0x3e is no multiple of 4, as STORE.OP needs it");
+  set_store(words, 0x100, 60, {{2, 62}});
+  REQUIRE(refused(words) == "STORE_STRIDE = 0x3e is no multiple of 4, as STORE.OP needs it");
+  set_store(words, 0x100, 60, {{1, 62}});
+  REQUIRE(refused(words).empty());
+  words.set(A::kSTORE_OFFSET, A::STORE::INDEX, 1);
+  words.set(A::kSTORE_INDEX_STRIDE_OFFSET, 1);
+  REQUIRE(refused(words) == "STORE_INDEX_STRIDE = 0x1 is no multiple of 4, as STORE.OP needs it");
+  words.set(A::kSTORE_OFFSET, A::STORE::OP, 8);
+  REQUIRE(refused(words) == "STORE.OP = 8 is no operation");
   words = off;
   words.set(A::kMASTER_OFFSET, A::MASTER::TOKENS, 1);
   REQUIRE(refused(words, true).empty());
   REQUIRE(refused(words) == "MASTER.TOKENS on an AGCU that is not the master");
+}
+
+TEST_CASE("what atomic writes do") {
+  using Op = AgcuConfig::Op;
+  const auto apply = [](Op op, uint32_t memory, uint32_t data) {
+    const std::array<uint32_t, 2> words{data, 0};
+    std::array<uint32_t, 2> at{memory, 7};
+    modify_of(op)(reinterpret_cast<uint8_t*>(at.data()), reinterpret_cast<const uint8_t*>(words.data()), 4);
+    REQUIRE(at[1] == 7);
+    return at[0];
+  };
+  REQUIRE(modify_of(Op::write) == nullptr);
+  REQUIRE(apply(Op::fadd, 0x3f800000, 0x40000000) == 0x40400000);  // 1 + 2 = 3
+  REQUIRE(apply(Op::fadd, 0x7f800000, 0xff800000) == 0x7fc00000);  // infinities of both signs
+  REQUIRE(apply(Op::fadd, 0x00000001, 0x80000001) == 0x00000000);  // subnormals are zero
+  REQUIRE(apply(Op::fadd, 0x7fa12345, 0) == 0x7fc00000);
+  REQUIRE(apply(Op::iadd, 0xffffffff, 2) == 1);
+  REQUIRE(apply(Op::imax, 0xffffffff, 1) == 1);
+  REQUIRE(apply(Op::imax, 5, 0x80000000) == 5);
+  REQUIRE(apply(Op::imin, 0xffffffff, 1) == 0xffffffff);
+  REQUIRE(apply(Op::imin, 5, 0x80000000) == 0x80000000);
+  REQUIRE(apply(Op::bits_and, 0xff00ff00, 0x0ff00ff0) == 0x0f000f00);
+  REQUIRE(apply(Op::bits_or, 0xff00ff00, 0x0ff00ff0) == 0xfff0fff0);
+  REQUIRE(apply(Op::bits_xor, 0xff00ff00, 0x0ff00ff0) == 0xf0f0f0f0);
+}
+
+TEST_CASE("index lists: a request ends where the indices of a packet do") {
+  AgcuConfig::Rows r = rows(0x1000, 32, {{40, 0}});
+  r.indexed = true;
+  r.index_stride = 32;
+  RowWalker walker;
+  walker.start(r);
+  std::array<int32_t, 16> indices{};
+  for (int32_t packet = 0; packet < 3; ++packet) {
+    REQUIRE(walker.needs_indices());
+    for (int32_t i = 0; i < 16; ++i) indices[static_cast<size_t>(i)] = 16 * packet + i - 8;
+    walker.give_indices(reinterpret_cast<const uint8_t*>(indices.data()));
+    REQUIRE_FALSE(walker.needs_indices());
+    const auto base = 0x1000 + 32 * (16 * static_cast<int64_t>(packet) - 8);
+    require(walker.next(256), static_cast<uint64_t>(base), 256, 8);
+    if (packet == 2) break;
+    require(walker.next(256), static_cast<uint64_t>(base) + 256, 256, 8);
+  }
+  REQUIRE(walker.done());
+  REQUIRE_FALSE(walker.needs_indices());
+}
+
+TEST_CASE("who waits for whom: circles first, the shortest; else who keeps others waiting") {
+  const auto pcu = [](unsigned n) { return RDU_UNIT(RDU_UNIT_PCU, 0, n); };
+  Standstill graph;
+  REQUIRE(graph.explain().text.empty());
+  graph.waits(pcu(1), pcu(2), "a");
+  graph.rests(pcu(2), "sleeps");
+  REQUIRE(graph.explain().text == "pcu[0][1] waits for a, but pcu[0][2] sleeps");
+  REQUIRE(graph.explain().unit == pcu(1));
+  graph.waits(pcu(3), pcu(4), "b");
+  graph.waits(pcu(4), pcu(5), "c");
+  graph.waits(pcu(5), pcu(3), "d");
+  REQUIRE(graph.explain().text ==
+          "3 units wait for each other: pcu[0][3] waits for b, pcu[0][4] waits for c, pcu[0][5] waits for d, "
+          "and so on "
+          "in a circle");
+  graph.waits(pcu(4), pcu(3), "e");
+  REQUIRE(graph.explain().text ==
+          "2 units wait for each other: pcu[0][3] waits for b, pcu[0][4] waits for e, and so on in a circle");
+  REQUIRE(graph.explain().unit == pcu(3));
 }

@@ -24,6 +24,9 @@ class InputPort {
   /// Arrival times for firings that take `per` packets each; n is 0 if not even one firing's have arrived.
   Run head(uint64_t per = 1) const { return queue_.head(per); }
 
+  /// The next packet, if one is there.
+  const uint8_t* front() const { return queue_.front().data(); }
+
   /// Takes packets away at the firings' times (packet q of a firing q cycles later) and returns their
   /// credits. use(block, offset, packets) sees them piece by piece.
   template <class Use>
@@ -34,6 +37,7 @@ class InputPort {
 
   /// "from pmu[1][2]"
   std::string source() const;
+  Unit& owner() const { return owner_; }
 
   // For a clocked unit, which has the packets of a stream in a FIFO of its own before it takes them.
   /// Arrival of the next packet; there is one.
@@ -122,6 +126,16 @@ class OutputPort {
   /// A packet, for which there was a credit, leaves.
   void send(uint64_t cycle, const BlockRef& block, uint32_t offset);
 
+  // Its consumers, in order of connect().
+  size_t consumer_count() const { return sinks_.size(); }
+  const InputPort& consumer(size_t i) const { return *sinks_[i].input; }
+  uint64_t capacity(size_t i) const { return sinks_[i].capacity; }
+  /// Whether a packet that is ready waits for a credit of this consumer. Of a clocked unit, nobody outside knows what is
+  /// ready: whether it may not send.
+  bool waits_for_credit(size_t i) const {
+    return sinks_[i].credits.count() == 0 && (ready_.count() != 0 || on_the_way_.count() != 0);
+  }
+
  private:
   friend class InputPort;
   struct Sink {
@@ -162,6 +176,8 @@ class TokenInput {
   /// Takes n away; returns the arrival of the last.
   uint64_t pop(uint64_t n) { return arrivals_.pop(n); }
   std::string source() const;
+  /// Who sends them; null if nobody does.
+  const Unit* producer() const { return producer_; }
 
  private:
   friend class TokenOutput;

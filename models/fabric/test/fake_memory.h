@@ -40,6 +40,8 @@ class FakeMemory : public sc_core::sc_module, public core::TransferPort {
     return core::Time{100'000};
   };
   uint64_t fail_from = ~uint64_t{0};  ///< reads from there on end with a decode error
+  /// Transfers that end with a decode error.
+  std::function<bool(const core::Transfer&)> fails = [](const core::Transfer&) { return false; };
   std::vector<Seen> seen;
   bool posted_late = false;  ///< a transfer was posted with an issue time that had passed
 
@@ -76,8 +78,10 @@ class FakeMemory : public sc_core::sc_module, public core::TransferPort {
       queue_.erase(first);
       t.done = t.issue + latency(t);
       t.status = core::TransferStatus::ok;
-      if (t.address + t.length > data.size() || (!t.write && t.address >= fail_from)) {
+      if (t.address + t.length > data.size() || (!t.write && t.address >= fail_from) || fails(t)) {
         t.status = core::TransferStatus::decode_error;
+      } else if (t.write && t.modify) {
+        t.modify(&data[t.address], t.data, t.length);
       } else if (t.write) {
         std::memcpy(&data[t.address], t.data, t.length);
       } else {

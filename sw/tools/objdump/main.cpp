@@ -2,9 +2,13 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <iterator>
 #include <string>
 #include <vector>
 
+#include "tools/objdump/explain.h"
 #include "tools/objdump/floorplan.h"
 #include "tools/objdump/listing.h"
 
@@ -16,6 +20,14 @@ void print(const std::string& text) {
 
 void section(const char* title, const std::string& text) {
   print(std::string("\n") + title + "\n" + text);
+}
+
+/// The whole of a file, or of standard input for "-". Throws Error.
+std::string read_text(const std::string& path) {
+  if (path == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
+  std::ifstream file(path);
+  if (!file) throw rdu::compiler::Error(path + ": cannot be read");
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 }  // namespace
@@ -32,7 +44,7 @@ int main(int argc, char** argv) {
   std::vector<std::string> files;
   bool header = false, arguments = false, floorplan = false, units = false, routes = false;
   bool disassemble = false, json = false;
-  std::string colour = "auto";
+  std::string colour = "auto", log;
   app.add_option("FILE", files, "Compiled programs; the build writes some to build/programs")->required();
   app.add_flag("--header", header, "Kernel, tile and what it uses of it");
   app.add_flag("--arguments", arguments, "What can be set at launch");
@@ -42,6 +54,10 @@ int main(int argc, char** argv) {
   app.add_flag("--routes", routes, "Every stream, switch by switch, and the done tokens' ways");
   app.add_flag("--disassemble,-d", disassemble, "Every configuration word by name and field");
   app.add_flag("--json", json, "All of it as JSON, for scripts");
+  app.add_option(
+      "--explain", log,
+      "Prints this log, say of a kernel that hung, with the program's names behind those of units; -: "
+      "standard input");
   app.add_option("--color", colour, "Colours in the floor plan")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
@@ -54,6 +70,10 @@ int main(int argc, char** argv) {
   for (const std::string& file : files) {
     try {
       const auto program = rdu::compiler::Program::load(file);
+      if (!log.empty()) {
+        print(rdu::tools::explain(program, read_text(log)));
+        continue;
+      }
       if (json) {
         print(rdu::tools::json_listing(program));
         continue;

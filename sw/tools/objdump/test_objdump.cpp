@@ -11,6 +11,7 @@
 #include "compiler/programs/digits.h"
 #include "test/catch.h"
 #include "tools/objdump/decode.h"
+#include "tools/objdump/explain.h"
 #include "tools/objdump/floorplan.h"
 #include "tools/objdump/listing.h"
 
@@ -72,7 +73,7 @@ TEST_CASE("listings of a small program") {
         "tile        2 rows x 2 columns, 1 vector channels per direction\n"
         "uses        1 of 4 PCUs, 0 of 4 PMUs, 1 of 4 load and 1 of 4 store generators\n"
         "streams     2, on 0 of 8 channels between switches\n"
-        "stream      256 bytes of configuration\n");
+        "stream      704 bytes of configuration\n");
   CHECK(argument_listing(p) ==
         "x     address  input [rows][32] BF16 (a multiple of 2); sets 1 register\n"
         "y     address  result [rows][32] BF16 (a multiple of 2); sets 1 register\n"
@@ -118,6 +119,14 @@ TEST_CASE("listings of a small program") {
   CHECK(json.at("configuration").at("PCU 0.1").at("PROGRAM[0].COUNT[0]").at("argument") == "rows");
 }
 
+TEST_CASE("units in a log get the program's names") {
+  const Program p = small_program();
+  CHECK(explain(p, "x: pcu[0][1] waits for agcu_east[0], pmu[0][1] and pcu[1][1]\n") ==
+        "x: pcu[0][1] 'pcu' waits for agcu_east[0] 'in', 'out', pmu[0][1] and pcu[1][1]\n");
+  CHECK(explain(p, "pcu[0] agcu_east[0][1] pcu[99999999999][1] pcu[").find('\'') == std::string::npos);
+  CHECK(explain(p, "").empty());
+}
+
 TEST_CASE("arguments in formulas") {
   Argument a;
   a.name = "n";
@@ -157,6 +166,14 @@ TEST_CASE("the rdu-objdump command") {
   CHECK_THAT(plan.output, !Contains("UNITS\n"));
   CHECK_THAT(objdump("-d " + file).output, Contains("STAGE[0]"));
   CHECK(nlohmann::json::parse(objdump("--json " + file).output).at("rows") == 2);
+  const std::string log = file + ".log";
+  std::ofstream(log) << "pcu[0][1] waits\n";
+  CHECK(objdump("--explain " + log + " " + file).output == "pcu[0][1] 'pcu' waits\n");
+  CHECK(objdump("--explain - " + file + " < " + log).output == "pcu[0][1] 'pcu' waits\n");
+  const Run no_log = objdump("--explain no-such-log " + file);
+  CHECK(no_log.status == 1);
+  CHECK_THAT(no_log.output, Contains("no-such-log: cannot be read"));
+  std::remove(log.c_str());
   CHECK_THAT(objdump("--help").output, Contains("what can be set at launch"));
 
   const Run missing = objdump("no-such-file.rdu " + file);
