@@ -116,6 +116,10 @@ struct rdu_cqe {
 /* arg0: argument tuples, arg1: how many, arg2: tile; result: fabric cycles of execution */
 #define RDU_CMD_LAUNCH 0x13u
 
+/* arg0: instructions (fabric/schedule.h), arg1: bytes, arg2: tile; result: fabric cycles of execution, of all
+ * its executions together. It begins without a program, and what it loads last may be launched afterwards. */
+#define RDU_CMD_SCHEDULE 0x15u
+
 /* Completes when something happens that the host should know, or at once if that was before: with the oldest
  * event that this queue has not got yet. Every queue gets every event, so nobody takes another's; a new queue
  * begins with those that no queue has got. result: the event's first 8 bytes (struct rdu_log_event), start
@@ -156,7 +160,8 @@ struct rdu_cqe {
 #define RDU_STATUS_ABORTED 0x43u
 #define RDU_STATUS_COPY_ECC 0x44u /* an error that ECC cannot correct; result: about where */
 #define RDU_STATUS_FLASH 0x50u    /* the flash refused; result: FLASH_CTL.STATUS.ERROR */
-/* + SEQUENCER.FAULT.CODE; result: address for SEGMENT and MEMORY, else the unit id */
+/* + SEQUENCER.FAULT.CODE; result: address for SEGMENT and MEMORY, the instruction's number for BAD_SCHEDULE,
+ * else the unit id */
 #define RDU_STATUS_PROGRAM 0x80u
 
 struct rdu_identify {

@@ -133,6 +133,16 @@ bool command_clear(uint64_t address, uint64_t bytes) {
 
 /* --- commands of a context's queues --- */
 
+static bool is_for_tile(const struct rdu_sqe* sqe) {
+  return sqe->opcode == RDU_CMD_LOAD_PROGRAM || sqe->opcode == RDU_CMD_LAUNCH ||
+         sqe->opcode == RDU_CMD_SCHEDULE;
+}
+
+static uint32_t wanted_by(const struct rdu_sqe* sqe) {
+  if (sqe->opcode == RDU_CMD_COPY) return WANTS_COPY;
+  return is_for_tile(sqe) ? WANTS_TILE + (uint32_t)sqe->arg[2] : WANTS_NOTHING;
+}
+
 /* What is wrong with a command, or RDU_STATUS_OK. */
 static uint32_t check(const struct queue* queue, const struct rdu_sqe* sqe) {
   switch (sqe->opcode) {
@@ -140,29 +150,18 @@ static uint32_t check(const struct queue* queue, const struct rdu_sqe* sqe) {
     case RDU_CMD_COPY:
     case RDU_CMD_LOAD_PROGRAM:
     case RDU_CMD_LAUNCH:
+    case RDU_CMD_SCHEDULE:
     case RDU_CMD_EVENT:
       break;
     default:
       return RDU_STATUS_BAD_OPCODE;
   }
   if (sqe->context != queue->shape.context) return RDU_STATUS_BAD_CONTEXT;
-  if (sqe->opcode == RDU_CMD_LOAD_PROGRAM || sqe->opcode == RDU_CMD_LAUNCH) {
+  if (is_for_tile(sqe)) {
     if (sqe->arg[2] >= chip.tiles || sqe->arg[1] > UINT32_MAX) return RDU_STATUS_BAD_ARGUMENT;
-    if (sqe->opcode == RDU_CMD_LOAD_PROGRAM && sqe->arg[1] == 0) return RDU_STATUS_BAD_ARGUMENT;
+    if (sqe->opcode != RDU_CMD_LAUNCH && sqe->arg[1] == 0) return RDU_STATUS_BAD_ARGUMENT;
   }
   return RDU_STATUS_OK;
-}
-
-static uint32_t wanted_by(const struct rdu_sqe* sqe) {
-  switch (sqe->opcode) {
-    case RDU_CMD_COPY:
-      return WANTS_COPY;
-    case RDU_CMD_LOAD_PROGRAM:
-    case RDU_CMD_LAUNCH:
-      return WANTS_TILE + (uint32_t)sqe->arg[2];
-    default:
-      return WANTS_NOTHING;
-  }
 }
 
 static void complete_now(struct queue* queue, uint32_t status, uint64_t value) {
@@ -171,10 +170,10 @@ static void complete_now(struct queue* queue, uint32_t status, uint64_t value) {
   queue_complete(queue, &result);
 }
 
-/* May the context's program run on the tile now? A RDU_STATUS_* code, and its result. */
-static uint32_t check_launch(uint32_t tile, uint32_t context, uint64_t* value) {
+/* May the context's program, or its schedule, run on the tile now? A RDU_STATUS_* code, and its result. */
+static uint32_t check_launch(uint32_t tile, uint32_t context, bool brings_program, uint64_t* value) {
   uint32_t sensor;
-  if (!sequencer_holds(tile, context)) /* somebody else's program, or none */
+  if (!brings_program && !sequencer_holds(tile, context)) /* somebody else's program, or none */
     return RDU_STATUS_PROGRAM + RDU_SEQUENCER_FAULT_CODE_NO_PROGRAM;
   if (telemetry_cool(&sensor)) return RDU_STATUS_OK;
   *value = sensor;
@@ -198,13 +197,16 @@ static void start(struct queue* queue, int engine, const struct rdu_sqe* sqe, ui
     sequencer_load(tile, context, sqe->arg[0], (uint32_t)sqe->arg[1], tag);
     return;
   }
+  const bool is_schedule = sqe->opcode == RDU_CMD_SCHEDULE;
   uint64_t value = 0;
-  const uint32_t error = check_launch(tile, context, &value);
-  if (error == RDU_STATUS_OK) {
-    sequencer_launch(tile, context, sqe->arg[0], (uint32_t)sqe->arg[1], tag);
-  } else {
+  const uint32_t error = check_launch(tile, context, is_schedule, &value);
+  if (error != RDU_STATUS_OK) {
     free_user((uint32_t)engine);
     complete_now(queue, error, value);
+  } else if (is_schedule) {
+    sequencer_schedule(tile, context, sqe->arg[0], (uint32_t)sqe->arg[1], tag);
+  } else {
+    sequencer_launch(tile, context, sqe->arg[0], (uint32_t)sqe->arg[1], tag);
   }
 }
 

@@ -15,8 +15,9 @@
 _Static_assert(RDU_BASE_SEQUENCER3 == RDU_BASE_SEQUENCER0 + 3 * TILE_STRIDE, "sequencers are evenly spaced");
 
 struct tile {
-  bool busy, loading;
-  uint32_t context; /* of the command that runs */
+  bool busy;
+  enum work { LOADS, LAUNCHES, SCHEDULES } work; /* what it does, or did last */
+  uint32_t context;                              /* of the command that runs */
   uint32_t owner;   /* context whose program is loaded, 0: none that may be launched */
   uint32_t data_of; /* context that may find its data in the scratchpads, 0: none may */
 };
@@ -46,23 +47,36 @@ static void start(uint32_t tile, uint32_t context, uint32_t tag, uint32_t what) 
   mmio_write32(REGISTER(CONTROL, tile), FIELD(RDU_SEQUENCER_CONTROL_CONTEXT, context) | what);
 }
 
-void sequencer_load(uint32_t tile, uint32_t context, uint64_t program, uint32_t bytes, uint32_t tag) {
+/* The tile gets another program. What must be written to CONTROL so that it finds no data of others. */
+static uint32_t take_over(uint32_t tile, uint32_t context, enum work work) {
   struct tile* const t = &tiles[tile];
   const uint32_t scrub = t->data_of == context ? 0 : RDU_SEQUENCER_CONTROL_SCRUB_MASK;
   t->owner = 0;
   t->data_of = context;
-  t->loading = true;
+  t->work = work;
+  return scrub;
+}
+
+void sequencer_load(uint32_t tile, uint32_t context, uint64_t program, uint32_t bytes, uint32_t tag) {
+  const uint32_t scrub = take_over(tile, context, LOADS);
   mmio_write64(REGISTER(PROGRAM_ADDRESS, tile), program);
   mmio_write32(REGISTER(PROGRAM_SIZE, tile), bytes);
   start(tile, context, tag, RDU_SEQUENCER_CONTROL_PLOAD_MASK | scrub);
 }
 
 void sequencer_launch(uint32_t tile, uint32_t context, uint64_t tuples, uint32_t count, uint32_t tag) {
-  tiles[tile].loading = false;
+  tiles[tile].work = LAUNCHES;
   mmio_write64(REGISTER(ARGUMENT_ADDRESS, tile), tuples);
   mmio_write32(REGISTER(ARGUMENT_COUNT, tile), count);
   start(tile, context, tag,
         RDU_SEQUENCER_CONTROL_EXEC_MASK | (count ? RDU_SEQUENCER_CONTROL_ALOAD_MASK : 0u));
+}
+
+void sequencer_schedule(uint32_t tile, uint32_t context, uint64_t schedule, uint32_t bytes, uint32_t tag) {
+  const uint32_t scrub = take_over(tile, context, SCHEDULES);
+  mmio_write64(REGISTER(SCHEDULE_ADDRESS, tile), schedule);
+  mmio_write32(REGISTER(SCHEDULE_SIZE, tile), bytes);
+  start(tile, context, tag, RDU_SEQUENCER_CONTROL_SCHEDULE_MASK | scrub);
 }
 
 void sequencer_abort(uint32_t tile) {
@@ -97,6 +111,8 @@ static void read_fault(uint32_t tile, struct engine_result* result) {
   result->unit = mmio_read32(REGISTER(FAULT_UNIT, tile));
   if (code == RDU_SEQUENCER_FAULT_CODE_SEGMENT || code == RDU_SEQUENCER_FAULT_CODE_MEMORY)
     result->value = mmio_read64(REGISTER(FAULT_ADDRESS, tile));
+  else if (code == RDU_SEQUENCER_FAULT_CODE_BAD_SCHEDULE)
+    result->value = mmio_read32(REGISTER(SCHEDULE_INDEX, tile));
   else
     result->value = result->unit;
 }
@@ -109,8 +125,8 @@ void sequencer_interrupt(uint32_t tile) {
   if (status & RDU_SEQUENCER_STATUS_ERROR_MASK)
     read_fault(tile, &result);
   else
-    result.value =
-        t->loading ? mmio_read64(REGISTER(PLOAD_CYCLES, tile)) : mmio_read64(REGISTER(EXEC_CYCLES, tile));
+    result.value = t->work == LOADS ? mmio_read64(REGISTER(PLOAD_CYCLES, tile))
+                                    : mmio_read64(REGISTER(EXEC_CYCLES, tile));
   result.start_ns = mmio_read64(REGISTER(START_TIME, tile));
   result.end_ns = mmio_read64(REGISTER(END_TIME, tile));
   mmio_write32(REGISTER(STATUS, tile), ENDED);
@@ -118,9 +134,9 @@ void sequencer_interrupt(uint32_t tile) {
   t->busy = false;
   if (!(status & RDU_SEQUENCER_STATUS_LOADED_MASK))
     t->owner = 0;
-  else if (t->loading && result.status == RDU_STATUS_OK)
-    t->owner = t->context;
-  if (t->loading && result.status == RDU_STATUS_ABORTED)
+  else if (t->work == SCHEDULES || (t->work == LOADS && result.status == RDU_STATUS_OK))
+    t->owner = t->context; /* a schedule begins without a program, so it is one of its own */
+  if (t->work != LAUNCHES && result.status == RDU_STATUS_ABORTED)
     t->data_of = 0; /* perhaps before they were cleared */
   command_finished(ENGINE_SEQUENCER0 + tile, &result);
 }

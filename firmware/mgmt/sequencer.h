@@ -10,10 +10,11 @@
 
 /* Stops what runs and enables the interrupts: after a boot, and after a host that may have reset hardware. */
 void sequencer_init(void);
-/* Both start work on a tile that is not busy; its end calls command_finished. Addresses are virtual, of
+/* All start work on a tile that is not busy; its end calls command_finished. Addresses are virtual, of
  * `context`. */
 void sequencer_load(uint32_t tile, uint32_t context, uint64_t program, uint32_t bytes, uint32_t tag);
 void sequencer_launch(uint32_t tile, uint32_t context, uint64_t tuples, uint32_t count, uint32_t tag);
+void sequencer_schedule(uint32_t tile, uint32_t context, uint64_t schedule, uint32_t bytes, uint32_t tag);
 /* A busy tile ends early, with RDU_STATUS_ABORTED, and forgets its program. */
 void sequencer_abort(uint32_t tile);
 /* Is a program of this context loaded? */

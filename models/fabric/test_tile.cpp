@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "core/trace.h"
+#include "fabric/schedule.h"
 #include "fabric/test/bench.h"
 #include "fabric/test/units.h"
 #include "test/catch.h"
@@ -954,4 +955,263 @@ TEST_CASE("counters of what is no unit read as zero, and say so") {
   b.write(Q::kPERF_SELECT_OFFSET, RDU_UNIT(RDU_UNIT_PCU, 9, 9));
   REQUIRE(b.faults.size() == 1);
   REQUIRE(b.read(Q::kPERF_BUSY_OFFSET, 8) == 0);
+}
+
+namespace {
+
+using Code = std::vector<rdu_schedule_instruction>;
+
+rdu_schedule_instruction instruction(unsigned op, uint32_t count = 0, uint64_t address = 0,
+                                     uint64_t value = 0, unsigned condition = 0, uint64_t step = 0,
+                                     unsigned level = 0) {
+  rdu_schedule_instruction i{};
+  i.op = static_cast<uint8_t>(op);
+  i.condition = static_cast<uint8_t>(condition);
+  i.level = static_cast<uint8_t>(level);
+  i.count = count;
+  i.address = address;
+  i.value = value;
+  i.step = step;
+  return i;
+}
+
+uint64_t control_word(uint32_t unit, uint64_t offset, unsigned words) {
+  return unit | (offset / 4) << 32 | uint64_t{words} << 48;
+}
+
+void start_schedule(Bench& b, const Code& code, uint64_t more = 0) {
+  constexpr uint64_t kAt = 0x90000;
+  std::memcpy(&b.memory.data[kAt], code.data(), code.size() * sizeof code[0]);
+  b.write(Q::kSCHEDULE_ADDRESS_OFFSET, Bench::virtual_address(kAt), 8);
+  b.write(Q::kSCHEDULE_SIZE_OFFSET, code.size() * sizeof code[0]);
+  b.command(Q::CONTROL::SCHEDULE, more);
+}
+uint64_t run_schedule(Bench& b, const Code& code, uint64_t more = 0) {
+  start_schedule(b, code, more);
+  return b.wait();
+}
+
+void put_word(Bench& b, uint64_t at, uint32_t word) {
+  std::memcpy(&b.memory.data[at], &word, 4);
+}
+uint32_t word_at(Bench& b, uint64_t at) {
+  uint32_t word;
+  std::memcpy(&word, &b.memory.data[at], 4);
+  return word;
+}
+
+constexpr uint64_t kProgramAt = 0x100000;
+
+/// Puts a program into memory and gives the instruction that loads it.
+rdu_schedule_instruction load_of(Bench& b, const ProgramBuilder& program) {
+  const std::vector<uint8_t> stream = program.stream();
+  std::copy(stream.begin(), stream.end(), b.memory.data.begin() + kProgramAt);
+  return instruction(RDU_SCHEDULE_LOAD, static_cast<uint32_t>(stream.size()),
+                     Bench::virtual_address(kProgramAt));
+}
+
+}  // namespace
+
+TEST_CASE("a schedule loads, steps an argument in loops, executes and notifies") {
+  Bench& b = bench();
+  const Copy copy(b, 64, 1);  // copies 64 bytes
+  fill(b, 0x1000, 0x1000);
+  std::fill_n(b.memory.data.begin() + 0x2000, 0x1000, 0);
+  const uint64_t from = control_word(kWest, A::kLOAD_BASE_OFFSET, 2);
+  const uint64_t to = control_word(kEast, A::kSTORE_BASE_OFFSET, 2);
+  const auto va = [](uint64_t n) { return Bench::virtual_address(n); };
+  // for i in 0..2: for j in 0..3: copy 64 bytes from 0x1000 + 1024 i + 64 j to 0x2000 + 256 i + 64 j
+  const Code code = {
+      load_of(b, copy.program),
+      instruction(RDU_SCHEDULE_LOOP, 3),
+      instruction(RDU_SCHEDULE_LOOP, 4),
+      instruction(RDU_SCHEDULE_ARGUMENT, 0, from, va(0x1000), 0, 64, 0),
+      instruction(RDU_SCHEDULE_ARGUMENT, 0, to, va(0x2000), 0, 64, 0),
+      instruction(RDU_SCHEDULE_EXECUTE),
+      instruction(RDU_SCHEDULE_END_LOOP),
+      instruction(RDU_SCHEDULE_NOTIFY, 0, va(0x3000), 7),
+      instruction(RDU_SCHEDULE_LOOP, 2),
+      instruction(RDU_SCHEDULE_ARGUMENT, 0, from, va(0x1400), 0, 1024, 1),
+      instruction(RDU_SCHEDULE_ARGUMENT, 0, to, va(0x2400), 0, 256, 1),
+      instruction(RDU_SCHEDULE_EXECUTE),
+      instruction(RDU_SCHEDULE_END_LOOP),
+      instruction(RDU_SCHEDULE_END_LOOP),
+      instruction(RDU_SCHEDULE_END),
+  };
+  b.memory.seen.clear();
+  REQUIRE(run_schedule(b, code) == 0);
+  REQUIRE(equal(b, 0x1000, 0x2000, 256));
+  for (uint64_t i = 0; i < 3; ++i) REQUIRE(equal(b, 0x1400 + 1024 * i, 0x2400 + 256 * i, 64));
+  REQUIRE(word_at(b, 0x3000) == 7);
+  REQUIRE(b.read(Q::kNOTIFY_VALUE_OFFSET) == 7);
+  REQUIRE(Q::STATUS::NOTIFIED.get(b.read(Q::kSTATUS_OFFSET)) == 1);
+  b.write(Q::kSTATUS_OFFSET, Q::STATUS::NOTIFIED.mask());
+  REQUIRE(Q::STATUS::NOTIFIED.get(b.read(Q::kSTATUS_OFFSET)) == 0);
+  REQUIRE(b.read(Q::kSCHEDULE_EXECUTIONS_OFFSET) == 3 * (4 + 2));
+  REQUIRE(b.read(Q::kSCHEDULE_INDEX_OFFSET) == code.size() - 1);
+  // Two arguments of two words each are one argument load: no memory, 4 words, and the status past 42 units;
+  // an instruction of the schedule is decoded in one cycle.
+  REQUIRE(b.read(Q::kALOAD_CYCLES_OFFSET, 8) == 18 * (4 + 42));
+  const uint64_t each = b.read(Q::kEXEC_CYCLES_OFFSET, 8) / 18;
+  REQUIRE(b.load(copy.program.stream()) == 0);
+  REQUIRE(b.execute() == 0);
+  REQUIRE(b.read(Q::kEXEC_CYCLES_OFFSET, 8) == each);
+}
+
+TEST_CASE("a schedule's cost by hand") {
+  Bench& b = bench();
+  const Code code = {instruction(RDU_SCHEDULE_LOOP, 10), instruction(RDU_SCHEDULE_END_LOOP),
+                     instruction(RDU_SCHEDULE_SKIP, 1), instruction(RDU_SCHEDULE_END),
+                     instruction(RDU_SCHEDULE_END)};
+  const core::Time begin = core::now();
+  REQUIRE(run_schedule(b, code) == 0);
+  // 160 bytes are there after 2 + 160 + 1 cycles and taken in three; LOOP, ten times END_LOOP, SKIP, END: 13.
+  REQUIRE(b.read(Q::kEND_TIME_OFFSET, 8) == (begin + 625 * (163 + 3 + 12)) / 1000);
+}
+
+TEST_CASE("conditions: skip, break, wait") {
+  Bench& b = bench();
+  const auto va = [](uint64_t n) { return Bench::virtual_address(n); };
+  const auto mark = [&](uint64_t at, uint32_t value) {
+    return instruction(RDU_SCHEDULE_NOTIFY, 0, va(at), value);
+  };
+  SECTION("skips by every condition") {
+    const struct {
+      unsigned condition;
+      uint32_t word, constant;
+      bool holds;
+    } cases[] = {{RDU_IF_EQ, 5, 5, true},           {RDU_IF_EQ, 5, 6, false},        {RDU_IF_NE, 5, 6, true},
+                 {RDU_IF_LT, 0xffffffff, 0, true},  {RDU_IF_LT, 5, 5, false},        {RDU_IF_GE, 5, 5, true},
+                 {RDU_IF_GE, 0xffffffff, 0, false}, {RDU_IF_GE, 0, 0x80000000, true}};
+    for (const auto& c : cases) {
+      put_word(b, 0x3000, c.word);
+      put_word(b, 0x3004, 0);
+      REQUIRE(run_schedule(b, {instruction(RDU_SCHEDULE_SKIP, 1, va(0x3000), c.constant, c.condition),
+                               mark(0x3004, 1), instruction(RDU_SCHEDULE_END)}) == 0);
+      REQUIRE(word_at(b, 0x3004) == (c.holds ? 0 : 1));
+    }
+  }
+  SECTION("a loop without end is left when the word says so") {
+    const Copy copy(b, 64, 1);
+    put_word(b, 0x1000, 1);
+    put_word(b, 0x2000, 0);
+    // Each round copies one row; after the fourth the row's first word is 1.
+    for (uint32_t row = 0; row < 8; ++row) put_word(b, 0x1000 + 64 * row, row == 3);
+    const Code code = {load_of(b, copy.program),
+                       instruction(RDU_SCHEDULE_LOOP, 0),
+                       instruction(RDU_SCHEDULE_ARGUMENT, 0, control_word(kWest, A::kLOAD_BASE_OFFSET, 2),
+                                   va(0x1000), 0, 64, 0),
+                       instruction(RDU_SCHEDULE_EXECUTE),
+                       instruction(RDU_SCHEDULE_BREAK, 0, va(0x2000), 1, RDU_IF_EQ),
+                       instruction(RDU_SCHEDULE_END_LOOP),
+                       mark(0x3000, 9),
+                       instruction(RDU_SCHEDULE_END)};
+    put_word(b, 0x3000, 0);
+    REQUIRE(run_schedule(b, code) == 0);
+    REQUIRE(b.read(Q::kSCHEDULE_EXECUTIONS_OFFSET) == 4);
+    REQUIRE(word_at(b, 0x3000) == 9);
+  }
+  SECTION("waits until somebody writes, looking at the rate that it says") {
+    put_word(b, 0x3000, 0);
+    start_schedule(b, {instruction(RDU_SCHEDULE_WAIT, 1600, va(0x3000), 1, RDU_IF_EQ), mark(0x3004, 3),
+                       instruction(RDU_SCHEDULE_END)});
+    put_word(b, 0x3004, 0);
+    b.memory.seen.clear();
+    sc_core::sc_start(core::to_sc(10 * core::kMicrosecond));
+    REQUIRE(word_at(b, 0x3004) == 0);
+    REQUIRE(Q::STATUS::STATE.get(b.read(Q::kSTATUS_OFFSET)) == Q::STATUS::STATE_SCHEDULE);
+    REQUIRE(b.memory.seen.size() == 1 + 10);  // the schedule, then a look a microsecond
+    put_word(b, 0x3000, 1);
+    REQUIRE(b.wait() == 0);
+    REQUIRE(word_at(b, 0x3004) == 3);
+  }
+}
+
+TEST_CASE("schedules that make no sense, and what goes wrong in one, name the instruction") {
+  Bench& b = bench();
+  const auto refused = [&](const Code& code, uint32_t index, const std::string& text) {
+    b.faults.clear();
+    REQUIRE(run_schedule(b, code) == Q::FAULT::CODE_BAD_SCHEDULE);
+    INFO(b.faults.back().text);
+    REQUIRE(b.faults.back().text.find(text) != std::string::npos);
+    REQUIRE(b.read(Q::kSCHEDULE_INDEX_OFFSET) == index);
+  };
+  const auto end = instruction(RDU_SCHEDULE_END);
+  const uint64_t va = Bench::virtual_address(0x3000);
+  refused({instruction(77), end}, 0, "77 is no instruction");
+  refused({end, instruction(RDU_SCHEDULE_EXECUTE)}, 1, "the last instruction is not END");
+  refused({instruction(RDU_SCHEDULE_LOOP, 2), end}, 0, "LOOP without END_LOOP");
+  refused({instruction(RDU_SCHEDULE_END_LOOP), end}, 0, "END_LOOP without LOOP");
+  refused({instruction(RDU_SCHEDULE_BREAK), end}, 0, "BREAK: outside of any loop");
+  refused({instruction(RDU_SCHEDULE_SKIP, 1), end}, 0, "SKIP: instruction 2 is not in the same loop");
+  refused({instruction(RDU_SCHEDULE_SKIP, 1), instruction(RDU_SCHEDULE_LOOP, 1),
+           instruction(RDU_SCHEDULE_END_LOOP), end},
+          0, "SKIP: instruction 2 is not in the same loop");
+  refused({instruction(RDU_SCHEDULE_EXECUTE, 1), end}, 0,
+          "EXECUTE: a field that it does not use is not zero");
+  refused({instruction(RDU_SCHEDULE_SKIP, 0, va), end}, 0, "SKIP: a field that it does not use is not zero");
+  refused({instruction(RDU_SCHEDULE_SKIP, 0, va, 0, 9), end}, 0, "SKIP: 9 is no condition");
+  refused({instruction(RDU_SCHEDULE_SKIP, 0, va + 2, 0, RDU_IF_EQ), end}, 0, "is no address of a word");
+  refused({instruction(RDU_SCHEDULE_WAIT, 1), end}, 0, "WAIT: without a condition");
+  refused({instruction(RDU_SCHEDULE_WAIT, 0, va, 0, RDU_IF_EQ), end}, 0, "WAIT: zero cycles");
+  refused({instruction(RDU_SCHEDULE_ARGUMENTS, 0, va), end}, 0, "ARGUMENTS: no pairs");
+  refused({instruction(RDU_SCHEDULE_ARGUMENT, 0, 1, 0, 0, 4, 0), end}, 0, "there is no loop 0 levels out");
+  Code deep(9, instruction(RDU_SCHEDULE_LOOP, 1));
+  deep.insert(deep.end(), 9, instruction(RDU_SCHEDULE_END_LOOP));
+  deep.push_back(end);
+  refused(deep, 8, "LOOP: more than 8 loops");
+  b.write(Q::kSCHEDULE_SIZE_OFFSET, 33);
+  b.command(Q::CONTROL::SCHEDULE);
+  REQUIRE(b.wait() == Q::FAULT::CODE_BAD_SCHEDULE);
+
+  const Copy copy(b);
+  REQUIRE(b.load(copy.program.stream()) == 0);
+  REQUIRE(run_schedule(b, {instruction(RDU_SCHEDULE_LOOP, 1), instruction(RDU_SCHEDULE_EXECUTE),
+                           instruction(RDU_SCHEDULE_END_LOOP), end}) ==
+          Q::FAULT::CODE_NO_PROGRAM);  // it was unloaded
+  REQUIRE(b.read(Q::kSCHEDULE_INDEX_OFFSET) == 1);
+  b.faults.clear();
+  REQUIRE(run_schedule(b, {load_of(b, copy.program), instruction(RDU_SCHEDULE_SKIP, 0, 0x1000, 0, RDU_IF_EQ),
+                           end}) == Q::FAULT::CODE_SEGMENT);
+  REQUIRE(b.faults.back().text.find("SEGMENT: instruction 1: no segment") == 0);
+  REQUIRE(b.read(Q::kFAULT_ADDRESS_OFFSET, 8) == 0x1000);
+  REQUIRE(run_schedule(b, {load_of(b, copy.program),
+                           instruction(RDU_SCHEDULE_ARGUMENT, 0, 5 << 24 | uint64_t{1} << 48), end}) ==
+          Q::FAULT::CODE_BAD_UNIT);
+  REQUIRE(b.read(Q::kSCHEDULE_INDEX_OFFSET) == 1);
+  REQUIRE(Q::STATUS::LOADED.get(b.read(Q::kSTATUS_OFFSET)) == 1);
+}
+
+TEST_CASE("abort ends schedules without end, whatever they do") {
+  Bench& b = bench();
+  const uint64_t va = Bench::virtual_address(0x3000);
+  const auto end = instruction(RDU_SCHEDULE_END);
+  const Copy copy(b);
+  const auto loop = instruction(RDU_SCHEDULE_LOOP, 0);
+  const auto end_loop = instruction(RDU_SCHEDULE_END_LOOP);
+  put_word(b, 0x3000, 0);
+  const Code endless[] = {
+      {loop, end_loop, end},
+      {loop, instruction(RDU_SCHEDULE_NOTIFY, 0, 0, 1), end_loop, end},
+      {instruction(RDU_SCHEDULE_WAIT, 1, va, 1, RDU_IF_EQ), end},
+      {load_of(b, copy.program), loop, instruction(RDU_SCHEDULE_EXECUTE), end_loop, end},
+      {loop, load_of(b, copy.program), end_loop, end},
+  };
+  for (const Code& code : endless) {
+    start_schedule(b, code);
+    sc_core::sc_start(core::to_sc(5 * core::kMicrosecond + 300));
+    REQUIRE(Q::STATUS::DONE.get(b.read(Q::kSTATUS_OFFSET)) == 0);
+    b.command(Q::CONTROL::ABORT);
+    REQUIRE(b.wait() == Q::FAULT::CODE_ABORTED);
+    REQUIRE(Q::STATUS::LOADED.get(b.read(Q::kSTATUS_OFFSET)) == 0);
+    REQUIRE(b.load(copy.program.stream()) == 0);
+    REQUIRE(b.execute() == 0);
+  }
+  // So does a reset.
+  start_schedule(b, endless[3]);
+  sc_core::sc_start(core::to_sc(5 * core::kMicrosecond));
+  b.tile.host_reset();
+  sc_core::sc_start(core::to_sc(5 * core::kMicrosecond));
+  REQUIRE(Q::STATUS::STATE.get(b.read(Q::kSTATUS_OFFSET)) == 0);
+  REQUIRE(run_schedule(b, {end}) == 0);
 }

@@ -12,6 +12,7 @@ class Event;
 class Memory;
 class Program;
 class Queue;
+class Schedule;
 }  // namespace rdu::runtime
 
 struct rdu_device {
@@ -28,6 +29,9 @@ struct rdu_memory {
 };
 struct rdu_program {
   std::unique_ptr<rdu::runtime::Program> program;
+};
+struct rdu_schedule {
+  std::unique_ptr<rdu::runtime::Schedule> schedule;
 };
 struct rdu_event {
   std::unique_ptr<rdu::runtime::Event> event;

@@ -62,6 +62,10 @@ Queue::Result Program::load(Queue& queue, uint32_t tile, bool want_event) const 
 Queue::Result Program::launch(Queue& queue, uint32_t tile, const rdu_argument* arguments, size_t count,
                               bool want_event) const {
   check_queue(queue);
+  return queue.launch(tuples(arguments, count), tile, identity_, container_.info().kernel, want_event);
+}
+
+std::vector<rdu_argument_tuple> Program::tuples(const rdu_argument* arguments, size_t count) const {
   const std::string& name = container_.info().kernel;
   std::map<std::string, uint64_t> values;
   for (size_t i = 0; i < count; ++i) {
@@ -84,13 +88,11 @@ Queue::Result Program::launch(Queue& queue, uint32_t tile, const rdu_argument* a
       throw Error(RDU_ERROR_INVALID_ARGUMENT,
                   fmt::format("argument '{}' of '{}' is given twice", argument.name, name));
   }
-  std::vector<rdu_argument_tuple> tuples;
   try {
-    tuples = container_.make_tuples(values);
+    return container_.make_tuples(values);
   } catch (const compiler::Error& error) {
     throw Error(RDU_ERROR_INVALID_ARGUMENT, error.what());
   }
-  return queue.launch(tuples, tile, identity_, name, want_event);
 }
 
 }  // namespace rdu::runtime

@@ -20,6 +20,11 @@ class Program {
   ~Program();
 
   const compiler::Program& container() const { return container_; }
+  const std::shared_ptr<Context>& context() const { return context_; }
+  const Memory& stream() const { return *stream_; }
+  uint64_t identity() const { return identity_; }
+  // What arguments by name come to, in words. Throws INVALID_ARGUMENT for what the program does not take.
+  std::vector<rdu_argument_tuple> tuples(const rdu_argument* arguments, size_t count) const;
   Queue::Result load(Queue& queue, uint32_t tile, bool want_event) const;
   Queue::Result launch(Queue& queue, uint32_t tile, const rdu_argument* arguments, size_t count,
                        bool want_event) const;

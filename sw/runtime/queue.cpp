@@ -80,6 +80,8 @@ const char* command_name(uint8_t opcode) {
       return "program load";
     case RDU_CMD_LAUNCH:
       return "launch";
+    case RDU_CMD_SCHEDULE:
+      return "schedule";
     case RDU_CMD_EVENT:
       return "wait for an event of the device";
     default:
@@ -125,7 +127,8 @@ rdu_event_info Event::info() {
   rdu_event_info info{};
   info.start_ns = c.start_ns;
   info.end_ns = c.end_ns;
-  const bool counts = ticket.opcode() == RDU_CMD_LOAD_PROGRAM || ticket.opcode() == RDU_CMD_LAUNCH;
+  const bool counts = ticket.opcode() == RDU_CMD_LOAD_PROGRAM || ticket.opcode() == RDU_CMD_LAUNCH ||
+                      ticket.opcode() == RDU_CMD_SCHEDULE;
   if (counts && c.status == RDU_STATUS_OK) info.cycles = c.result;
   info.tag = (static_cast<uint64_t>(queue_) << 16 | (ticket.number() & 0xffff)) + 1;
   return info;
@@ -294,10 +297,21 @@ Queue::Result Queue::download(void* destination, const Memory& source, uint64_t 
 
 Queue::Result Queue::load(uint64_t address, uint64_t bytes, uint32_t tile, uint64_t identity,
                           bool want_event) {
+  return load(RDU_CMD_LOAD_PROGRAM, address, bytes, tile, identity, want_event);
+}
+
+Queue::Result Queue::schedule(uint64_t address, uint64_t bytes, uint32_t tile, uint64_t identity,
+                              bool want_event) {
+  return load(RDU_CMD_SCHEDULE, address, bytes, tile, identity, want_event);
+}
+
+// Of a command after which the program `identity` is loaded.
+Queue::Result Queue::load(uint8_t opcode, uint64_t address, uint64_t bytes, uint32_t tile, uint64_t identity,
+                          bool want_event) {
   uint64_t& loaded = context_->device()->loaded_program(tile);
   std::lock_guard lock(submit_mutex_);
   rdu_sqe sqe{};
-  sqe.opcode = RDU_CMD_LOAD_PROGRAM;
+  sqe.opcode = opcode;
   sqe.arg[0] = address;
   sqe.arg[1] = bytes;
   sqe.arg[2] = tile;

@@ -78,6 +78,9 @@ class Queue : public std::enable_shared_from_this<Queue> {
   Result launch(const std::vector<rdu_argument_tuple>& tuples, uint32_t tile, uint64_t identity,
                 const std::string& program_name, bool want_event);
 
+  // `identity` of the program that the schedule leaves loaded, 0 if nobody knows.
+  Result schedule(uint64_t address, uint64_t bytes, uint32_t tile, uint64_t identity, bool want_event);
+
   // What is submitted from here on begins after the event's command, however that ended.
   void wait_for(const Event& event);
 
@@ -95,6 +98,8 @@ class Queue : public std::enable_shared_from_this<Queue> {
 
   Queue(std::shared_ptr<Context> context, uint32_t entries);
   Stream& stream();
+  Result load(uint8_t opcode, uint64_t address, uint64_t bytes, uint32_t tile, uint64_t identity,
+              bool want_event);
   Result submit(rdu_sqe sqe, bool want_event, std::unique_ptr<UserBuffer> buffer = nullptr);
   Result copy(uint64_t destination, uint64_t source, uint64_t bytes, bool want_event,
               std::unique_ptr<UserBuffer> buffer = nullptr);

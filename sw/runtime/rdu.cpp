@@ -19,6 +19,7 @@
 #include "runtime/health.h"
 #include "runtime/program.h"
 #include "runtime/queue.h"
+#include "runtime/schedule.h"
 
 using rdu::runtime::Context;
 using rdu::runtime::Device;
@@ -526,6 +527,88 @@ rdu_result rdu_launch_on_async(rdu_queue* queue, rdu_program* program, uint32_t 
     hand_out(need(program, "program")
                  .program->launch(*need(queue, "queue").queue, tile, arguments, count, event != nullptr),
              event);
+  });
+}
+
+// --- schedules
+// -----------------------------------------------------------------------------------------------
+
+rdu_result rdu_schedule_create(rdu_context* context, rdu_schedule** schedule) {
+  return guard([&] {
+    auto made = std::make_unique<rdu_schedule>();
+    made->schedule = std::make_unique<rdu::runtime::Schedule>(need(context, "context").context);
+    need(schedule, "schedule") = made.release();
+  });
+}
+
+rdu_result rdu_schedule_destroy(rdu_schedule* schedule) {
+  return guard([&] { delete schedule; });
+}
+
+rdu_result rdu_schedule_load(rdu_schedule* schedule, rdu_program* program) {
+  return guard([&] { need(schedule, "schedule").schedule->load(*need(program, "program").program); });
+}
+
+rdu_result rdu_schedule_launch(rdu_schedule* schedule, const rdu_schedule_argument* arguments, size_t count) {
+  return guard([&] {
+    if (count != 0) need(arguments, "arguments");
+    need(schedule, "schedule").schedule->launch(arguments, count);
+  });
+}
+
+rdu_result rdu_schedule_loop(rdu_schedule* schedule, uint32_t rounds) {
+  return guard([&] { need(schedule, "schedule").schedule->loop(rounds); });
+}
+
+rdu_result rdu_schedule_end_loop(rdu_schedule* schedule) {
+  return guard([&] { need(schedule, "schedule").schedule->end_loop(); });
+}
+
+rdu_result rdu_schedule_if(rdu_schedule* schedule, rdu_condition condition, const rdu_memory* memory,
+                           uint64_t offset, int32_t value) {
+  return guard([&] {
+    need(schedule, "schedule").schedule->begin_if(condition, *need(memory, "memory").memory, offset, value);
+  });
+}
+
+rdu_result rdu_schedule_end_if(rdu_schedule* schedule) {
+  return guard([&] { need(schedule, "schedule").schedule->end_if(); });
+}
+
+rdu_result rdu_schedule_break_if(rdu_schedule* schedule, rdu_condition condition, const rdu_memory* memory,
+                                 uint64_t offset, int32_t value) {
+  return guard([&] {
+    need(schedule, "schedule").schedule->break_if(condition, *need(memory, "memory").memory, offset, value);
+  });
+}
+
+rdu_result rdu_schedule_wait_until(rdu_schedule* schedule, rdu_condition condition, const rdu_memory* memory,
+                                   uint64_t offset, int32_t value, uint32_t cycles) {
+  return guard([&] {
+    need(schedule, "schedule")
+        .schedule->wait_until(condition, *need(memory, "memory").memory, offset, value, cycles);
+  });
+}
+
+rdu_result rdu_schedule_notify(rdu_schedule* schedule, const rdu_memory* memory, uint64_t offset,
+                               uint32_t value) {
+  return guard(
+      [&] { need(schedule, "schedule").schedule->notify(*need(memory, "memory").memory, offset, value); });
+}
+
+rdu_result rdu_schedule_run_async(rdu_queue* queue, rdu_schedule* schedule, uint32_t tile,
+                                  rdu_event** event) {
+  return guard([&] {
+    hand_out(need(schedule, "schedule").schedule->run(*need(queue, "queue").queue, tile, event != nullptr),
+             event);
+  });
+}
+
+rdu_result rdu_schedule_run(rdu_queue* queue, rdu_schedule* schedule, uint32_t timeout_ms) {
+  return guard([&] {
+    need(schedule, "schedule")
+        .schedule->run(*need(queue, "queue").queue, 0, true)
+        ->wait(Milliseconds{timeout_ms});
   });
 }
 

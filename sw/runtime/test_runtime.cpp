@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "compiler/compile.h"
+#include "fabric/schedule.h"
 #include "rdu.hpp"
 #include "regs/sequencer.h"
 #include "runtime/argument_ring.h"
@@ -268,6 +269,100 @@ TEST_CASE("copies move bytes between all tiers, and nothing outside") {
   CHECK(last() == "HBM of another context than the queue's");
   for (rdu_memory* memory : {in, ddr, hbm, out, foreign}) rdu_mem_free(memory);
   rdu_context_destroy(context);
+}
+
+TEST_CASE("schedules: instructions and pairs in the device, steps of arguments, and what makes no sense") {
+  FakeDevice fake;
+  Session s(fake);
+  const auto bytes = container();
+  rdu_program* program = nullptr;
+  REQUIRE(rdu_program_create(s.queue, bytes.data(), bytes.size(), kMs, &program) == RDU_OK);
+  rdu_memory* x = s.memory(RDU_TIER_HBM, 4096);
+  rdu_memory* flag = s.memory(RDU_TIER_HOST, 64);
+  std::vector<rdu_schedule_instruction> code;
+  std::vector<rdu_argument_tuple> pairs;
+  unsigned runs = 0;
+  fake.on_schedule = [&](const rdu_sqe& sqe, uint64_t* result) -> uint16_t {
+    ++runs;
+    code.resize(sqe.arg[1] / sizeof code[0]);
+    const uint8_t* p = fake.at(sqe.context, sqe.arg[0], sqe.arg[1]);
+    if (p == nullptr) return RDU_STATUS_BAD_ARGUMENT;
+    std::memcpy(code.data(), p, sqe.arg[1]);
+    for (const auto& i : code) {
+      if (i.op != RDU_SCHEDULE_ARGUMENTS) continue;
+      pairs.resize(i.count);
+      p = fake.at(sqe.context, i.address, pairs.size() * sizeof pairs[0]);
+      if (p == nullptr) return RDU_STATUS_BAD_ARGUMENT;
+      std::memcpy(pairs.data(), p, pairs.size() * sizeof pairs[0]);
+    }
+    *result = 77;
+    return RDU_STATUS_OK;
+  };
+  rdu_schedule* schedule = nullptr;
+  REQUIRE(rdu_schedule_create(s.context, &schedule) == RDU_OK);
+  const rdu_schedule_argument arguments[] = {
+      {{"x", x, 64}, 128, 0, 0}, {{"y", x, 1024}, 0, 0, 0}, {{"rows", nullptr, 36}, 0, 0, 0}};
+  CHECK(rdu_schedule_launch(schedule, arguments, 3) == RDU_ERROR_INVALID_ARGUMENT);
+  CHECK_THAT(last(), Contains("not sure which program"));
+  REQUIRE(rdu_schedule_load(schedule, program) == RDU_OK);
+  CHECK(rdu_schedule_launch(schedule, arguments, 3) == RDU_ERROR_INVALID_ARGUMENT);
+  CHECK_THAT(last(), Contains("a loop that is not around it"));
+  REQUIRE(rdu_schedule_loop(schedule, 4) == RDU_OK);
+  REQUIRE(rdu_schedule_launch(schedule, arguments, 3) == RDU_OK);
+  REQUIRE(rdu_schedule_if(schedule, RDU_EQUAL, x, 4, -1) == RDU_OK);
+  CHECK(rdu_schedule_break_if(schedule, RDU_EQUAL, x, 4, -1) == RDU_ERROR_INVALID_ARGUMENT);
+  CHECK(rdu_schedule_end_loop(schedule) == RDU_ERROR_INVALID_ARGUMENT);
+  REQUIRE(rdu_schedule_notify(schedule, flag, 8, 5) == RDU_OK);
+  REQUIRE(rdu_schedule_end_if(schedule) == RDU_OK);
+  REQUIRE(rdu_schedule_break_if(schedule, RDU_LESS, x, 8, 3) == RDU_OK);
+  CHECK(rdu_schedule_run(s.queue, schedule, kMs) == RDU_ERROR_INVALID_ARGUMENT);
+  CHECK(last() == "schedule: a loop has no end");
+  REQUIRE(rdu_schedule_end_loop(schedule) == RDU_OK);
+  CHECK(rdu_schedule_wait_until(schedule, RDU_NOT_LESS, flag, 62, 1, 100) == RDU_ERROR_INVALID_ARGUMENT);
+  CHECK(rdu_schedule_wait_until(schedule, RDU_NOT_LESS, flag, 64, 1, 100) == RDU_ERROR_INVALID_ARGUMENT);
+  REQUIRE(rdu_schedule_wait_until(schedule, RDU_NOT_LESS, flag, 60, 1, 100) == RDU_OK);
+  rdu_event* event = nullptr;
+  REQUIRE(rdu_schedule_run_async(s.queue, schedule, 0, &event) == RDU_OK);
+  CHECK(rdu_event_wait(event, kMs) == RDU_OK);
+  rdu_event_info timing;
+  CHECK(rdu_event_get_info(event, &timing) == RDU_OK);
+  CHECK(timing.cycles == 77);
+  rdu_event_release(event);
+  std::vector<unsigned> ops;
+  for (const auto& i : code) ops.push_back(i.op);
+  CHECK(ops == std::vector<unsigned>{RDU_SCHEDULE_LOAD, RDU_SCHEDULE_LOOP, RDU_SCHEDULE_ARGUMENTS,
+                                     RDU_SCHEDULE_ARGUMENT, RDU_SCHEDULE_EXECUTE, RDU_SCHEDULE_SKIP,
+                                     RDU_SCHEDULE_NOTIFY, RDU_SCHEDULE_BREAK, RDU_SCHEDULE_END_LOOP,
+                                     RDU_SCHEDULE_WAIT, RDU_SCHEDULE_END});
+  CHECK(code[3].value == rdu_mem_address(x) + 64);
+  CHECK(code[3].step == 128);
+  CHECK(code[5].condition == RDU_IF_NE);
+  CHECK(code[5].count == 1);
+  CHECK(code[5].value == 0xffffffff);
+  CHECK(code[7].condition == RDU_IF_LT);
+  CHECK(code[9].address == rdu_mem_address(flag) + 60);
+  const auto written = [&](uint64_t value) {
+    return std::any_of(pairs.begin(), pairs.end(), [&](const auto& pair) { return pair.value == value; });
+  };
+  CHECK(written(rdu_mem_address(x) + 1024));
+  CHECK_FALSE(written(rdu_mem_address(x) + 64));
+  // Once more, and nothing more; then its last program is the one that is loaded.
+  CHECK(rdu_schedule_run(s.queue, schedule, kMs) == RDU_OK);
+  CHECK(runs == 2);
+  CHECK(rdu_schedule_loop(schedule, 1) == RDU_ERROR_INVALID_ARGUMENT);
+  CHECK_THAT(last(), Contains("it has been run"));
+  const rdu_argument plain[] = {{"x", x, 64}, {"y", x, 1024}, {"rows", nullptr, 36}};
+  CHECK(rdu_launch(s.queue, program, plain, 3, kMs) == RDU_OK);
+  fake.on_schedule = [&](const rdu_sqe&, uint64_t* result) -> uint16_t {
+    *result = 7;
+    return RDU_STATUS_PROGRAM + 16;
+  };
+  CHECK(rdu_schedule_run(s.queue, schedule, kMs) != RDU_OK);
+  CHECK_THAT(last(), Contains("instruction 7 of the schedule makes no sense"));
+  CHECK(rdu_schedule_destroy(schedule) == RDU_OK);
+  rdu_mem_free(x);
+  rdu_mem_free(flag);
+  rdu_program_destroy(program);
 }
 
 TEST_CASE("programs: checked, uploaded, loaded, launched with arguments by name") {

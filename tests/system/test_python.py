@@ -252,3 +252,103 @@ def test_a_program_in_each_of_two_tiles():
                 else:
                     assert False, "a tile that is not there was taken"
         """)
+
+
+def test_the_unfused_network_as_one_schedule(simulator):
+    """The same four kernels, launched by the host and by the tile itself: the same bits, in less time."""
+    digits = rdu.digits_inputs()
+    out = script(simulator, f"""
+        import sys
+        sys.path.insert(0, "{DIGITS_PY.parent}")
+        from digits import bf16
+        expected = np.load("{digits}/expected.npy")
+        rows = len(expected)
+        arrays = {{"x": bf16(np.load("{digits}/test_images.npy").reshape(-1, 64) / 16)}}
+        for name in ("w1", "b1", "w2", "b2"):
+            arrays[name] = np.load(f"{rdu.ROOT}/sw/apps/digits/weights/{{name}}.npy")
+        memory = {{name: context.memory(rdu.HBM, array.nbytes) for name, array in arrays.items()}}
+        for name, array in arrays.items():
+            queue.upload(memory[name], np.ascontiguousarray(array))
+        memory["acc"] = context.memory(rdu.HBM, rows * 128 * 4)
+        memory["h"] = context.memory(rdu.HBM, rows * 128 * 2)
+        memory["logits"] = context.memory(rdu.HBM, rows * 10 * 4)
+        results = [context.memory(rdu.HBM, expected.nbytes) for _ in range(2)]
+        kernels = [("matmul1", ("x", "w1", "acc")), ("bias_relu", ("acc", "b1", "h")), ("matmul2", ("h", "w2", "logits")),
+                   ("softmax", ("logits", "b2"))]
+        kernels = [(queue.program(f"{rdu.BUILD}/programs/digits_{{name}}.rdu"), names) for name, names in kernels]
+
+        def arguments(names, result):
+            given = {{name: memory[name] for name in names}}
+            if "b2" in names:
+                given["probabilities"] = result
+            return {{"rows": rows, **given}}
+
+        def found(result):
+            array = np.empty_like(expected)
+            queue.download(array, result).wait()
+            return array
+
+        queue.finish()
+        events = []
+        for program, names in kernels:
+            events += [queue.load(program), queue.launch(program, **arguments(names, results[0]))]
+        queue.finish()
+        one_by_one = events[-1].info["end_ns"] - events[0].info["start_ns"]
+
+        done = context.memory(rdu.HOST, 64)
+        schedule = context.schedule()
+        for program, names in kernels:
+            schedule.load(program)
+            schedule.launch(**arguments(names, results[1]))
+        schedule.notify(done, 1)
+        event = queue.run(schedule)
+        event.wait()
+        by_itself = event.info["end_ns"] - event.info["start_ns"]
+        for result in results:
+            assert np.array_equal(found(result).view(np.uint32), expected.view(np.uint32))
+        assert event.info["cycles"] == sum(e.info["cycles"] for e in events[1::2])
+        print("times", one_by_one, by_itself)
+    """)
+    one_by_one, by_itself = map(int, out.split("times")[1].split())
+    assert by_itself < 0.7 * one_by_one, (one_by_one, by_itself)
+
+
+def test_schedules_wait_for_the_host_loop_and_are_aborted(simulator):
+    script(simulator, """
+        flag = context.memory(rdu.HOST, 64)
+        words = flag.array("int32")
+        schedule = context.schedule()
+        schedule.notify(flag, 1, offset=4)
+        schedule.wait_until(flag, "==", 7, cycles=16000)
+        with schedule.loop(3):
+            with schedule.when(flag, "==", 7):
+                schedule.notify(flag, 2, offset=8)
+            with schedule.when(flag, "!=", 7):
+                schedule.notify(flag, 3, offset=12)
+        event = queue.run(schedule)
+        end = time.monotonic() + 20
+        while words[1] != 1:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert not event.done
+        words[0] = 7
+        event.wait()
+        assert list(words[:4]) == [7, 1, 2, 0]
+
+        endless = context.schedule()
+        with endless.loop():
+            endless.notify(flag, 1, offset=16)
+        event = queue.run(endless)
+        while words[4] != 1:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert not event.done
+        device.close()  # which ends it
+    """)
+    script(simulator, """
+        flag = context.memory(rdu.HOST, 64)
+        schedule = context.schedule()
+        schedule.notify(flag, 9)
+        queue.run(schedule).wait()
+        assert flag.array("int32")[0] == 9
+    """)

@@ -477,10 +477,12 @@ void FakeChip::end_kernel(const Operation& operation) {
   const unsigned code = operation.aborted ? RDU_SEQUENCER_FAULT_CODE_ABORTED : kernel_fault;
   uint64_t loaded = value(base + RDU_SEQUENCER_STATUS) & RDU_SEQUENCER_STATUS_LOADED_MASK;
   if (control & RDU_SEQUENCER_CONTROL_PLOAD_MASK) loaded = code ? 0 : RDU_SEQUENCER_STATUS_LOADED_MASK;
+  if (control & RDU_SEQUENCER_CONTROL_SCHEDULE_MASK) loaded = RDU_SEQUENCER_STATUS_LOADED_MASK;
   if (operation.aborted) loaded = 0;
   reg(base + RDU_SEQUENCER_FAULT) = code;
   reg(base + RDU_SEQUENCER_FAULT_UNIT) = 0x01002003;
   reg(base + RDU_SEQUENCER_FAULT_ADDRESS) = 0x100000001234;
+  reg(base + RDU_SEQUENCER_SCHEDULE_INDEX) = 33;
   reg(base + RDU_SEQUENCER_PLOAD_CYCLES) = 111;
   reg(base + RDU_SEQUENCER_EXEC_CYCLES) = 222;
   reg(base + RDU_SEQUENCER_END_TIME) = now_ns_;

@@ -281,6 +281,36 @@ TEST_CASE("programs load and launch on tiles; a context's program is its own") {
   CHECK(d.call(1, RDU_CMD_LAUNCH, a, {hbm(0), 1, 1}).status == no_program);
 }
 
+TEST_CASE("schedules bring their programs, run on tiles, and are ended by an abort") {
+  Device d;
+  d.enable();
+  const uint32_t a = d.create_context(), b = d.create_context();
+  d.create_queue(1, a);
+  d.create_queue(2, b);
+  const auto no_program = RDU_STATUS_PROGRAM + RDU_SEQUENCER_FAULT_CODE_NO_PROGRAM;
+  const auto control = [&] { return d.chip.reg(RDU_BASE_SEQUENCER0 + RDU_SEQUENCER_CONTROL); };
+  rdu_cqe cqe = d.call(1, RDU_CMD_SCHEDULE, a, {hbm(64), 96, 0});
+  CHECK(cqe.status == RDU_STATUS_OK);
+  CHECK(cqe.result == 222);
+  CHECK(d.chip.reg(RDU_BASE_SEQUENCER0 + RDU_SEQUENCER_SCHEDULE_SIZE) == 96);
+  CHECK((control() & RDU_SEQUENCER_CONTROL_SCHEDULE_MASK) != 0);
+  CHECK((control() & RDU_SEQUENCER_CONTROL_SCRUB_MASK) != 0);  // whose data was there, nobody knows
+  CHECK(d.call(1, RDU_CMD_LAUNCH, a, {hbm(0), 1, 0}).status == RDU_STATUS_OK);  // what it has loaded last
+  CHECK(d.call(2, RDU_CMD_LAUNCH, b, {hbm(0), 1, 0}).status == no_program);
+  d.call(1, RDU_CMD_SCHEDULE, a, {hbm(64), 96, 0});
+  CHECK((control() & RDU_SEQUENCER_CONTROL_SCRUB_MASK) == 0);
+  d.call(2, RDU_CMD_SCHEDULE, b, {hbm(64), 96, 0});
+  CHECK((control() & RDU_SEQUENCER_CONTROL_SCRUB_MASK) != 0);
+  CHECK(d.call(1, RDU_CMD_LAUNCH, a, {hbm(0), 1, 0}).status == no_program);
+  CHECK(d.call(1, RDU_CMD_SCHEDULE, a, {hbm(0), 0, 0}).status == RDU_STATUS_BAD_ARGUMENT);
+  CHECK(d.call(1, RDU_CMD_SCHEDULE, a, {hbm(0), uint64_t{1} << 32, 0}).status == RDU_STATUS_BAD_ARGUMENT);
+  CHECK(d.call(1, RDU_CMD_SCHEDULE, a, {hbm(0), 32, 0xfffffffe}).status == RDU_STATUS_BAD_ARGUMENT);
+  d.chip.kernel_fault = RDU_SEQUENCER_FAULT_CODE_BAD_SCHEDULE;
+  cqe = d.call(1, RDU_CMD_SCHEDULE, a, {hbm(0), 32, 0});
+  CHECK(cqe.status == RDU_STATUS_PROGRAM + RDU_SEQUENCER_FAULT_CODE_BAD_SCHEDULE);
+  CHECK(cqe.result == 33);
+}
+
 TEST_CASE("queues share an engine in the order in which they ask, others go on meanwhile") {
   Device d;
   d.enable();

@@ -27,8 +27,9 @@ constexpr uint64_t kUnitCounts = 0x21;
 
 const char* code_name(uint32_t code) {
   static constexpr const char* kNames[] = {
-      "NONE",     "NO_PROGRAM", "BAD_MAGIC", "BAD_VERSION", "BAD_SIZE", "BAD_CRC", "BAD_SHAPE", "BAD_UNIT",
-      "BAD_WORD", "BAD_CONFIG", "BAD_ROUTE", "SEGMENT",     "MEMORY",   "HUNG",    "ABORTED",   "BUSY"};
+      "NONE",      "NO_PROGRAM", "BAD_MAGIC", "BAD_VERSION", "BAD_SIZE",    "BAD_CRC",
+      "BAD_SHAPE", "BAD_UNIT",   "BAD_WORD",  "BAD_CONFIG",  "BAD_ROUTE",   "SEGMENT",
+      "MEMORY",    "HUNG",       "ABORTED",   "BUSY",        "BAD_SCHEDULE"};
   return kNames[code];
 }
 
@@ -49,7 +50,9 @@ Sequencer::Sequencer(const sc_core::sc_module_name& name, const std::string& til
       pads_(params_),
       program_(params_),
       site_{context_, memory_, pads_, first_initiator, tile},
-      fetch_(context_, memory_, first_initiator + static_cast<uint32_t>(2 * params_.agcus())) {
+      fetch_(context_, memory_, first_initiator + static_cast<uint32_t>(2 * params_.agcus())),
+      word_(context_, memory_, first_initiator + static_cast<uint32_t>(2 * params_.agcus()),
+            [this](uint32_t word, uint64_t cycle) { word_done(word, cycle); }) {
   bind_registers();
   present();
   SC_METHOD(act);
@@ -98,8 +101,11 @@ void Sequencer::set_state(State state) {
 }
 
 void Sequencer::update_interrupt() {
-  interrupt_.set(regs_.STATUS.get(regs::STATUS::DONE) != 0 &&
-                 regs_.IRQ_ENABLE.get(regs::IRQ_ENABLE::DONE) != 0);
+  const auto raised = [this](core::Field status, core::Field enable) {
+    return regs_.STATUS.get(status) != 0 && regs_.IRQ_ENABLE.get(enable) != 0;
+  };
+  interrupt_.set(raised(regs::STATUS::DONE, regs::IRQ_ENABLE::DONE) ||
+                 raised(regs::STATUS::NOTIFIED, regs::IRQ_ENABLE::NOTIFIED));
 }
 
 void Sequencer::control_written() {
@@ -111,7 +117,8 @@ void Sequencer::control_written() {
   const bool program_load = bit(regs::CONTROL::PLOAD);
   const bool argument_load = bit(regs::CONTROL::ALOAD);
   const bool execute = bit(regs::CONTROL::EXEC);
-  if (!program_load && !argument_load && !execute) return;
+  const bool run_schedule = bit(regs::CONTROL::SCHEDULE);
+  if (!program_load && !argument_load && !execute && !run_schedule) return;
   if (state_ != State::idle) {
     core::report_guest_fault(name(),
                              "a command was written to CONTROL while another one runs; it is ignored");
@@ -129,7 +136,8 @@ void Sequencer::control_written() {
   memory_.set_command(static_cast<unsigned>(regs_.CONTROL.get(regs::CONTROL::CONTEXT)),
                       static_cast<core::CommandTag>(regs_.TAG.value()));
   todo_program_load_ = program_load;
-  todo_scrub_ = program_load && bit(regs::CONTROL::SCRUB);
+  todo_schedule_ = run_schedule;
+  todo_scrub_ = (program_load || run_schedule) && bit(regs::CONTROL::SCRUB);
   todo_argument_load_ = argument_load;
   todo_execute_ = execute;
   unload_ = false;
@@ -139,8 +147,7 @@ void Sequencer::control_written() {
 void Sequencer::abort() {
   jammed_ = false;
   if (state_ == State::idle) {
-    graph_.reset();
-    regs_.STATUS.set(regs::STATUS::LOADED, 0);
+    unload();
     regs_.STATUS.set(regs::STATUS::DONE, 1);
     update_interrupt();
     return;
@@ -157,6 +164,7 @@ void Sequencer::host_reset() {
   fault_.reset();
   unload_ = false;
   jammed_ = false;
+  schedule_.clear();
   scrubbed_ = 0;
   graph_.reset();
   pads_.clear();
@@ -177,33 +185,42 @@ void Sequencer::next_step() {
   fault_.reset();
   if (todo_program_load_) {
     todo_program_load_ = false;
-    start_program_load();
+    start_program_load(regs_.PROGRAM_ADDRESS.value(), regs_.PROGRAM_SIZE.value());
   } else if (todo_argument_load_) {
     todo_argument_load_ = false;
-    start_argument_load();
+    start_argument_load(regs_.ARGUMENT_ADDRESS.value(), regs_.ARGUMENT_COUNT.value());
   } else if (todo_execute_) {
     todo_execute_ = false;
     start_execution();
+  } else if (todo_schedule_) {
+    todo_schedule_ = false;
+    start_schedule();
+  } else if (schedule_.running()) {
+    start_instruction();
   } else {
     set_state(State::idle);
     command_ended();
   }
 }
 
-void Sequencer::start_program_load() {
-  set_state(State::program_load);
+void Sequencer::unload() {
   graph_.reset();
   regs_.STATUS.set(regs::STATUS::LOADED, 0);
+}
+
+void Sequencer::start_program_load(uint64_t address, uint64_t size) {
+  set_state(State::program_load);
+  unload();
   if (todo_scrub_) scrub();
-  const uint64_t size = regs_.PROGRAM_SIZE.value();
   const uint64_t most = ProgramImage::largest(params_);
   if (size < sizeof(rdu_program_header) || size > most) {
     fail({codes::CODE_BAD_SIZE, 0, 0, core::now(),
-          fmt::format("PROGRAM_SIZE = {} is not in {}..{}", size, sizeof(rdu_program_header), most)});
+          fmt::format("a program's size of {} bytes is not in {}..{}", size, sizeof(rdu_program_header),
+                      most)});
     return;
   }
   configuration_chain_.start(step_cycle_);
-  fetch_.start(step_cycle_, regs_.PROGRAM_ADDRESS.value(), size, configuration_chain_);
+  fetch_.start(step_cycle_, address, size, configuration_chain_);
 }
 
 /// The scratchpads clear themselves, side by side, while the stream is read.
@@ -215,13 +232,12 @@ void Sequencer::scrub() {
   scrubbed_ = cycle_time(step_cycle_ + cycles);
 }
 
-void Sequencer::start_argument_load() {
+void Sequencer::start_argument_load(uint64_t address, uint64_t count) {
   set_state(State::argument_load);
   if (!graph_) {
     fail({codes::CODE_NO_PROGRAM, 0, 0, core::now(), "argument load, but no program is loaded"});
     return;
   }
-  const uint64_t count = regs_.ARGUMENT_COUNT.value();
   if (count == 0) {
     regs_.ALOAD_CYCLES.set_value(0);
     next_step();
@@ -229,12 +245,11 @@ void Sequencer::start_argument_load() {
   }
   if (count > kMostArguments) {
     fail({codes::CODE_BAD_SIZE, 0, 0, core::now(),
-          fmt::format("ARGUMENT_COUNT = {} is more than {}", count, kMostArguments)});
+          fmt::format("{} arguments are more than {}", count, kMostArguments)});
     return;
   }
   argument_chain_.start(step_cycle_);
-  fetch_.start(step_cycle_, regs_.ARGUMENT_ADDRESS.value(), count * sizeof(rdu_argument_tuple),
-               argument_chain_);
+  fetch_.start(step_cycle_, address, count * sizeof(rdu_argument_tuple), argument_chain_);
 }
 
 void Sequencer::start_execution() {
@@ -247,6 +262,135 @@ void Sequencer::start_execution() {
   graph_->start(step_cycle_);
   run_graph();
   look_for_end();
+}
+
+// --- schedules ---
+
+void Sequencer::start_schedule() {
+  set_state(State::schedule);
+  unload();
+  if (todo_scrub_) scrub();
+  for (core::Register* reg : {&regs_.PLOAD_CYCLES, &regs_.ALOAD_CYCLES, &regs_.EXEC_CYCLES,
+                              &regs_.SCHEDULE_INDEX, &regs_.SCHEDULE_EXECUTIONS}) {
+    reg->set_value(0);
+  }
+  const uint64_t size = regs_.SCHEDULE_SIZE.value();
+  constexpr uint64_t kBytes = sizeof(rdu_schedule_instruction);
+  if (size == 0 || size % kBytes != 0 || size / kBytes > RDU_SCHEDULE_MOST) {
+    fail({codes::CODE_BAD_SCHEDULE, 0, 0, core::now(),
+          fmt::format("SCHEDULE_SIZE = {} is not that of 1 to {} instructions of {} bytes", size,
+                      RDU_SCHEDULE_MOST, kBytes)});
+    return;
+  }
+  instructions_.start(step_cycle_);
+  fetch_.start(step_cycle_, regs_.SCHEDULE_ADDRESS.value(), size, instructions_);
+}
+
+void Sequencer::look_for_end_of_schedule_fetch() {
+  if (step_end_ || fault_ || schedule_.running() || !fetch_.done()) return;
+  try {
+    schedule_.load(fetch_.data());
+    step_end_ = std::max(cycle_time(instructions_.end()), scrubbed_);
+    schedule();
+  } catch (const BadSchedule& e) {
+    regs_.SCHEDULE_INDEX.set_value(e.index());
+    fail({codes::CODE_BAD_SCHEDULE, 0, 0, cycle_time(instructions_.end()),
+          fmt::format("instruction {}: {}", e.index(), e.what())});
+  }
+}
+
+void Sequencer::end_at(uint64_t cycle) {
+  step_end_ = cycle_time(cycle);
+  schedule();
+}
+
+void Sequencer::start_instruction() {
+  set_state(State::schedule);
+  regs_.SCHEDULE_INDEX.set_value(schedule_.index());
+  ++step_cycle_;  // it is decoded
+  const rdu_schedule_instruction i = schedule_.now();
+  switch (i.op) {
+    case RDU_SCHEDULE_LOAD:
+      schedule_.next();
+      start_program_load(i.address, i.count);
+      break;
+    case RDU_SCHEDULE_ARGUMENTS:
+      schedule_.next();
+      start_argument_load(i.address, i.count);
+      break;
+    case RDU_SCHEDULE_ARGUMENT:
+      write_arguments(schedule_.arguments());
+      break;
+    case RDU_SCHEDULE_EXECUTE:
+      schedule_.next();
+      start_execution();
+      break;
+    case RDU_SCHEDULE_LOOP:
+    case RDU_SCHEDULE_END_LOOP:
+      schedule_.next();
+      end_at(step_cycle_);
+      break;
+    case RDU_SCHEDULE_SKIP:
+    case RDU_SCHEDULE_BREAK:
+    case RDU_SCHEDULE_WAIT:
+      if (i.condition == RDU_IF_ALWAYS) {
+        schedule_.jump();
+        end_at(step_cycle_);
+      } else {
+        looked_ = step_cycle_;
+        word_.read(looked_, i.address);
+      }
+      break;
+    case RDU_SCHEDULE_NOTIFY:
+      if (i.address == 0) {
+        set_notified(i);
+        end_at(step_cycle_);
+      } else {
+        word_.write(step_cycle_, i.address, static_cast<uint32_t>(i.value));
+      }
+      break;
+    default:  // END
+      schedule_.clear();
+      set_state(State::idle);
+      command_ended();
+  }
+}
+
+void Sequencer::word_done(uint32_t word, uint64_t cycle) {
+  const rdu_schedule_instruction i = schedule_.now();
+  if (i.op == RDU_SCHEDULE_NOTIFY) {
+    set_notified(i);
+  } else if (i.op == RDU_SCHEDULE_WAIT && !schedule_.holds(word)) {
+    looked_ = std::max(cycle, looked_ + i.count);
+    word_.read(looked_, i.address);
+    return;
+  } else if (i.op != RDU_SCHEDULE_WAIT && schedule_.holds(word)) {
+    schedule_.jump();
+  } else {
+    schedule_.next();
+  }
+  end_at(cycle);
+}
+
+void Sequencer::set_notified(const rdu_schedule_instruction& i) {
+  schedule_.next();
+  regs_.NOTIFY_VALUE.set_value(i.value);
+  regs_.STATUS.set(regs::STATUS::NOTIFIED, 1);
+  update_interrupt();
+}
+
+void Sequencer::write_arguments(const std::vector<rdu_argument_tuple>& pairs) {
+  set_state(State::argument_load);
+  uint64_t words = 0;
+  for (const rdu_argument_tuple& pair : pairs) words += pair.count == 2 ? 2 : 1;
+  const auto* bytes = reinterpret_cast<const uint8_t*>(pairs.data());
+  try {
+    if (!graph_) throw LoadFault(codes::CODE_NO_PROGRAM, 0, "an argument, but no program is loaded");
+    load_arguments({bytes, bytes + pairs.size() * sizeof pairs[0]});
+    end_at(step_cycle_ + words + ProgramImage::units_of(params_));
+  } catch (const LoadFault& e) {
+    fail({e.code(), e.unit(), 0, cycle_time(step_cycle_ + words), e.what()});
+  }
 }
 
 void Sequencer::run_graph() {
@@ -265,6 +409,8 @@ void Sequencer::look_for_end() {
     schedule();
   } else if (state_ == State::execute) {
     look_for_end_of_execution();
+  } else if (state_ == State::schedule) {
+    look_for_end_of_schedule_fetch();
   } else if (state_ != State::idle) {
     look_for_end_of_fetch();
   }
@@ -280,7 +426,7 @@ void Sequencer::look_for_end_of_fetch() {
     if (is_program) {
       load_program();
     } else {
-      load_arguments();
+      load_arguments(fetch_.data());
     }
     step_end_ = end(ProgramImage::units_of(params_));
     if (is_program) step_end_ = std::max(*step_end_, scrubbed_);
@@ -311,8 +457,8 @@ void Sequencer::load_program() {
   graph_ = std::make_unique<Graph>(site_, program_);
 }
 
-void Sequencer::load_arguments() {
-  const std::vector<uint32_t> touched = program_.apply_arguments(fetch_.data());
+void Sequencer::load_arguments(const std::vector<uint8_t>& pairs) {
+  const std::vector<uint32_t> touched = program_.apply_arguments(pairs);
   try {
     if (!graph_->reconfigure(program_, touched)) graph_ = std::make_unique<Graph>(site_, program_);
   } catch (const LoadFault&) {
@@ -321,10 +467,14 @@ void Sequencer::load_arguments() {
   }
 }
 
+void Sequencer::account_cycles(core::Register& reg, uint64_t cycles) {
+  reg.set_value(schedule_.running() ? reg.value() + cycles : cycles);
+}
+
 void Sequencer::finish_program_load() {
   regs_.STATUS.set(regs::STATUS::LOADED, 1);
   const uint64_t cycles = clock_.cycles_ceil(core::now()) - step_cycle_;
-  regs_.PLOAD_CYCLES.set_value(cycles);
+  account_cycles(regs_.PLOAD_CYCLES, cycles);
   ++statistics_.program_loads;
   statistics_.program_load_cycles += cycles;
   core::Tracer& tracer = core::Tracer::get();
@@ -337,13 +487,12 @@ void Sequencer::finish_program_load() {
 
 void Sequencer::finish_argument_load() {
   const uint64_t cycles = clock_.cycles_ceil(core::now()) - step_cycle_;
-  regs_.ALOAD_CYCLES.set_value(cycles);
+  account_cycles(regs_.ALOAD_CYCLES, cycles);
   ++statistics_.argument_loads;
   statistics_.argument_load_cycles += cycles;
   core::Tracer& tracer = core::Tracer::get();
   if (tracer.enabled()) {
-    tracer.slice(track_, step_begin_, core::now(), "argument load", memory_.tag(),
-                 fmt::format("tuples={}", fetch_.data().size() / sizeof(rdu_argument_tuple)));
+    tracer.slice(track_, step_begin_, core::now(), "argument load", memory_.tag());
   }
   next_step();
 }
@@ -351,13 +500,14 @@ void Sequencer::finish_argument_load() {
 void Sequencer::finish_execution() {
   account_execution(core::now());
   ++statistics_.executions;
+  if (schedule_.running()) regs_.SCHEDULE_EXECUTIONS.set_value(regs_.SCHEDULE_EXECUTIONS.value() + 1);
   memory_.abandon();  // loads that nobody has waited for
   next_step();
 }
 
 void Sequencer::account_execution(core::Time end) {
   const uint64_t cycles = std::max(clock_.cycles_ceil(end), step_cycle_) - step_cycle_;
-  regs_.EXEC_CYCLES.set_value(cycles);
+  account_cycles(regs_.EXEC_CYCLES, cycles);
   statistics_.execution_cycles += cycles;
   core::Tracer& tracer = core::Tracer::get();
   if (tracer.enabled())
@@ -392,8 +542,7 @@ void Sequencer::account_execution(core::Time end) {
 // --- ends ---
 
 void Sequencer::memory_fault(const Fault& fault) {
-  if (state_ == State::program_load || state_ == State::argument_load || state_ == State::execute)
-    fail(fault);
+  if (state_ != State::idle && state_ != State::quiesce) fail(fault);
 }
 
 void Sequencer::fail(Fault fault) {
@@ -410,11 +559,15 @@ void Sequencer::stop(const Fault& fault) {
   regs_.FAULT_UNIT.set_value(fault.unit);
   regs_.FAULT_ADDRESS.set_value(fault.address);
   regs_.STATUS.set(regs::STATUS::ERROR, 1);
-  core::report_guest_fault(fault.unit == 0 ? std::string(name()) : tile_ + "." + unit_name(fault.unit),
-                           fmt::format("{}: {}", code_name(fault.code), fault.text));
+  core::report_guest_fault(
+      fault.unit == 0 ? std::string(name()) : tile_ + "." + unit_name(fault.unit),
+      fmt::format("{}: {}{}", code_name(fault.code),
+                  schedule_.running() ? fmt::format("instruction {}: ", regs_.SCHEDULE_INDEX.value()) : "",
+                  fault.text));
   if (state_ == State::execute && graph_) account_execution(core::now());
   if (state_ == State::program_load) graph_.reset();
   memory_.abandon();
+  schedule_.clear();
   step_end_.reset();
   horizon_.reset();
   fault_.reset();
@@ -427,10 +580,7 @@ void Sequencer::settle() {
     schedule();
     return;
   }
-  if (unload_) {
-    graph_.reset();
-    regs_.STATUS.set(regs::STATUS::LOADED, 0);
-  }
+  if (unload_) unload();
   unload_ = false;
   set_state(State::idle);
   command_ended();
@@ -471,6 +621,8 @@ void Sequencer::act() {
       finish_program_load();
     } else if (state_ == State::argument_load) {
       finish_argument_load();
+    } else if (state_ == State::schedule) {
+      next_step();
     } else {
       finish_execution();
     }

@@ -13,6 +13,8 @@
 #include "fabric/agcu/fetch.h"
 #include "fabric/agcu/memory.h"
 #include "fabric/agcu/program_image.h"
+#include "fabric/agcu/schedule.h"
+#include "fabric/agcu/word_access.h"
 #include "fabric/graph.h"
 #include "fabric/tile.h"
 #include "regs/sequencer.hpp"
@@ -38,7 +40,14 @@ class Sequencer : public sc_core::sc_module, private MemoryListener {
   std::vector<UnitStatistics> unit_statistics() const;
 
  private:
-  enum class State : uint8_t { idle = 0, program_load = 1, argument_load = 2, execute = 3, quiesce = 4 };
+  enum class State : uint8_t {
+    idle = 0,
+    program_load = 1,
+    argument_load = 2,
+    execute = 3,
+    quiesce = 4,
+    schedule = 5
+  };
 
   // MemoryListener
   void memory_fault(const Fault& fault) override;
@@ -54,10 +63,18 @@ class Sequencer : public sc_core::sc_module, private MemoryListener {
 
   // Steps of a command, in this order.
   void next_step();
-  void start_program_load();
+  void start_program_load(uint64_t address, uint64_t size);
   void scrub();
-  void start_argument_load();
+  void start_argument_load(uint64_t address, uint64_t count);
   void start_execution();
+  void start_schedule();
+  void start_instruction();
+  void write_arguments(const std::vector<rdu_argument_tuple>& pairs);
+  void set_notified(const rdu_schedule_instruction& i);
+  void word_done(uint32_t word, uint64_t cycle);
+  /// A step of a schedule that ends at `cycle` without more ado.
+  void end_at(uint64_t cycle);
+  void unload();
   void finish_program_load();
   void finish_argument_load();
   void finish_execution();
@@ -66,8 +83,11 @@ class Sequencer : public sc_core::sc_module, private MemoryListener {
   void run_graph();
   void look_for_end_of_fetch();
   void look_for_end_of_execution();
+  void look_for_end_of_schedule_fetch();
   void load_program();
-  void load_arguments();
+  void load_arguments(const std::vector<uint8_t>& pairs);
+  /// Cycles of a step that has ended, into its register.
+  void account_cycles(core::Register& reg, uint64_t cycles);
 
   void fail(Fault fault);  ///< takes note of the earliest fault of the current step
   void stop(const Fault& fault);
@@ -95,12 +115,17 @@ class Sequencer : public sc_core::sc_module, private MemoryListener {
   Fetch fetch_;
   ConfigurationChain configuration_chain_;
   ArgumentChain argument_chain_;
+  InstructionStream instructions_;
+  Schedule schedule_;
+  WordAccess word_;
+  uint64_t looked_ = 0;  ///< cycle at which a schedule looked at a word
 
   State state_ = State::idle;
   bool todo_program_load_ = false;
   bool todo_scrub_ = false;
   bool todo_argument_load_ = false;
   bool todo_execute_ = false;
+  bool todo_schedule_ = false;
   core::Time scrubbed_ = 0;  ///< when the last scrub ends; a program load does not end before
   core::Time step_begin_ = 0;
   uint64_t step_cycle_ = 0;

@@ -290,6 +290,8 @@ uint16_t FakeDevice::command(const rdu_sqe& sqe, uint64_t* result) {
       return on_load ? on_load(sqe, result) : uint16_t{RDU_STATUS_OK};
     case RDU_CMD_LAUNCH:
       return on_launch ? on_launch(sqe, result) : uint16_t{RDU_STATUS_OK};
+    case RDU_CMD_SCHEDULE:
+      return on_schedule ? on_schedule(sqe, result) : uint16_t{RDU_STATUS_OK};
     default:
       return RDU_STATUS_BAD_OPCODE;
   }

@@ -31,7 +31,7 @@ class FakeDevice {
   uint32_t contexts = 4;
   // Gets every LAUNCH, with its argument tuples; may read and write memory by at(); returns the status.
   std::function<uint16_t(const rdu_sqe&, uint64_t* result)> on_launch;
-  std::function<uint16_t(const rdu_sqe&, uint64_t* result)> on_load;
+  std::function<uint16_t(const rdu_sqe&, uint64_t*result)> on_load, on_schedule;
   std::string log_text = "fake firmware\n";
   std::vector<rdu_log_activity> activity;
   std::map<uint32_t, std::vector<uint8_t>> log_pages;  // further ones, by number

@@ -73,6 +73,8 @@ std::string opcode_text(uint8_t opcode) {
       return "LOAD_PROGRAM";
     case RDU_CMD_LAUNCH:
       return "LAUNCH";
+    case RDU_CMD_SCHEDULE:
+      return "SCHEDULE";
     case RDU_CMD_EVENT:
       return "EVENT";
     default:
@@ -84,7 +86,9 @@ namespace {
 
 // Faults of the sequencer: program load, argument load, execution.
 std::string sequencer_text(uint8_t opcode, uint16_t code, uint64_t result) {
-  const char* who = opcode == RDU_CMD_LOAD_PROGRAM ? "the program load" : "the kernel";
+  const char* who = opcode == RDU_CMD_LOAD_PROGRAM ? "the program load"
+                    : opcode == RDU_CMD_SCHEDULE   ? "the schedule"
+                                                   : "the kernel";
   // A result of 0 is no unit: the fault is of the stream as a whole.
   const std::string where =
       result == 0 ? "" : fmt::format(" (unit {})", unit_text(static_cast<uint32_t>(result)));
@@ -119,6 +123,8 @@ std::string sequencer_text(uint8_t opcode, uint16_t code, uint64_t result) {
       return "it was aborted";
     case RDU_SEQUENCER_FAULT_CODE_BUSY:
       return "the tile is busy";
+    case RDU_SEQUENCER_FAULT_CODE_BAD_SCHEDULE:
+      return fmt::format("instruction {} of the schedule makes no sense", result);
     default:
       return fmt::format("the tile reported the unknown fault {:#x}", code);
   }

@@ -46,7 +46,7 @@ extern "C" {
 
 /* Major in the upper half: a program compiled for major N runs with any later minor of N. */
 #define RDU_API_VERSION_MAJOR 1u
-#define RDU_API_VERSION_MINOR 2u
+#define RDU_API_VERSION_MINOR 3u
 #define RDU_API_VERSION ((RDU_API_VERSION_MAJOR << 16) | RDU_API_VERSION_MINOR)
 
 #if defined(__GNUC__)
@@ -415,6 +415,58 @@ RDU_EXPORT rdu_result rdu_launch_async(rdu_queue* queue, rdu_program* program, c
 /* (1.2) The same on any tile. */
 RDU_EXPORT rdu_result rdu_launch_on_async(rdu_queue* queue, rdu_program* program, uint32_t tile,
                                           const rdu_argument* arguments, size_t count, rdu_event** event);
+
+/* --- schedules (1.3) --- */
+
+/* What a tile does by itself, one step after the other, while the host sleeps: loads, launches, loops and
+ * conditions. It is built by the calls below, in order; the first run copies it to the device, and from then
+ * on it can be run, as often as wanted, but not changed. Programs and memory that it names must live as long
+ * as it runs. What makes no sense is RDU_ERROR_INVALID_ARGUMENT. */
+typedef struct rdu_schedule rdu_schedule;
+RDU_EXPORT rdu_result rdu_schedule_create(rdu_context* context, rdu_schedule** schedule);
+RDU_EXPORT rdu_result rdu_schedule_destroy(rdu_schedule* schedule);
+
+RDU_EXPORT rdu_result rdu_schedule_load(rdu_schedule* schedule, rdu_program* program);
+
+/* An argument that grows: its value plus `step` times the rounds that the loop `level` loops out has done (0:
+ * the innermost). A step of 0: it stays. */
+typedef struct rdu_schedule_argument {
+  rdu_argument argument;
+  uint64_t step; /* two's complement */
+  uint32_t level;
+  uint32_t reserved;
+} rdu_schedule_argument;
+/* Launches the program that was loaded last, with every argument of it. */
+RDU_EXPORT rdu_result rdu_schedule_launch(rdu_schedule* schedule, const rdu_schedule_argument* arguments,
+                                          size_t count);
+
+/* What follows, up to rdu_schedule_end_loop(), `rounds` times; 0: for ever. At most 8 loops within each
+ * other. */
+RDU_EXPORT rdu_result rdu_schedule_loop(rdu_schedule* schedule, uint32_t rounds);
+RDU_EXPORT rdu_result rdu_schedule_end_loop(rdu_schedule* schedule);
+
+/* Conditions compare the 32-bit number at memory + offset, when the tile comes there, with `value`. */
+typedef enum rdu_condition { RDU_EQUAL = 1, RDU_NOT_EQUAL = 2, RDU_LESS = 3, RDU_NOT_LESS = 4 } rdu_condition;
+/* What follows, up to rdu_schedule_end_if(), only if it holds. */
+RDU_EXPORT rdu_result rdu_schedule_if(rdu_schedule* schedule, rdu_condition condition,
+                                      const rdu_memory* memory, uint64_t offset, int32_t value);
+RDU_EXPORT rdu_result rdu_schedule_end_if(rdu_schedule* schedule);
+/* Leaves the innermost loop if it holds. Not within rdu_schedule_if(). */
+RDU_EXPORT rdu_result rdu_schedule_break_if(rdu_schedule* schedule, rdu_condition condition,
+                                            const rdu_memory* memory, uint64_t offset, int32_t value);
+/* Goes on when it holds; the tile looks every `cycles` fabric cycles. */
+RDU_EXPORT rdu_result rdu_schedule_wait_until(rdu_schedule* schedule, rdu_condition condition,
+                                              const rdu_memory* memory, uint64_t offset, int32_t value,
+                                              uint32_t cycles);
+/* Writes a word: to host memory, say, where a thread looks for it. */
+RDU_EXPORT rdu_result rdu_schedule_notify(rdu_schedule* schedule, const rdu_memory* memory, uint64_t offset,
+                                          uint32_t value);
+
+/* Runs it on a tile; rdu_event_info.cycles are those of all its executions together. */
+RDU_EXPORT rdu_result rdu_schedule_run_async(rdu_queue* queue, rdu_schedule* schedule, uint32_t tile,
+                                             rdu_event** event);
+/* The same on tile 0, waiting. */
+RDU_EXPORT rdu_result rdu_schedule_run(rdu_queue* queue, rdu_schedule* schedule, uint32_t timeout_ms);
 
 /* --- events --- */
 

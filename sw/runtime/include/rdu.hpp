@@ -266,6 +266,7 @@ struct Argument : rdu_argument {
 };
 
 class Program;
+class Schedule;
 
 class Queue {
  public:
@@ -303,6 +304,8 @@ class Queue {
   inline Event load(const Program& program, uint32_t tile = 0) const;
   inline Event launch(const Program& program, const std::vector<Argument>& arguments,
                       uint32_t tile = 0) const;
+
+  inline Event run(const Schedule& schedule, uint32_t tile = 0) const;
 
   // Completes with the next event of the device.
   Event device_event() const {
@@ -361,6 +364,48 @@ class Program {
  private:
   detail::Handle<rdu_program, rdu_program_destroy> handle_;
 };
+
+// What a tile does by itself: see rdu.h. Programs and memory must live as long as it runs.
+class Schedule {
+ public:
+  // An argument that grows by `step` a round of the loop `level` loops out.
+  struct Argument : rdu_schedule_argument {
+    Argument(const rdu::Argument& start, uint64_t step = 0, uint32_t level = 0)
+        : rdu_schedule_argument{start, step, level, 0} {}
+  };
+
+  explicit Schedule(const Context& context) { check(rdu_schedule_create(context.get(), handle_.out())); }
+  rdu_schedule* get() const { return handle_.get(); }
+
+  void load(const Program& program) const { check(rdu_schedule_load(get(), program.get())); }
+  void launch(const std::vector<Argument>& arguments) const {
+    const std::vector<rdu_schedule_argument> plain(arguments.begin(), arguments.end());
+    check(rdu_schedule_launch(get(), plain.data(), plain.size()));
+  }
+  void loop(uint32_t rounds) const { check(rdu_schedule_loop(get(), rounds)); }
+  void end_loop() const { check(rdu_schedule_end_loop(get())); }
+  void begin_if(rdu_condition condition, const Memory& memory, uint64_t offset, int32_t value) const {
+    check(rdu_schedule_if(get(), condition, memory.get(), offset, value));
+  }
+  void end_if() const { check(rdu_schedule_end_if(get())); }
+  void break_if(rdu_condition condition, const Memory& memory, uint64_t offset, int32_t value) const {
+    check(rdu_schedule_break_if(get(), condition, memory.get(), offset, value));
+  }
+  void wait_until(rdu_condition condition, const Memory& memory, uint64_t offset, int32_t value,
+                  uint32_t cycles) const {
+    check(rdu_schedule_wait_until(get(), condition, memory.get(), offset, value, cycles));
+  }
+  void notify(const Memory& memory, uint64_t offset, uint32_t value) const {
+    check(rdu_schedule_notify(get(), memory.get(), offset, value));
+  }
+
+ private:
+  detail::Handle<rdu_schedule, rdu_schedule_destroy> handle_;
+};
+
+inline Event Queue::run(const Schedule& schedule, uint32_t tile) const {
+  return event([&](rdu_event** event) { return rdu_schedule_run_async(get(), schedule.get(), tile, event); });
+}
 
 inline Event Queue::load(const Program& program, uint32_t tile) const {
   return event(

@@ -296,7 +296,19 @@ std::shared_ptr<EventBox> copy(QueueBox& q, std::shared_ptr<MemoryBox> to, std::
   return q.keep(submit(), py::make_tuple(to, from));
 }
 
-// An argument is memory, (memory, offset) or a number.
+// An argument is memory, (memory, offset) or a number. `name` must live as long as it.
+rdu::Argument argument_of(const char* name, const py::handle& value) {
+  if (py::isinstance<MemoryBox>(value)) return {name, value.cast<MemoryBox&>().memory};
+  if (py::isinstance<py::tuple>(value) && py::len(value) == 2) {
+    const auto pair = py::reinterpret_borrow<py::tuple>(value);
+    return {name, pair[0].cast<MemoryBox&>().memory, pair[1].cast<uint64_t>()};
+  }
+  if (py::isinstance<py::int_>(value) || PyIndex_Check(value.ptr()) != 0)
+    return {name, value.cast<uint64_t>()};
+  throw ModuleError{RDU_ERROR_INVALID_ARGUMENT,
+                    std::string("argument '") + name + "' is neither memory, (memory, offset) nor a number"};
+}
+
 std::shared_ptr<EventBox> launch(QueueBox& q, std::shared_ptr<ProgramBox> program, uint32_t tile,
                                  const py::kwargs& named) {
   std::vector<std::string> names;
@@ -304,24 +316,64 @@ std::shared_ptr<EventBox> launch(QueueBox& q, std::shared_ptr<ProgramBox> progra
   std::vector<rdu::Argument> arguments;
   for (const auto& [key, value] : named) {
     names.push_back(key.cast<std::string>());
-    const char* const name = names.back().c_str();
-    if (py::isinstance<MemoryBox>(value)) {
-      arguments.emplace_back(name, value.cast<MemoryBox&>().memory);
-    } else if (py::isinstance<py::tuple>(value) && py::len(value) == 2) {
-      const auto pair = py::reinterpret_borrow<py::tuple>(value);
-      arguments.emplace_back(name, pair[0].cast<MemoryBox&>().memory, pair[1].cast<uint64_t>());
-    } else if (py::isinstance<py::int_>(value) || PyIndex_Check(value.ptr()) != 0) {
-      arguments.emplace_back(name, value.cast<uint64_t>());
-    } else {
-      throw ModuleError{RDU_ERROR_INVALID_ARGUMENT, std::string("argument '") + name +
-                                                        "' is neither memory, (memory, offset) nor a number"};
-    }
+    arguments.push_back(argument_of(names.back().c_str(), value));
   }
   auto submit = [&] {
     const py::gil_scoped_release release;
     return q.queue->launch(*program->program, arguments, tile);
   };
   return q.keep(submit(), py::make_tuple(program, named));
+}
+
+// A schedule, and what its instructions name.
+struct ScheduleBox {
+  explicit ScheduleBox(std::shared_ptr<ContextBox> parent)
+      : context(std::move(parent)), schedule(context->context) {}
+  std::shared_ptr<ContextBox> context;
+  rdu::Schedule schedule;
+  py::list kept;
+};
+
+rdu_condition condition_of(const std::string& text) {
+  if (text == "==") return RDU_EQUAL;
+  if (text == "!=") return RDU_NOT_EQUAL;
+  if (text == "<") return RDU_LESS;
+  if (text == ">=") return RDU_NOT_LESS;
+  throw ModuleError{RDU_ERROR_INVALID_ARGUMENT, "'" + text + "' is no condition: ==, !=, < or >="};
+}
+
+// The block of a `with`.
+struct ScheduleBlock {
+  std::shared_ptr<ScheduleBox> schedule;
+  bool is_loop;
+};
+
+void launch_in_schedule(ScheduleBox& self, const py::dict& steps, const py::kwargs& named) {
+  std::vector<std::string> names;
+  names.reserve(named.size());
+  std::vector<rdu::Schedule::Argument> arguments;
+  for (const auto& [key, value] : named) {
+    names.push_back(key.cast<std::string>());
+    uint64_t step = 0;
+    uint32_t level = 0;
+    if (steps.contains(key)) {
+      const py::object given = steps[key];
+      if (py::isinstance<py::tuple>(given)) {
+        const auto pair = py::reinterpret_borrow<py::tuple>(given);
+        step = pair[0].cast<uint64_t>(), level = pair[1].cast<uint32_t>();
+      } else {
+        step = given.cast<uint64_t>();
+      }
+    }
+    arguments.emplace_back(argument_of(names.back().c_str(), value), step, level);
+  }
+  for (const auto& [key, value] : steps) {
+    if (!named.contains(key))
+      throw ModuleError{RDU_ERROR_INVALID_ARGUMENT,
+                        "steps name '" + key.cast<std::string>() + "', which is no argument of the launch"};
+  }
+  self.schedule.launch(arguments);
+  self.kept.append(named);
 }
 
 // Whether the event has completed within the time; throws how it failed.
@@ -537,6 +589,10 @@ PYBIND11_MODULE(rdu, module) {
           },
           "entries"_a = 0)
       .def(
+          "schedule",
+          [](std::shared_ptr<ContextBox> self) { return std::make_shared<ScheduleBox>(std::move(self)); },
+          "What a tile does by itself; queue.run() starts it.")
+      .def(
           "available", [](ContextBox& self, rdu_tier tier) { return self.context.available(tier); }, "tier"_a,
           "Free bytes of HBM or DDR.");
 
@@ -598,6 +654,16 @@ PYBIND11_MODULE(rdu, module) {
            "offset) or a "
            "number.")
       .def(
+          "run",
+          [](QueueBox& self, std::shared_ptr<ScheduleBox> schedule, uint32_t tile) {
+            auto submit = [&] {
+              const py::gil_scoped_release release;
+              return self.queue->run(schedule->schedule, tile);
+            };
+            return self.keep(submit(), py::cast(schedule));
+          },
+          "schedule"_a, "tile"_a = 0, "Runs a schedule on a tile.")
+      .def(
           "wait_for", [](QueueBox& self, EventBox& event) { self.queue->wait(event.event); }, "event"_a,
           "What is submitted from here on begins after the other queue's command has completed.")
       .def("begin_batch", [](QueueBox& self) { self.queue->begin_batch(); })
@@ -624,6 +690,70 @@ PYBIND11_MODULE(rdu, module) {
           "For select, poll or an event loop: readable when commands have completed since acknowledge().")
       .def("acknowledge", [](QueueBox& self) { self.queue->acknowledge(); });
 
+  py::class_<ScheduleBlock>(module, "ScheduleBlock")
+      .def("__enter__", [](ScheduleBlock&) {})
+      .def("__exit__", [](ScheduleBlock& self, const py::object& type, const py::args&) {
+        if (!type.is_none()) return;  // what went wrong has been said
+        if (self.is_loop) {
+          self.schedule->schedule.end_loop();
+        } else {
+          self.schedule->schedule.end_if();
+        }
+      });
+  py::class_<ScheduleBox, std::shared_ptr<ScheduleBox>>(
+      module, "Schedule", "Loads, launches, loops and conditions that a tile carries out by itself.")
+      .def(
+          "load",
+          [](ScheduleBox& self, std::shared_ptr<ProgramBox> program) {
+            self.schedule.load(*program->program);
+            self.kept.append(py::cast(program));
+          },
+          "program"_a)
+      .def("launch", &launch_in_schedule, py::kw_only(), "steps"_a = py::dict(),
+           "Launches the program that was loaded last. Arguments by name as of Queue.launch(); steps: {name: "
+           "step} or "
+           "{name: (step, level)}, what is added in each round of the loop `level` loops out.")
+      .def(
+          "loop",
+          [](std::shared_ptr<ScheduleBox> self, uint32_t rounds) {
+            self->schedule.loop(rounds);
+            return ScheduleBlock{self, true};
+          },
+          "rounds"_a = 0, "For `with`: the block is done so often; 0: for ever.")
+      .def(
+          "when",
+          [](std::shared_ptr<ScheduleBox> self, std::shared_ptr<MemoryBox> memory,
+             const std::string& condition, int32_t value, uint64_t offset) {
+            self->schedule.begin_if(condition_of(condition), memory->memory, offset, value);
+            self->kept.append(py::cast(memory));
+            return ScheduleBlock{self, false};
+          },
+          "memory"_a, "condition"_a, "value"_a, "offset"_a = 0,
+          "For `with`: the block is done only if the word at memory + offset is ==, !=, < or >= value.")
+      .def(
+          "break_if",
+          [](ScheduleBox& self, std::shared_ptr<MemoryBox> memory, const std::string& condition,
+             int32_t value, uint64_t offset) {
+            self.schedule.break_if(condition_of(condition), memory->memory, offset, value);
+            self.kept.append(py::cast(memory));
+          },
+          "memory"_a, "condition"_a, "value"_a, "offset"_a = 0, "Leaves the loop.")
+      .def(
+          "wait_until",
+          [](ScheduleBox& self, std::shared_ptr<MemoryBox> memory, const std::string& condition,
+             int32_t value, uint64_t offset, uint32_t cycles) {
+            self.schedule.wait_until(condition_of(condition), memory->memory, offset, value, cycles);
+            self.kept.append(py::cast(memory));
+          },
+          "memory"_a, "condition"_a, "value"_a, "offset"_a = 0, "cycles"_a = 1600,
+          "Looks every so many fabric cycles.")
+      .def(
+          "notify",
+          [](ScheduleBox& self, std::shared_ptr<MemoryBox> memory, uint32_t value, uint64_t offset) {
+            self.schedule.notify(memory->memory, offset, value);
+            self.kept.append(py::cast(memory));
+          },
+          "memory"_a, "value"_a, "offset"_a = 0, "Writes a word.");
   py::class_<ProgramBox, std::shared_ptr<ProgramBox>>(module, "Program", "A compiled program on the device.")
       .def_property_readonly("name", [](ProgramBox& self) { return self.program->info().name; })
       .def_property_readonly(
