@@ -136,8 +136,8 @@ rdu_argument_tuple hostile_argument(const std::vector<Record>& records, std::mt1
   const Record& r = pick(records, random);
   // The first words say what a unit does.
   const uint64_t word = random() % (random() % 2 == 0 ? 8 : r.words.size() + 1);
-  rdu_argument_tuple t{r.entry.unit, static_cast<uint16_t>(word),
-                       static_cast<uint16_t>(1 + random() % 2), odd_value(random)};
+  rdu_argument_tuple t{r.entry.unit, static_cast<uint16_t>(word), static_cast<uint16_t>(1 + random() % 2),
+                       odd_value(random)};
   if (t.count == 2) t.value |= static_cast<uint64_t>(odd_value(random)) << 32;
   switch (random() % 16) {
     case 0:

@@ -537,10 +537,11 @@ TEST_CASE("two ways that meet again, one of them too short: the circle is named"
   ProgramBuilder program(b.params);
   set_load(program.unit(kWest), Bench::virtual_address(0x1000), 64, {{64, 64}});
   set_pmu(program.unit(Pipeline::kPmu), 1, 1, 4096, {{64, 64}}, {{64, 64}});
-  set_simd(program.unit(Pipeline::kPcu), 64, {{P::STAGE::OP_ADD, P::STAGE::A_IN0, P::STAGE::A_IN2}});
-  program.unit(Pipeline::kPcu).set(P::kMODE_OFFSET, P::MODE::OUT_FORMAT, P::MODE::OUT_FORMAT_BF16);
-  program.unit(Pipeline::kPcu).set(P::kINPUT_OFFSET, P::INPUT::FORMAT0, 1);
-  program.unit(Pipeline::kPcu).set(P::kINPUT_OFFSET, P::INPUT::FORMAT2, 1);
+  set_simd(program.unit(Pipeline::kPcu), 64, {{P::STAGE::OP_FADD, P::STAGE::A_IN0, P::STAGE::A_IN2}});
+  program.unit(Pipeline::kPcu)
+      .set(P::kPROGRAM_OUT_OFFSET, P::PROGRAM_OUT::FORMAT, P::PROGRAM_OUT::FORMAT_BF16);
+  program.unit(Pipeline::kPcu).set(P::kINPUT_OFFSET, P::INPUT::FORMAT, P::INPUT::FORMAT_BF16);
+  program.unit(Pipeline::kPcu).set(P::kINPUT_OFFSET + 8, P::INPUT::FORMAT, P::INPUT::FORMAT_BF16);
   set_store(program.unit(kEast), Bench::virtual_address(0x3000), 64, {{64, 64}});
   REQUIRE(program.route(kWest, {{Pipeline::kPcu, 0}, {Pipeline::kPmu, 0}}));
   REQUIRE(program.route(Pipeline::kPmu, {{Pipeline::kPcu, 2}}));
@@ -560,7 +561,7 @@ TEST_CASE("two ways that meet again, one of them too short: the circle is named"
   // A longer FIFO is what helps.
   set_load(program.unit(kWest), Bench::virtual_address(0x1000), 64, {{16, 64}});
   set_pmu(program.unit(Pipeline::kPmu), 1, 1, 4096, {{16, 64}}, {{16, 64}});
-  program.unit(Pipeline::kPcu).set(P::kITERATIONS_OFFSET, 16);
+  program.unit(Pipeline::kPcu).set(P::kPROGRAM_COUNT_OFFSET, 16);
   set_store(program.unit(kEast), Bench::virtual_address(0x3000), 64, {{16, 64}});
   REQUIRE(b.load(program.stream()) == 0);
   REQUIRE(b.execute() == 0);

@@ -130,8 +130,8 @@ class OutputPort {
   size_t consumer_count() const { return sinks_.size(); }
   const InputPort& consumer(size_t i) const { return *sinks_[i].input; }
   uint64_t capacity(size_t i) const { return sinks_[i].capacity; }
-  /// Whether a packet that is ready waits for a credit of this consumer. Of a clocked unit, nobody outside knows what is
-  /// ready: whether it may not send.
+  /// Whether a packet that is ready waits for a credit of this consumer. Of a clocked unit, nobody outside
+  /// knows what is ready: whether it may not send.
   bool waits_for_credit(size_t i) const {
     return sinks_[i].credits.count() == 0 && (ready_.count() != 0 || on_the_way_.count() != 0);
   }

@@ -16,16 +16,9 @@ struct Loop {
   int32_t stride;
 };
 
-inline void set_loops(ConfigWords& words, uint64_t offset, std::initializer_list<Loop> loops) {
-  for (const Loop& loop : loops) {
-    words.set(offset, loop.count);
-    words.set(offset + 4, static_cast<uint32_t>(loop.stride));
-    offset += 8;
-  }
-}
-
-inline void set_rows(ConfigWords& words, uint64_t counts, uint64_t strides,
-                     std::initializer_list<Loop> loops) {
+/// Counters whose counts and strides lie in arrays of their own.
+inline void set_loops(ConfigWords& words, uint64_t counts, uint64_t strides,
+                      std::initializer_list<Loop> loops) {
   for (const Loop& loop : loops) {
     words.set(counts, loop.count);
     words.set(strides, static_cast<uint32_t>(loop.stride));
@@ -39,7 +32,7 @@ inline void set_load(ConfigWords& words, uint64_t base, uint32_t row_bytes,
   words.set(regs::agcu::kLOAD_OFFSET, regs::agcu::LOAD::ENABLE, 1);
   words.set(regs::agcu::kLOAD_ROW_BYTES_OFFSET, row_bytes);
   words.set64(regs::agcu::kLOAD_BASE_OFFSET, base);
-  set_rows(words, regs::agcu::kLOAD_COUNT_OFFSET, regs::agcu::kLOAD_STRIDE_OFFSET, loops);
+  set_loops(words, regs::agcu::kLOAD_COUNT_OFFSET, regs::agcu::kLOAD_STRIDE_OFFSET, loops);
 }
 
 inline void set_store(ConfigWords& words, uint64_t base, uint32_t row_bytes,
@@ -47,18 +40,7 @@ inline void set_store(ConfigWords& words, uint64_t base, uint32_t row_bytes,
   words.set(regs::agcu::kSTORE_OFFSET, regs::agcu::STORE::ENABLE, 1);
   words.set(regs::agcu::kSTORE_ROW_BYTES_OFFSET, row_bytes);
   words.set64(regs::agcu::kSTORE_BASE_OFFSET, base);
-  set_rows(words, regs::agcu::kSTORE_COUNT_OFFSET, regs::agcu::kSTORE_STRIDE_OFFSET, loops);
-}
-
-/// Counters whose counts and strides lie in arrays of their own.
-inline void set_loops(ConfigWords& words, uint64_t counts, uint64_t strides,
-                      std::initializer_list<Loop> loops) {
-  for (const Loop& loop : loops) {
-    words.set(counts, loop.count);
-    words.set(strides, static_cast<uint32_t>(loop.stride));
-    counts += 4;
-    strides += 4;
-  }
+  set_loops(words, regs::agcu::kSTORE_COUNT_OFFSET, regs::agcu::kSTORE_STRIDE_OFFSET, loops);
 }
 
 /// A word or field of write pipeline w, of read pipeline r.

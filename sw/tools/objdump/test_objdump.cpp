@@ -73,7 +73,7 @@ TEST_CASE("listings of a small program") {
         "tile        2 rows x 2 columns, 1 vector channels per direction\n"
         "uses        1 of 4 PCUs, 0 of 4 PMUs, 1 of 4 load and 1 of 4 store generators\n"
         "streams     2, on 0 of 8 channels between switches\n"
-        "stream      704 bytes of configuration\n");
+        "stream      768 bytes of configuration\n");
   CHECK(argument_listing(p) ==
         "x     address  input [rows][32] BF16 (a multiple of 2); sets 1 register\n"
         "y     address  result [rows][32] BF16 (a multiple of 2); sets 1 register\n"
