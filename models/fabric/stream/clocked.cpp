@@ -133,7 +133,7 @@ void ClockedUnit::advance(uint64_t known) {
     uint64_t next = cycle_;
     if (out_.idle) {
       const uint64_t event = next_event();
-      next = event == kNoCycle ? kNoCycle : event - 1;
+      next = event == kNoCycle ? kNoCycle : event - 1 - (event - 1 - cycle_) % model_->pins().idle_step;
     }
     set_next_cycle(next);
     if (next == kNoCycle || beyond_horizon(next + 1)) return;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 
 #include "fabric/config.h"
 #include "fabric/stream/block.h"
@@ -41,6 +42,7 @@ struct PinCounts {
   unsigned scalar_flows = 1;
   unsigned token_in = 0;
   unsigned token_out = 0;
+  unsigned idle_step = 1;          ///< an idle unit's clock stops for a multiple of so many cycles
   uint32_t merged_out = 0;         ///< bit n: packet output n has one queue behind it, with credits of flow 0
   uint32_t merged_scalar_out = 0;  ///< so has scalar output n
 };
@@ -112,6 +114,14 @@ class PinModel {
   /// One clock: takes over what the input pins show in a cycle; `out`, which comes cleared, shows the output
   /// pins of the next cycle.
   virtual void tick(const PinInputs& in, PinOutputs& out) = 0;
+
+  /// Writes waves to a file from now, which is `cycle`, on. False: it has none to show.
+  virtual bool record(const std::string& file, uint64_t cycle) {
+    static_cast<void>(file);
+    static_cast<void>(cycle);
+    return false;
+  }
+  virtual void stop_recording() {}
 };
 
 }  // namespace rdu::fabric

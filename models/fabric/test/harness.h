@@ -22,6 +22,7 @@ class Source : public Unit {
   OutputPort output;
   std::vector<Packet> packets;
   std::vector<uint64_t> ready;  ///< by packet; if shorter, one a cycle after the last
+  std::vector<uint64_t> heads;  ///< by packet; if shorter, 0
 
   void start(uint64_t cycle) override {
     output.start(cycle, 0, context_.params.max_burst);
@@ -30,6 +31,7 @@ class Source : public Unit {
       t = i < ready.size() ? ready[i] : t + (i == 0 ? 0 : 1);
       writer_.room();
       std::memcpy(writer_.next(), packets[i].data(), kPacketBytes);
+      if (i < heads.size()) writer_.block().set_head(writer_.offset(), heads[i]);
       output.put({{t, 0, 1}, writer_.block(), writer_.offset()});
       writer_.take(1);
     }
