@@ -138,6 +138,7 @@ void CycleSwitch::show(PinOutputs& out) {
     out.credit |= 1u << port;
     out.in_credit[port] = static_cast<uint8_t>(out.in_credit[port] | 1u << flow);
   };
+  const bool is_empty = packets_.empty() && scalars_.empty() && tokens_ == 0;
   packets_.cycle(
       [&](unsigned output, const Crossbar::Item& item) {
         out.valid |= 1u << output;
@@ -153,10 +154,12 @@ void CycleSwitch::show(PinOutputs& out) {
         }
       });
   bool holds = false;
+  bool owes = false;
   for (unsigned i = 0; i < throttles_.size(); ++i) {
     Throttle& throttle = throttles_[i];
     if (throttle.interval <= 1) continue;
     holds = holds || throttle.hold != 0;
+    owes = owes || !throttle.given;
     if (throttle.given || throttle.hold != 0 || throttle.room == 0) continue;
     credit(port::kMeshPorts + i, throttle.flow);
     throttle.given = true;
@@ -176,7 +179,7 @@ void CycleSwitch::show(PinOutputs& out) {
       });
   out.tokens = tokens_;
   out.idle = (out.valid | out.scalar_valid | out.tokens | out.credit | out.scalar_credit) == 0 && !holds;
-  out.done = packets_.empty() && scalars_.empty() && tokens_ == 0;
+  out.done = is_empty && !owes;
 }
 
 }  // namespace rdu::fabric
