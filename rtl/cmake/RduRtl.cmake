@@ -12,8 +12,9 @@ set(_verilate ${RDU_RTL_DIR}/verilate.py)
 set(RDU_RTL_INCLUDES -I${RDU_RTL_DIR} -I${RDU_RTL_DIR}/common -I${RDU_RTL_DIR}/fp -I${RDU_RTL_DIR}/check
                      -I${RDU_GENERATED_DIR}/rtl)
 # Waves are compiled in: that costs nothing until they are recorded. Two states: what a register holds before reset is
-# chosen at run time (Verilated::randReset), so that a bench can show that it does not matter.
-set(_verilator_flags -O3 --trace-fst --trace-structs --x-assign unique --x-initial unique --assert -Wno-fatal)
+# chosen at run time (Verilated::randReset), so that a bench can show that it does not matter. Loops over lanes stay loops:
+# unrolled they make files that take minutes to compile.
+set(_verilator_flags -O3 --unroll-count 28 --trace-fst --trace-structs --x-assign unique --x-initial unique --assert -Wno-fatal)
 if(RDU_RTL_COVERAGE)
   list(APPEND _verilator_flags --coverage-line --coverage-toggle)
 endif()
@@ -88,7 +89,7 @@ function(rdu_rtl_module module)
   cmake_parse_arguments(A "" "" "PARAMETERS" ${ARGN})
   set(_file ${CMAKE_CURRENT_SOURCE_DIR}/${module}.sv)
   get_filename_component(_top ${module} NAME)
-  set(_lint ${VERILATOR} --lint-only -Wall ${RDU_RTL_INCLUDES} --top-module ${_top} ${RDU_RTL_DIR}/lint.vlt ${_file})
+  set(_lint ${VERILATOR} --lint-only -Wall --unroll-count 28 ${RDU_RTL_INCLUDES} --top-module ${_top} ${RDU_RTL_DIR}/lint.vlt ${_file})
   add_test(NAME unit.lint_${_top} COMMAND ${_lint})
   set_tests_properties(unit.lint_${_top} PROPERTIES LABELS unit TIMEOUT 300)
   if(A_PARAMETERS)

@@ -2,7 +2,7 @@
 #include <deque>
 #include <random>
 
-#include "Vcommon.h"
+#include "Vrtl_common.h"
 #include "test/catch.h"
 #include "test/seed.h"
 
@@ -11,7 +11,7 @@ namespace {
 
 struct Bench {
   VerilatedContext context;
-  Vcommon top{&context};
+  Vrtl_common top{&context};
   std::mt19937_64 random{test_seed()};
 
   Bench() {
