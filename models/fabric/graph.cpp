@@ -247,19 +247,22 @@ Standstill Graph::standstill() const {
   for (const auto& [id, use] : uses_) {
     Unit& unit = *units_.at(id);
     const bool is_end = id == kMaster;  // it waits for done tokens whether it moves data or not
-    if (!is_end && (unit.finished() || (graph.waiting(id) && unit.waits_for().find("token") == std::string::npos)))
+    if (!is_end &&
+        (unit.finished() || (graph.waiting(id) && unit.waits_for().find("token") == std::string::npos)))
       continue;
     for (const PortUse::Input& i : use.token_inputs) {
       const TokenInput& input = unit.token_input(i.port);
       if (input.available() != 0 || !input.producer()) continue;
-      graph.waits(id, input.producer()->id(),
-                  fmt::format("a token on token input {} from {}", i.port, unit_name(input.producer()->id())));
+      graph.waits(
+          id, input.producer()->id(),
+          fmt::format("a token on token input {} from {}", i.port, unit_name(input.producer()->id())));
     }
   }
   // Who waits for more than one packet at a time has some, but not enough.
   each_stream([&](const OutputPort& output, size_t, const InputPort& input) {
     const Unit& consumer = input.owner();
-    if (consumer.finished() || graph.waiting(consumer.id()) || input.available() >= params_.fifo_depth) return;
+    if (consumer.finished() || graph.waiting(consumer.id()) || input.available() >= params_.fifo_depth)
+      return;
     graph.waits(consumer.id(), output.owner().id(),
                 fmt::format("more than {} packets in {} from {}", input.available(), name_of(input),
                             unit_name(output.owner().id())));

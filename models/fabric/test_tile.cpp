@@ -958,6 +958,86 @@ TEST_CASE("counters of what is no unit read as zero, and say so") {
   REQUIRE(b.read(Q::kPERF_BUSY_OFFSET, 8) == 0);
 }
 
+TEST_CASE(
+    "fills: a load waits until a store has put enough into memory, and a store until a load has read it") {
+  Bench& b = bench();
+  constexpr uint32_t kRows = 16, kFill = 4;
+  const uint32_t west1 = RDU_UNIT(RDU_UNIT_AGCU, 1, 0), east1 = RDU_UNIT(RDU_UNIT_AGCU, 1, 1);
+  ProgramBuilder program(b.params);
+  // Row 1 copies 0x1000 to a buffer of four rows at 0x3000; row 0, its load the master's, reads it, fill by
+  // fill.
+  set_load(program.unit(west1), Bench::virtual_address(0x1000), 256, {{kRows, 256}});
+  set_store(program.unit(east1), Bench::virtual_address(0x3000), 256, {{kFill, 256}, {kRows / kFill, 0}});
+  program.unit(east1).set(A::kSTORE_OFFSET, A::STORE::SIGNAL, 1);
+  program.unit(east1).set(A::kSTORE_FILL_OFFSET, kFill);
+  ConfigWords& reader = program.unit(kWest);
+  set_load(reader, Bench::virtual_address(0x3000), 256, {{kFill, 256}, {kRows / kFill, 0}});
+  reader.set(A::kLOAD_OFFSET, A::LOAD::WAIT, 1);
+  reader.set(A::kLOAD_OFFSET, A::LOAD::WAIT_INPUT, 3);
+  reader.set(A::kLOAD_FILL_OFFSET, kFill);
+  set_store(program.unit(kEast), Bench::virtual_address(0x8000), 256, {{kRows, 256}});
+  REQUIRE(program.route(west1, {{east1, 0}}));
+  REQUIRE(program.route(kWest, {{kEast, 0}}));
+  REQUIRE(program.route_token(east1, 3));
+  std::fill_n(b.memory.data.begin() + 0x3000, 0x400, 0xaa);
+  fill(b, 0x1000, 256 * kRows);
+  REQUIRE(b.load(program.stream()) == 0);
+  b.memory.seen.clear();
+  REQUIRE(b.execute() == 0);
+  // Nobody keeps the writer from running ahead, so the reader may see a later fill, but never what was there
+  // before.
+  for (uint32_t row = 0; row < kRows; ++row) REQUIRE(b.memory.data[0x8000 + 256 * row] != 0xaa);
+  core::Time filled = 0, first_read = 0;
+  unsigned writes = 0;
+  for (const auto& seen : b.memory.seen) {
+    if (seen.write && seen.address >= 0x3000 && seen.address < 0x3400 && ++writes == kFill)
+      filled = seen.done;
+    if (!seen.write && seen.address >= 0x3000 && first_read == 0) first_read = seen.issue;
+  }
+  REQUIRE(filled != 0);
+  // The token leaves with the last acknowledgement, passes 5 switches and 6 wires, then an address and
+  // request_cycles.
+  REQUIRE(first_read == filled + 625 * (6 + 2));
+  // Without the wire it is refused; without tokens the kernel hangs, and says so.
+  program.unit(east1).set(A::kSTORE_FILL_OFFSET, 3);
+  REQUIRE(b.load(program.stream()) == Q::FAULT::CODE_BAD_CONFIG);
+  program.unit(east1).set(A::kSTORE_FILL_OFFSET, 8);  // half the tokens
+  REQUIRE(b.load(program.stream()) == 0);
+  REQUIRE(b.execute() == Q::FAULT::CODE_HUNG);
+  INFO(b.faults.back().text);
+  REQUIRE(b.faults.back().text.find(
+              "agcu_west[0] waits for a token on token input 3 from agcu_east[1], but agcu_east[1] "
+              "has done all it was configured to do") != std::string::npos);
+  program.unit(east1).set(A::kSTORE_OFFSET, A::STORE::SIGNAL, 0);
+  REQUIRE(b.load(program.stream()) == Q::FAULT::CODE_BAD_ROUTE);
+}
+
+TEST_CASE("a load tells when the last packet of a fill has left") {
+  Bench& b = bench();
+  const uint32_t west1 = RDU_UNIT(RDU_UNIT_AGCU, 1, 0), east1 = RDU_UNIT(RDU_UNIT_AGCU, 1, 1);
+  ProgramBuilder program(b.params);
+  set_load(program.unit(west1), Bench::virtual_address(0x1000), 256, {{4, 256}});
+  program.unit(west1).set(A::kLOAD_OFFSET, A::LOAD::SIGNAL, 1);
+  set_store(program.unit(east1), Bench::virtual_address(0x3000), 256, {{4, 256}});
+  set_load(program.unit(kWest), Bench::virtual_address(0x1000), 64, {});
+  program.unit(kWest).set(A::kLOAD_OFFSET, A::LOAD::WAIT, 1);
+  set_store(program.unit(kEast), Bench::virtual_address(0x8000), 64, {});
+  REQUIRE(program.route(west1, {{east1, 0}}));
+  REQUIRE(program.route(kWest, {{kEast, 0}}));
+  REQUIRE(program.route_token(west1, 0, {{kWest, 0}}));
+  REQUIRE(b.load(program.stream()) == 0);
+  b.memory.seen.clear();
+  const core::Time start = ((core::now() + 624) / 625 + 1) * 625;
+  REQUIRE(b.execute() == 0);
+  core::Time read = 0;
+  for (const auto& seen : b.memory.seen) {
+    if (!seen.write && seen.length == 64) read = seen.issue;
+  }
+  // Requests issue at 2..5, packets leave at 163..178; the token with the last one over two switches, 3
+  // wires: 181.
+  REQUIRE(read == start + 625 * (181 + 2));
+}
+
 namespace {
 
 using Code = std::vector<rdu_schedule_instruction>;

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "fabric/agcu/atomic.h"
+#include "fabric/stream/pins.h"
 
 namespace rdu::fabric {
 namespace {
@@ -46,24 +47,30 @@ void RequestTracks::slice(const Request& r) {
 }
 
 LoadGenerator::LoadGenerator(Context& context, Unit& owner, Memory& memory, InputPort& indices,
-                             uint32_t initiator, const std::string& name)
+                             TokenInputs& tokens, uint32_t initiator, const std::string& name)
     : context_(context),
       owner_(owner),
       memory_(memory),
       initiator_(initiator),
       indices_(indices),
+      tokens_(tokens),
       tracks_(name, "load"),
-      output_(owner) {}
+      output_(owner),
+      signal_(owner),
+      words_(context.blocks) {}
 
 void LoadGenerator::configure(const AgcuConfig& config) {
-  rows_ = config.load_rows;
+  config_ = config;
   outstanding_ = slots_of(config.load_outstanding, context_.params);
 }
 
 void LoadGenerator::start(uint64_t cycle) {
   const FabricParams& params = context_.params;
-  walker_.start(rows_);
+  walker_.start(config_.load_rows);
   output_.start(cycle, 0, params.max_burst);
+  signal_.start(params.max_burst);
+  words_.drop();
+  sequence_ = config_.first_sequence;
   slots_.clear();
   slots_.push({cycle, 0, outstanding_}, outstanding_);
   requests_.clear();
@@ -96,7 +103,13 @@ bool LoadGenerator::issue() {
     const bool needs_indices = walker_.needs_indices();
     const Run indices = needs_indices ? indices_.head() : Run{};
     if (needs_indices && indices.n == 0) break;
-    const uint64_t cycle = std::max({next_, indices.t, slots_.pop(1)});
+    uint64_t token = 0;
+    if (config_.load_tokens.wait && walker_.begins_fill()) {
+      TokenInput& input = tokens_[config_.load_tokens.wait_input];
+      if (input.available() == 0) break;
+      token = input.pop(1);
+    }
+    const uint64_t cycle = std::max({next_, indices.t, token, slots_.pop(1)});
     next_ = cycle + 1;
     const uint64_t issue = cycle + context_.params.request_cycles;
     stopped_ = !faults_.allows(memory_.clock().time(issue));
@@ -112,7 +125,8 @@ bool LoadGenerator::issue() {
     r.requester = this;
     r.unit = owner_.id();
     r.sequence = first_request_ + requests_.size();
-    requests_.push_back({{}, r.piece.packets, false, 0, 0});
+    requests_.push_back(
+        {{}, config_.to_scalar ? r.piece.bytes / 4 : r.piece.packets, r.piece.ends_fill, false, 0, 0});
     memory_.post(r, issue, false, r.block.packet(0), initiator_);
     progress = true;
   }
@@ -121,7 +135,7 @@ bool LoadGenerator::issue() {
 
 void LoadGenerator::answered(Request& r, uint64_t done_cycle) {
   tracks_.slice(r);
-  spread(r.piece, r.block);
+  if (!config_.to_scalar) spread(r.piece, r.block);
   Pending& pending = requests_[r.sequence - first_request_];
   pending.answered = true;
   pending.ready = done_cycle + context_.params.response_cycles;
@@ -145,7 +159,13 @@ bool LoadGenerator::deliver() {
   bool progress = false;
   while (delivered_ < requests_.size() && requests_[delivered_].answered) {
     Pending& pending = requests_[delivered_];
-    output_.put({{pending.ready, 0, pending.packets}, std::move(pending.block), 0});
+    if (config_.to_scalar) {
+      send_words(pending);
+    } else {
+      set_heads(pending);
+      output_.put({{pending.ready, 0, pending.packets}, pending.block, 0});
+    }
+    pending.block = {};
     answered_ = std::max(answered_, pending.done);
     ++delivered_;
     progress = true;
@@ -154,10 +174,30 @@ bool LoadGenerator::deliver() {
   return progress;
 }
 
+void LoadGenerator::set_heads(const Pending& request) {
+  if (!config_.has_sequence && !config_.is_dynamic) return;
+  for (uint32_t p = 0; p < request.packets; ++p) {
+    request.block.set_head(p, PacketHead::make(config_.has_sequence ? sequence_ : 0, config_.destination, 0));
+    sequence_ += config_.sequence_step;
+  }
+}
+
+/// A word is what a packet is elsewhere: it lies at the begin of one.
+void LoadGenerator::send_words(const Pending& request) {
+  for (uint32_t w = 0; w < request.packets; ++w) {
+    words_.room();
+    std::memcpy(words_.next(), request.block.packet(0) + 4 * w, 4);
+    output_.put({{request.ready, 0, 1}, words_.block(), words_.offset()});
+    words_.take(1);
+  }
+}
+
 bool LoadGenerator::retire() {
   bool progress = false;
   while (delivered_ != 0 && output_.free_places() >= requests_.front().packets) {
-    slots_.push({output_.take_places(requests_.front().packets), 0, 1}, 1);
+    const uint64_t left = output_.take_places(requests_.front().packets);  // a cycle after the last packet
+    slots_.push({left, 0, 1}, 1);
+    if (requests_.front().ends_fill && config_.load_tokens.signal) signal_.send({left - 1, 0, 1});
     requests_.pop_front();
     ++first_request_;
     --delivered_;
@@ -170,31 +210,38 @@ std::string LoadGenerator::waits_for() const {
   if (finished()) return "";
   const std::string credit = output_.blocked_by();
   if (!credit.empty()) return credit;
-  if (requests_.empty() && walker_.needs_indices())
+  if (requests_.empty() && walker_.needs_indices() && indices_.available() == 0)
     return fmt::format("input 1, indices ({})", indices_.source());
+  if (requests_.empty() && walker_.begins_fill() && config_.load_tokens.wait)
+    return fmt::format("a token on token input {}", config_.load_tokens.wait_input);
   return "memory (load)";
 }
 
 // --- store ---
 
 StoreGenerator::StoreGenerator(Context& context, Unit& owner, Memory& memory, InputPort& indices,
-                               uint32_t initiator, const std::string& name)
+                               TokenInputs& tokens, uint32_t initiator, const std::string& name)
     : context_(context),
       owner_(owner),
       memory_(memory),
       initiator_(initiator),
       indices_(indices),
+      tokens_(tokens),
       tracks_(name, "store"),
-      input_(owner) {}
+      input_(owner),
+      signal_(owner) {}
 
 void StoreGenerator::configure(const AgcuConfig& config) {
-  rows_ = config.store_rows;
+  config_ = config;
   outstanding_ = slots_of(config.store_outstanding, context_.params);
   modify_ = modify_of(config.op);
 }
 
 void StoreGenerator::start(uint64_t cycle) {
-  walker_.start(rows_);
+  walker_.start(config_.store_rows);
+  signal_.start(context_.params.max_burst);
+  next_signal_ = cycle;
+  token_ = cycle;
   slots_.clear();
   slots_.push({cycle, 0, outstanding_}, outstanding_);
   filling_ = false;
@@ -219,9 +266,15 @@ void StoreGenerator::run() {
 bool StoreGenerator::begin() {
   if (walker_.done() || slots_.count() == 0) return false;
   if (walker_.needs_indices()) {
-    const Run arrival = indices_.head();
-    if (arrival.n == 0) return false;
-    indices_arrived_ = arrival.t;
+    if (indices_.available() == 0) return false;
+  }
+  if (config_.store_tokens.wait && walker_.begins_fill()) {
+    TokenInput& input = tokens_[config_.store_tokens.wait_input];
+    if (input.available() == 0) return false;
+    token_ = input.pop(1);
+  }
+  if (walker_.needs_indices()) {
+    indices_arrived_ = indices_.head().t;
     walker_.give_indices(indices_.front());
   }
   slot_ = slots_.pop(1);
@@ -241,18 +294,22 @@ bool StoreGenerator::take() {
   Firing firing(next_, 1, limit);
   firing.need(arrivals, Cause::input);
   if (indices_arrived_) firing.need({*indices_arrived_, 0, limit}, Cause::input);
-  if (taken_packets_ == 0) firing.need({slot_, 0, limit}, Cause::output);
+  if (taken_packets_ == 0) {
+    firing.need({slot_, 0, limit}, Cause::output);
+    firing.need({token_, 0, limit}, Cause::other);
+  }
   const auto [run, stalls] = firing.solve();
   if (indices_arrived_) {
     indices_.pop({run.t, 0, 1}, 1, [](const BlockRef&, uint32_t, unsigned) {});
     indices_arrived_.reset();
   }
   uint8_t* data = block_.packet(0);
+  const AgcuConfig::Rows& rows = config_.store_rows;
   input_.pop(run, 1, [&](const BlockRef& block, uint32_t offset, unsigned packets) {
     for (unsigned p = 0; p < packets; ++p) {
-      const uint64_t in_row = (piece_.first + taken_packets_) % rows_.packets();
+      const uint64_t in_row = (piece_.first + taken_packets_) % rows.packets();
       const auto bytes =
-          static_cast<uint32_t>(std::min<uint64_t>(kPacketBytes, rows_.bytes - in_row * kPacketBytes));
+          static_cast<uint32_t>(std::min<uint64_t>(kPacketBytes, rows.bytes - in_row * kPacketBytes));
       std::memcpy(data + taken_bytes_, block.packet(offset + p), bytes);
       taken_bytes_ += bytes;
       ++taken_packets_;
@@ -276,7 +333,7 @@ void StoreGenerator::send(uint64_t last_packet) {
   r.requester = this;
   r.unit = owner_.id();
   r.sequence = first_request_ + unacknowledged_.size();
-  unacknowledged_.push_back({});
+  unacknowledged_.push_back({piece_.ends_fill, false, 0, 0});
   filling_ = false;
   counts_.bytes += piece_.bytes;
   memory_.post(r, issue, true, r.block.packet(0), initiator_, modify_);
@@ -284,15 +341,22 @@ void StoreGenerator::send(uint64_t last_packet) {
 
 void StoreGenerator::answered(Request& r, uint64_t done_cycle) {
   tracks_.slice(r);
-  unacknowledged_[r.sequence - first_request_] = {true, done_cycle, r.transfer.done};
+  Pending& pending = unacknowledged_[r.sequence - first_request_];
+  pending = {pending.ends_fill, true, done_cycle, r.transfer.done};
   while (!unacknowledged_.empty() && unacknowledged_.front().answered) {
     const Pending& front = unacknowledged_.front();
     last_acknowledged_ = std::max(last_acknowledged_, front.done_cycle);
     answered_ = std::max(answered_, front.done);
     slots_.push({front.done_cycle + 1, 0, 1}, 1);
+    if (front.ends_fill && config_.store_tokens.signal) {
+      const uint64_t at = std::max(next_signal_, last_acknowledged_);  // a pulse a cycle
+      signal_.send({at, 0, 1});
+      next_signal_ = at + 1;
+    }
     unacknowledged_.pop_front();
     ++first_request_;
   }
+  if (config_.done_token && finished()) signal_.send({last_acknowledged_, 0, 1});
   report();
   owner_.wake();
 }
@@ -311,7 +375,10 @@ std::string StoreGenerator::waits_for() const {
   if (finished()) return "";
   if (walker_.done() && !filling_) return "memory (store)";
   if (!filling_ && slots_.count() == 0) return "memory (store)";
-  if (!filling_ && walker_.needs_indices()) return fmt::format("input 1, indices ({})", indices_.source());
+  if (!filling_ && walker_.needs_indices() && indices_.available() == 0)
+    return fmt::format("input 1, indices ({})", indices_.source());
+  if (!filling_ && walker_.begins_fill() && config_.store_tokens.wait)
+    return fmt::format("a token on token input {}", config_.store_tokens.wait_input);
   return fmt::format("input ({})", input_.source());
 }
 
@@ -319,14 +386,13 @@ std::string StoreGenerator::waits_for() const {
 
 Agcu::Agcu(Context& context, uint32_t id, const AgcuConfig& config, Memory& memory, uint32_t initiator,
            const std::string& name)
-    : Unit(context, id),
-      indices_(*this),
-      done_(*this),
-      tokens_{TokenInput(*this), TokenInput(*this), TokenInput(*this), TokenInput(*this),
-              TokenInput(*this), TokenInput(*this), TokenInput(*this), TokenInput(*this)} {
-  if (config.load) load_ = std::make_unique<LoadGenerator>(context, *this, memory, indices_, initiator, name);
+    : Unit(context, id), indices_(*this), tokens_{TokenInput(*this), TokenInput(*this), TokenInput(*this),
+                                                  TokenInput(*this), TokenInput(*this), TokenInput(*this),
+                                                  TokenInput(*this), TokenInput(*this)} {
+  if (config.load)
+    load_ = std::make_unique<LoadGenerator>(context, *this, memory, indices_, tokens_, initiator, name);
   if (config.store)
-    store_ = std::make_unique<StoreGenerator>(context, *this, memory, indices_, initiator + 1, name);
+    store_ = std::make_unique<StoreGenerator>(context, *this, memory, indices_, tokens_, initiator + 1, name);
   configure(config);
 }
 
@@ -339,17 +405,11 @@ void Agcu::configure(const AgcuConfig& config) {
 void Agcu::start(uint64_t cycle) {
   if (load_) load_->start(cycle);
   if (store_) store_->start(cycle);
-  done_.start(context_.params.max_burst);
-  is_done_sent_ = false;
 }
 
 void Agcu::run() {
   if (load_) load_->run();
   if (store_) store_->run();
-  if (config_.done_token && !is_done_sent_ && store_->finished()) {
-    is_done_sent_ = true;
-    done_.send({store_->last_acknowledged(), 0, 1});
-  }
 }
 
 bool Agcu::finished() const {

@@ -14,6 +14,8 @@
 
 namespace rdu::fabric {
 
+using TokenInputs = std::array<TokenInput, AgcuConfig::kTokenInputs>;
+
 /// Requests in the trace file: a slice each, on as many tracks as overlap.
 class RequestTracks {
  public:
@@ -35,12 +37,13 @@ class RequestTracks {
 /// last of its packets has left.
 class LoadGenerator : public Requester {
  public:
-  /// `indices`: the input that index lists come by.
-  LoadGenerator(Context& context, Unit& owner, Memory& memory, InputPort& indices, uint32_t initiator,
-                const std::string& name);
+  /// `indices`: the input that index lists come by; `tokens`: the AGCU's inputs for fills that wait.
+  LoadGenerator(Context& context, Unit& owner, Memory& memory, InputPort& indices, TokenInputs& tokens,
+                uint32_t initiator, const std::string& name);
 
   void configure(const AgcuConfig& config);
   OutputPort& output() { return output_; }
+  TokenOutput& signal() { return signal_; }
   void start(uint64_t cycle);
   void run();
   bool finished() const { return walker_.done() && requests_.empty(); }
@@ -53,11 +56,14 @@ class LoadGenerator : public Requester {
  private:
   struct Pending {
     BlockRef block;
-    uint32_t packets = 0;
+    uint32_t packets = 0;  ///< or words, that leave
+    bool ends_fill = false;
     bool answered = false;
     uint64_t ready = 0;  ///< cycle of the first packet
     core::Time done = 0;
   };
+  void send_words(const Pending& request);
+  void set_heads(const Pending& request);
   bool issue();
   bool deliver();
   bool retire();
@@ -68,11 +74,15 @@ class LoadGenerator : public Requester {
   Memory& memory_;
   uint32_t initiator_;
   InputPort& indices_;
+  TokenInputs& tokens_;
   RequestTracks tracks_;
-  AgcuConfig::Rows rows_;
+  AgcuConfig config_;
   uint64_t outstanding_ = 1;
   RowWalker walker_;
   OutputPort output_;
+  TokenOutput signal_;
+  BlockWriter words_;      ///< that leave by the scalar output
+  uint32_t sequence_ = 0;  ///< id of the next packet
   RunQueue slots_;
   Ring<Pending> requests_;      ///< in order of issue
   uint64_t first_request_ = 0;  ///< sequence number of the front one
@@ -88,11 +98,13 @@ class LoadGenerator : public Requester {
 /// the write has been acknowledged.
 class StoreGenerator : public Requester {
  public:
-  StoreGenerator(Context& context, Unit& owner, Memory& memory, InputPort& indices, uint32_t initiator,
-                 const std::string& name);
+  StoreGenerator(Context& context, Unit& owner, Memory& memory, InputPort& indices, TokenInputs& tokens,
+                 uint32_t initiator, const std::string& name);
 
   void configure(const AgcuConfig& config);
   InputPort& input() { return input_; }
+  /// Sends what is configured: a token a fill, or one when all is done.
+  TokenOutput& signal() { return signal_; }
   void start(uint64_t cycle);
   void run();
   bool finished() const { return walker_.done() && !filling_ && unacknowledged_.empty(); }
@@ -106,6 +118,7 @@ class StoreGenerator : public Requester {
 
  private:
   struct Pending {
+    bool ends_fill = false;
     bool answered = false;
     uint64_t done_cycle = 0;
     core::Time done = 0;
@@ -120,12 +133,15 @@ class StoreGenerator : public Requester {
   Memory& memory_;
   uint32_t initiator_;
   InputPort& indices_;
+  TokenInputs& tokens_;
   RequestTracks tracks_;
-  AgcuConfig::Rows rows_;
+  AgcuConfig config_;
   uint64_t outstanding_ = 1;
   core::Modify modify_ = nullptr;
   RowWalker walker_;
   InputPort input_;
+  TokenOutput signal_;
+  uint64_t next_signal_ = 0;  ///< earliest cycle of the next token
   RunQueue slots_;
   bool filling_ = false;  ///< piece_ is being filled
   Piece piece_;
@@ -133,6 +149,7 @@ class StoreGenerator : public Requester {
   uint32_t taken_packets_ = 0;
   uint32_t taken_bytes_ = 0;
   uint64_t slot_ = 0;                        ///< cycle at which its slot was free
+  uint64_t token_ = 0;                       ///< cycle at which the token came that its fill waited for
   std::optional<uint64_t> indices_arrived_;  ///< cycle, if it is the first one of a packet of indices
   Ring<Pending> unacknowledged_;             ///< in order of issue
   uint64_t first_request_ = 0;               ///< sequence number of the front one
@@ -159,7 +176,9 @@ class Agcu : public Unit {
   InputPort& packet_input(unsigned port, unsigned) override { return port == 0 ? store_->input() : indices_; }
   OutputPort& packet_output(unsigned, unsigned) override { return load_->output(); }
   TokenInput& token_input(unsigned port) override { return tokens_[port]; }
-  TokenOutput& token_output(unsigned) override { return done_; }
+  OutputPort& scalar_output(unsigned, unsigned) override { return load_->output(); }
+  /// 0: the load's, 1: the store's.
+  TokenOutput& token_output(unsigned port) override { return port == 0 ? load_->signal() : store_->signal(); }
   /// Cycle in which the last of the tokens arrives that the master waits for; nothing while that is not
   /// known.
   std::optional<uint64_t> last_token() const;
@@ -176,11 +195,9 @@ class Agcu : public Unit {
  private:
   AgcuConfig config_;
   InputPort indices_;
+  TokenInputs tokens_;
   std::unique_ptr<LoadGenerator> load_;
   std::unique_ptr<StoreGenerator> store_;
-  TokenOutput done_;
-  bool is_done_sent_ = false;
-  std::array<TokenInput, AgcuConfig::kTokenInputs> tokens_;
   mutable UnitCounts counts_;
 };
 

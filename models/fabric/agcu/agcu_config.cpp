@@ -59,24 +59,31 @@ void check_words_aligned(const ConfigWords& words, const AgcuConfig::Rows& rows)
   if (rows.indexed) check(words.at(regs::kSTORE_INDEX_STRIDE_OFFSET), "STORE_INDEX_STRIDE");
 }
 
-/// Fields that have a meaning but no model yet.
-void refuse_what_is_missing(const ConfigWords& words) {
-  const auto refuse = [&](uint64_t offset, core::Field field, const char* name) {
-    if (words.get(offset, field) != 0) throw BadConfig(fmt::format("{} is not modelled", name));
-  };
-  refuse(regs::kLOAD_OFFSET, regs::LOAD::SEQUENCE, "LOAD.SEQUENCE");
-  refuse(regs::kLOAD_OFFSET, regs::LOAD::WAIT, "LOAD.WAIT");
-  refuse(regs::kLOAD_OFFSET, regs::LOAD::SIGNAL, "LOAD.SIGNAL");
-  refuse(regs::kLOAD_OFFSET, regs::LOAD::DYNAMIC, "LOAD.DYNAMIC");
-  refuse(regs::kSTORE_OFFSET, regs::STORE::WAIT, "STORE.WAIT");
-  refuse(regs::kSTORE_OFFSET, regs::STORE::SIGNAL, "STORE.SIGNAL");
-  refuse(regs::kSCALAR_OFFSET, regs::SCALAR::OUT, "SCALAR.OUT");
+/// The rows of a fill, if there are fills: then all rows are a whole number of them.
+uint64_t decode_fill(const char* name, const AgcuConfig::Tokens& tokens, uint64_t rows, uint64_t count) {
+  if (!tokens.wait && !tokens.signal) return 0;
+  if (rows == 0) return count;
+  if (count % rows != 0) {
+    throw BadConfig(
+        fmt::format("the {} counters' {} rows are no multiple of {}_FILL = {}", name, count, name, rows));
+  }
+  return rows;
+}
+
+/// A token input serves one: the load, the store, or the master.
+void check_token_inputs(const AgcuConfig& c) {
+  unsigned used = c.tokens;
+  for (const AgcuConfig::Tokens& tokens : {c.load_tokens, c.store_tokens}) {
+    if (!tokens.wait) continue;
+    if ((used >> tokens.wait_input & 1) != 0)
+      throw BadConfig(fmt::format("token input {} is waited for twice", tokens.wait_input));
+    used |= 1u << tokens.wait_input;
+  }
 }
 
 }  // namespace
 
 AgcuConfig AgcuConfig::decode(const ConfigWords& words, bool is_master) {
-  refuse_what_is_missing(words);
   const auto load = [&](core::Field field) { return words.get(regs::kLOAD_OFFSET, field); };
   const auto store = [&](core::Field field) { return words.get(regs::kSTORE_OFFSET, field); };
   AgcuConfig c;
@@ -90,12 +97,38 @@ AgcuConfig AgcuConfig::decode(const ConfigWords& words, bool is_master) {
     c.load_rows = decode_rows(words, "LOAD", regs::kLOAD_ROW_BYTES_OFFSET, regs::kLOAD_BASE_OFFSET,
                               regs::kLOAD_COUNT_OFFSET, regs::kLOAD_STRIDE_OFFSET,
                               load(regs::LOAD::INDEX) != 0, regs::kLOAD_INDEX_STRIDE_OFFSET);
+    c.load_tokens = {load(regs::LOAD::WAIT) != 0, load(regs::LOAD::WAIT_INPUT),
+                     load(regs::LOAD::SIGNAL) != 0};
+    c.load_rows.fill =
+        decode_fill("LOAD", c.load_tokens, words.at(regs::kLOAD_FILL_OFFSET), c.load_rows.count);
+    c.has_sequence = load(regs::LOAD::SEQUENCE) != 0;
+    c.first_sequence = static_cast<uint16_t>(words.get(regs::kLOAD_SEQ_OFFSET, regs::LOAD_SEQ::FIRST));
+    c.sequence_step = static_cast<uint16_t>(words.get(regs::kLOAD_SEQ_OFFSET, regs::LOAD_SEQ::STEP));
+    c.is_dynamic = load(regs::LOAD::DYNAMIC) != 0;
+    if (c.is_dynamic) c.destination = words.at(regs::kLOAD_DEST_OFFSET);
+    c.to_scalar = words.get(regs::kSCALAR_OFFSET, regs::SCALAR::OUT) != 0;
+    if (c.to_scalar) {
+      if (c.has_sequence || c.is_dynamic)
+        throw BadConfig("SCALAR.OUT with LOAD.SEQUENCE or LOAD.DYNAMIC: words carry neither");
+      if (c.load_rows.bytes % 4 != 0)
+        throw BadConfig(fmt::format("LOAD_ROW_BYTES = {} is no number of words, as SCALAR.OUT needs it",
+                                    c.load_rows.bytes));
+      c.out_flow = words.get(regs::kSCALAR_OFFSET, regs::SCALAR::FLOW);
+    }
   }
+  if (!c.load && words.get(regs::kSCALAR_OFFSET, regs::SCALAR::OUT) != 0)
+    throw BadConfig("SCALAR.OUT without LOAD.ENABLE");
   if (c.store) {
     c.store_outstanding = store(regs::STORE::OUTSTANDING);
     c.store_rows = decode_rows(words, "STORE", regs::kSTORE_ROW_BYTES_OFFSET, regs::kSTORE_BASE_OFFSET,
                                regs::kSTORE_COUNT_OFFSET, regs::kSTORE_STRIDE_OFFSET,
                                store(regs::STORE::INDEX) != 0, regs::kSTORE_INDEX_STRIDE_OFFSET);
+    c.store_tokens = {store(regs::STORE::WAIT) != 0, store(regs::STORE::WAIT_INPUT),
+                      store(regs::STORE::SIGNAL) != 0};
+    c.store_rows.fill =
+        decode_fill("STORE", c.store_tokens, words.at(regs::kSTORE_FILL_OFFSET), c.store_rows.count);
+    if (c.store_tokens.signal && c.done_token)
+      throw BadConfig("STORE.SIGNAL and STORE.DONE_TOKEN: there is one wire for both");
     if (store(regs::STORE::OP) > regs::STORE::OP_XOR)
       throw BadConfig(fmt::format("STORE.OP = {} is no operation", store(regs::STORE::OP)));
     c.op = static_cast<Op>(store(regs::STORE::OP));
@@ -103,6 +136,7 @@ AgcuConfig AgcuConfig::decode(const ConfigWords& words, bool is_master) {
   }
   if (c.load_rows.indexed && c.store_rows.indexed)
     throw BadConfig("LOAD.INDEX and STORE.INDEX: input 1 serves one of them");
+  check_token_inputs(c);
   if (c.done_token && !c.store) throw BadConfig("STORE.DONE_TOKEN without STORE.ENABLE");
   if (c.tokens != 0 && !is_master) throw BadConfig("MASTER.TOKENS on an AGCU that is not the master");
   return c;
@@ -116,15 +150,24 @@ PortUse AgcuConfig::ports() const {
     PortUse::Output output;
     output.part = kLoad;
     output.flow = out_flow;
-    use.outputs.push_back(output);
+    output.is_dynamic = is_dynamic;
+    output.destination = destination;
+    output.has_sequence = has_sequence;
+    output.first = first_sequence;
+    output.step = sequence_step;
+    (to_scalar ? use.scalar_outputs : use.outputs).push_back(output);
   }
   if (store) use.inputs.push_back({0, kStore, false});
   if (uses_index()) use.inputs.push_back({1, load_rows.indexed ? kLoad : kStore, false});
-  if (done_token) {
+  const auto sends_token = [&](unsigned port) {
     PortUse::Output output;
-    output.port = output.part = kStore;
+    output.port = output.part = port;
     use.token_outputs.push_back(output);
-  }
+  };
+  if (load_tokens.signal) sends_token(kLoad);
+  if (done_token || store_tokens.signal) sends_token(kStore);
+  if (load_tokens.wait) use.token_inputs.push_back({load_tokens.wait_input, kLoad, false});
+  if (store_tokens.wait) use.token_inputs.push_back({store_tokens.wait_input, kStore, false});
   for (unsigned i = 0; i < kTokenInputs; ++i) {
     if ((tokens >> i & 1) != 0) use.token_inputs.push_back({i, kEnd, false});
   }

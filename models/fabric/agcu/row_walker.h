@@ -16,6 +16,7 @@ struct Piece {
   uint32_t packets = 0;
   uint32_t first = 0;      ///< place of the first packet in its row
   uint32_t row_bytes = 0;  ///< with `first`, tells the packets' sizes
+  bool ends_fill = false;
 
   /// Calls use(packet, offset in the piece, bytes of the packet).
   template <class Use>
@@ -35,7 +36,7 @@ struct Piece {
 /// Walks through rows packet by packet and cuts them into requests: a request takes packets as long as each
 /// begins in memory where the one before ended and the request does not cross a multiple of `request_bytes`,
 /// at least one and at most 64 packets. With an index list it also ends where the indices of a packet do: it
-/// never waits for what comes next.
+/// never waits for what comes next. So it does where a fill ends.
 class RowWalker {
  public:
   static constexpr unsigned kIndices = kPacketBytes / sizeof(int32_t);  ///< of a packet
@@ -45,11 +46,15 @@ class RowWalker {
     rows_.counters.rewind();
     left_ = rows_.count;
     index_ = kIndices;
+    fill_left_ = rows_.fill;
     enter_row();
   }
   bool done() const { return left_ == 0; }
   /// Rows that are left, the current one included.
   uint64_t left() const { return left_; }
+
+  /// Whether what comes next is the first of a fill.
+  bool begins_fill() const { return rows_.fill != 0 && fill_left_ == rows_.fill && packet_ == 0; }
 
   /// Whether the next packet of indices has to come before there is a next().
   bool needs_indices() const { return left_ != 0 && !has_address_; }
@@ -69,8 +74,8 @@ class RowWalker {
     do {
       piece.bytes += packet_bytes();
       ++piece.packets;
-      advance();
-    } while (left_ != 0 && has_address_ && piece.packets < kBlockPackets &&
+      piece.ends_fill = advance();
+    } while (left_ != 0 && !piece.ends_fill && has_address_ && piece.packets < kBlockPackets &&
              address_ == piece.address + piece.bytes && piece.bytes + packet_bytes() <= room);
     return piece;
   }
@@ -80,14 +85,18 @@ class RowWalker {
     const uint64_t left = rows_.bytes - packet_ * kPacketBytes;
     return static_cast<uint32_t>(left < kPacketBytes ? left : kPacketBytes);
   }
-  void advance() {
+  /// True if a fill has ended.
+  bool advance() {
     if (++packet_ < rows_.packets()) {
       address_ += kPacketBytes;
-      return;
+      return false;
     }
     --left_;
     rows_.counters.next();
     enter_row();
+    if (rows_.fill == 0 || --fill_left_ != 0) return false;
+    fill_left_ = rows_.fill;
+    return true;
   }
   /// The current row's address, if its index is there.
   void enter_row() {
@@ -100,6 +109,7 @@ class RowWalker {
 
   AgcuConfig::Rows rows_;
   uint64_t left_ = 0;         ///< rows, the current one included
+  uint64_t fill_left_ = 0;    ///< rows of the current fill, the current one included
   uint32_t packet_ = 0;       ///< of the current row
   bool has_address_ = false;  ///< false: the current row's index is not there
   uint64_t address_ = 0;      ///< of the current packet

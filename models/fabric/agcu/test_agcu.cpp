@@ -1,11 +1,14 @@
 #include <array>
 #include <random>
 
+#include "fabric/agcu/agcu.h"
 #include "fabric/agcu/agcu_config.h"
 #include "fabric/agcu/atomic.h"
 #include "fabric/agcu/row_walker.h"
-#include "fabric/test/units.h"
 #include "fabric/standstill.h"
+#include "fabric/stream/pins.h"
+#include "fabric/test/harness.h"
+#include "fabric/test/units.h"
 #include "test/catch.h"
 #include "test/seed.h"
 
@@ -146,8 +149,30 @@ TEST_CASE("configurations that an AGCU cannot execute are refused") {
   words.set(A::kSTORE_OFFSET, A::STORE::DONE_TOKEN, 1);
   REQUIRE(refused(words) == "STORE.DONE_TOKEN without STORE.ENABLE");
   words = off;
+  set_load(words, 0x1000, 66, {{6, 64}});
+  words.set(A::kSCALAR_OFFSET, A::SCALAR::OUT, 1);
+  REQUIRE(refused(words) == "LOAD_ROW_BYTES = 66 is no number of words, as SCALAR.OUT needs it");
+  set_load(words, 0x1000, 64, {{6, 64}});
   words.set(A::kLOAD_OFFSET, A::LOAD::SEQUENCE, 1);
-  REQUIRE(refused(words) == "LOAD.SEQUENCE is not modelled");
+  REQUIRE(refused(words) == "SCALAR.OUT with LOAD.SEQUENCE or LOAD.DYNAMIC: words carry neither");
+  words.set(A::kSCALAR_OFFSET, A::SCALAR::OUT, 0);
+  REQUIRE(refused(words).empty());
+  words.set(A::kLOAD_OFFSET, A::LOAD::WAIT, 1);
+  words.set(A::kLOAD_FILL_OFFSET, 4);
+  REQUIRE(refused(words) == "the LOAD counters' 6 rows are no multiple of LOAD_FILL = 4");
+  words.set(A::kLOAD_FILL_OFFSET, 3);
+  REQUIRE(refused(words).empty());
+  set_store(words, 0, 64, {});
+  words.set(A::kSTORE_OFFSET, A::STORE::WAIT, 1);
+  REQUIRE(refused(words) == "token input 0 is waited for twice");
+  words.set(A::kSTORE_OFFSET, A::STORE::WAIT_INPUT, 7);
+  REQUIRE(refused(words).empty());
+  words.set(A::kSTORE_OFFSET, A::STORE::SIGNAL, 1);
+  words.set(A::kSTORE_OFFSET, A::STORE::DONE_TOKEN, 1);
+  REQUIRE(refused(words) == "STORE.SIGNAL and STORE.DONE_TOKEN: there is one wire for both");
+  words = off;
+  words.set(A::kSCALAR_OFFSET, A::SCALAR::OUT, 1);
+  REQUIRE(refused(words) == "SCALAR.OUT without LOAD.ENABLE");
   words = off;
   set_load(words, 0x100, 64, {{6, -64}});
   words.set(A::kLOAD_OFFSET, A::LOAD::INDEX, 1);
@@ -242,4 +267,122 @@ TEST_CASE("who waits for whom: circles first, the shortest; else who keeps other
   REQUIRE(graph.explain().text ==
           "2 units wait for each other: pcu[0][3] waits for b, pcu[0][4] waits for e, and so on in a circle");
   REQUIRE(graph.explain().unit == pcu(3));
+}
+
+TEST_CASE("fills end requests") {
+  AgcuConfig::Rows r = rows(0, 64, {{12, 64}});
+  r.fill = 3;
+  RowWalker walker;
+  walker.start(r);
+  for (unsigned fill = 0; fill < 4; ++fill) {
+    REQUIRE(walker.begins_fill());
+    const Piece piece = walker.next(256);
+    // 192 bytes a fill; requests end at multiples of 256, too.
+    if (fill % 4 == 1 || fill % 4 == 2) {
+      const uint32_t first = fill == 1 ? 1 : 2;
+      require(piece, 192 * fill, 64 * first, first);
+      REQUIRE_FALSE(piece.ends_fill);
+      REQUIRE_FALSE(walker.begins_fill());
+      const Piece rest = walker.next(256);
+      require(rest, 192 * fill + 64 * first, 64 * (3 - first), 3 - first);
+      REQUIRE(rest.ends_fill);
+    } else {
+      require(piece, 192 * fill, 192, 3);
+      REQUIRE(piece.ends_fill);
+    }
+  }
+  REQUIRE(walker.done());
+}
+
+namespace {
+
+/// Memory that answers a read of address a with the bytes a, a + 1, .. when it is told to.
+class LateMemory : public rdu::core::TransferPort,
+                   public rdu::core::AddressTranslator,
+                   public MemoryListener {
+ public:
+  void post(rdu::core::Transfer& t) override { waiting_.push_back(&t); }
+  bool debug(uint64_t, uint8_t*, uint64_t, bool) override { return false; }
+  bool translate(unsigned, uint64_t address, uint64_t, bool, uint64_t* physical) override {
+    *physical = address;
+    return true;
+  }
+  void memory_fault(const Fault&) override { REQUIRE(false); }
+  void memory_answered() override {}
+
+  /// Answers everything, each `cycles` after its issue.
+  void answer(uint64_t cycles) {
+    const std::vector<rdu::core::Transfer*> now = std::move(waiting_);
+    waiting_.clear();
+    for (rdu::core::Transfer* t : now) {
+      for (uint32_t i = 0; i < t->length; ++i) t->data[i] = static_cast<uint8_t>(t->address + i);
+      t->done = t->issue + cycles * 625;
+      t->status = rdu::core::TransferStatus::ok;
+      t->client->completed(*t);
+    }
+  }
+
+ private:
+  std::vector<rdu::core::Transfer*> waiting_;
+};
+
+/// A load generator and who takes what it sends.
+struct LoadBench {
+  explicit LoadBench(const ConfigWords& words)
+      : config(AgcuConfig::decode(words, false)),
+        memory(late, late, params, late),
+        agcu(context, RDU_UNIT(RDU_UNIT_AGCU, 1, 0), config, memory, 0, "agcu"),
+        sink(context) {
+    (config.to_scalar ? agcu.scalar_output(0, 0) : agcu.packet_output(0, 0)).connect(sink.input, 1, params);
+    run_all(context, {&agcu, &sink});
+    while (!agcu.finished()) {
+      late.answer(100);
+      context.work.run(~uint64_t{0});
+    }
+  }
+  FabricParams params;
+  Context context{params};
+  LateMemory late;
+  AgcuConfig config;
+  Memory memory;
+  Agcu agcu;
+  Sink sink;
+};
+
+}  // namespace
+
+TEST_CASE("words to the scalar output: in order of address, one a cycle") {
+  ConfigWords words = ConfigWords::reset_of<A::Registers>();
+  set_load(words, 0x10, 20, {{3, 64}});
+  words.set(A::kSCALAR_OFFSET, A::SCALAR::OUT, 1);
+  LoadBench b(words);
+  REQUIRE(b.sink.packets.size() == 15);
+  for (size_t i = 0; i < 15; ++i) {
+    const auto first = static_cast<uint8_t>(0x10 + 64 * (i / 5) + 4 * (i % 5));
+    REQUIRE(b.sink.packets[i][0] == first);
+    REQUIRE(b.sink.packets[i][3] == first + 3);
+  }
+  // Requests issue at 2, 3, 4 and are there at 103, 104, 105; a word a cycle, and a wire.
+  for (size_t i = 0; i < 15; ++i) REQUIRE(b.sink.times[i] == 103 + i + 1);
+}
+
+TEST_CASE("packets carry sequence ids and destinations") {
+  ConfigWords words = ConfigWords::reset_of<A::Registers>();
+  set_load(words, 0x1000, 256, {{2, 256}});
+  LoadBench plain(words);
+  REQUIRE(plain.sink.heads == std::vector<uint64_t>(8, 0));
+  words.set(A::kLOAD_OFFSET, A::LOAD::SEQUENCE, 1);
+  words.set(A::kLOAD_SEQ_OFFSET, A::LOAD_SEQ::FIRST, 0xfffa);
+  words.set(A::kLOAD_SEQ_OFFSET, A::LOAD_SEQ::STEP, 3);
+  LoadBench sequence(words);
+  for (size_t i = 0; i < 8; ++i) REQUIRE(sequence.sink.heads[i] == ((0xfffa + 3 * i) & 0xffff));
+  words.set(A::kLOAD_OFFSET, A::LOAD::DYNAMIC, 1);
+  words.set(A::kLOAD_DEST_OFFSET, A::LOAD_DEST::COLUMN, 5);
+  words.set(A::kLOAD_DEST_OFFSET, A::LOAD_DEST::ROW, 6);
+  words.set(A::kLOAD_DEST_OFFSET, A::LOAD_DEST::PORT, 17);
+  LoadBench dynamic(words);
+  for (size_t i = 0; i < 8; ++i) {
+    REQUIRE(PacketHead::sequence(dynamic.sink.heads[i]) == ((0xfffa + 3 * i) & 0xffff));
+    REQUIRE(PacketHead::destination(dynamic.sink.heads[i]) == (5 | 6 << 8 | 17 << 16));
+  }
 }

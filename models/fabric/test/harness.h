@@ -55,6 +55,7 @@ class Sink : public Unit {
   uint64_t interval = 1;
   uint64_t open = 0;
   std::vector<Packet> packets;
+  std::vector<uint64_t> heads;  ///< of the packets
   std::vector<uint64_t> times;
 
   void start(uint64_t cycle) override { next_ = std::max(cycle, open); }
@@ -66,6 +67,7 @@ class Sink : public Unit {
       input.pop(run, 1, [&](const BlockRef& block, uint32_t offset, unsigned n) {
         for (unsigned i = 0; i < n; ++i) {
           packets.emplace_back();
+          heads.push_back(block.head(offset + i));
           std::memcpy(packets.back().data(), block.packet(offset + i), kPacketBytes);
         }
       });
