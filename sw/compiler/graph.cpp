@@ -66,8 +66,19 @@ class UnitCheck {
  public:
   explicit UnitCheck(std::string who) : who_(std::move(who)) {}
 
-  void operator()(const Load& u) const { agcu(u.base, u.row_bytes, u.rows); }
-  void operator()(const Store& u) const { agcu(u.base, u.row_bytes, u.rows); }
+  void operator()(const Load& u) const { agcu(u); }
+  void operator()(const Store& u) const {
+    agcu(u);
+    if (u.op == MemoryOp::write) return;
+    const auto words = [&](const char* what, int64_t bytes) {
+      if (bytes % 4 != 0)
+        fail(fmt::format("{} is {}, but atomic writes are of words of 4 bytes", what, bytes));
+    };
+    words("bytes of a row", u.row_bytes);
+    if (u.base.is_constant()) words("the address", static_cast<int64_t>(u.base.at(0)));
+    for (const Counter& c : u.rows) words("a stride", c.stride);
+    words("the stride of an index", u.index_stride);
+  }
 
   void operator()(const Scratchpad& u) const {
     number("buffers", u.buffers, 1, kMaxBuffers);
@@ -132,9 +143,11 @@ class UnitCheck {
       if (c.count.is_constant()) number(what, c.count.at(0), 1, UINT32_MAX);
     }
   }
-  void agcu(const Value&, uint32_t row_bytes, const std::vector<Counter>& rows) const {
-    number("bytes of a row", row_bytes, 1, kMaxRowBytes);
-    counters("row", rows, kAgcuCounters);
+  template <class Generator>
+  void agcu(const Generator& u) const {
+    number("bytes of a row", u.row_bytes, 1, kMaxRowBytes);
+    counters("row", u.rows, kAgcuCounters);
+    stride("index", u.index_stride);
   }
   void operand(size_t stage, Operand operand, const std::set<int>& saved) const {
     if (operand == Operand::prev && stage == 0)
@@ -183,6 +196,11 @@ uint64_t packets_of_row(uint32_t bytes) {
   return (bytes + RDU_VECTOR_BYTES - 1) / RDU_VECTOR_BYTES;
 }
 
+uint64_t packets_of_indices(uint64_t rows) {
+  constexpr uint64_t kIndices = RDU_VECTOR_BYTES / 4;
+  return rows / kIndices + (rows % kIndices != 0 ? 1 : 0);
+}
+
 uint64_t packets_sent(const UnitKind& kind, const Sample& at) {
   return std::visit(
       Overload{
@@ -196,12 +214,15 @@ uint64_t packets_sent(const UnitKind& kind, const Sample& at) {
 
 uint64_t packets_taken(const UnitKind& kind, unsigned input, const Sample& at) {
   return std::visit(
-      Overload{
-          [&](const Load&) { return uint64_t{0}; },
-          [&](const Store& u) { return checked_multiply(packets_of_row(u.row_bytes), at.product(u.rows)); },
-          [&](const Scratchpad& u) { return checked_multiply(at(u.fills), at.product(u.write)); },
-          [&](const Matrix& u) { return checked_multiply(at(u.tiles), u.k); },
-          [&](const Simd& u) { return checked_multiply(at(u.vectors), packets_of(u.in[input])); }},
+      Overload{[&](const Load& u) { return packets_of_indices(at.product(u.rows)); },
+               [&](const Store& u) {
+                 const uint64_t rows = at.product(u.rows);
+                 return input == 0 ? checked_multiply(packets_of_row(u.row_bytes), rows)
+                                   : packets_of_indices(rows);
+               },
+               [&](const Scratchpad& u) { return checked_multiply(at(u.fills), at.product(u.write)); },
+               [&](const Matrix& u) { return checked_multiply(at(u.tiles), u.k); },
+               [&](const Simd& u) { return checked_multiply(at(u.vectors), packets_of(u.in[input])); }},
       kind);
 }
 
@@ -327,7 +348,8 @@ Value operator/(Value v, uint64_t n) {
 // ---------------------------------------------------------------------------------------------
 
 unsigned inputs_of(const UnitKind& kind) {
-  return std::visit(Overload{[](const Load&) { return 0u; }, [](const Store&) { return 1u; },
+  return std::visit(Overload{[](const Load& u) { return u.indexed ? 2u : 0u; },
+                             [](const Store& u) { return u.indexed ? 3u : 1u; },
                              [](const Scratchpad&) { return 1u; }, [](const Matrix&) { return 3u; },
                              [](const Simd& u) {
                                unsigned inputs = 0;

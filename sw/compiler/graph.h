@@ -51,18 +51,28 @@ struct Counter {
 enum class Format : uint8_t { fp32, bf16 };
 enum class Element : uint8_t { half, word };  ///< 2 or 4 bytes
 
-/// AGCU: rows of memory become packets of 64 bytes, the last of each row padded with zero.
+/// AGCU: rows of memory become packets of 64 bytes, the last of each row padded with zero. Gather: with
+/// `indexed`, input 1 takes a list of INT32, 16 a packet, and row r lies index[r] * index_stride bytes
+/// further.
 struct Load {
   Value base;               ///< address
   uint32_t row_bytes = 64;  ///< 1 .. 65536
   std::vector<Counter> rows;
+  bool indexed = false;
+  int64_t index_stride = 0;  ///< bytes, must fit 32 bits with sign
 };
 
-/// AGCU: packets become rows of memory, the last packet of each row cut.
+/// What a store does to the words in memory, coded as in AGCU.STORE; all but `write` are atomic.
+enum class MemoryOp : uint8_t { write = 0, fadd, iadd, imax, imin, bits_and, bits_or, bits_xor };
+
+/// AGCU: packets become rows of memory, the last packet of each row cut. Scatter: as Load.
 struct Store {
   Value base;
   uint32_t row_bytes = 64;
   std::vector<Counter> rows;
+  bool indexed = false;
+  int64_t index_stride = 0;
+  MemoryOp op = MemoryOp::write;  ///< all but write: row_bytes, strides and base are multiples of 4
 };
 
 /// PMU: a scratchpad of `buffers` buffers, each filled by the write counters and then read by the read

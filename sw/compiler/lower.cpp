@@ -19,7 +19,8 @@ class Lowering {
       : id_(id), configuration_(configuration), arguments_(arguments) {}
 
   void operator()(const Load& u) const {
-    set(RDU_AGCU_LOAD, RDU_AGCU_LOAD_ENABLE_MASK);
+    set(RDU_AGCU_LOAD, RDU_AGCU_LOAD_ENABLE_MASK | (u.indexed ? RDU_AGCU_LOAD_INDEX_MASK : 0u));
+    if (u.indexed) set(RDU_AGCU_LOAD_INDEX_STRIDE, stride(u.index_stride));
     set(RDU_AGCU_LOAD_ROW_BYTES, u.row_bytes);
     set(RDU_AGCU_LOAD_BASE, u.base, 2);
     for (unsigned i = 0; i < u.rows.size(); ++i) {
@@ -28,7 +29,10 @@ class Lowering {
   }
 
   void operator()(const Store& u) const {
-    set(RDU_AGCU_STORE, RDU_AGCU_STORE_ENABLE_MASK | RDU_AGCU_STORE_DONE_TOKEN_MASK);
+    set(RDU_AGCU_STORE, RDU_AGCU_STORE_ENABLE_MASK | RDU_AGCU_STORE_DONE_TOKEN_MASK |
+                            (u.indexed ? RDU_AGCU_STORE_INDEX_MASK : 0u) |
+                            bits(static_cast<uint32_t>(u.op), RDU_AGCU_STORE_OP_MASK));
+    if (u.indexed) set(RDU_AGCU_STORE_INDEX_STRIDE, stride(u.index_stride));
     set(RDU_AGCU_STORE_ROW_BYTES, u.row_bytes);
     set(RDU_AGCU_STORE_BASE, u.base, 2);
     for (unsigned i = 0; i < u.rows.size(); ++i) {

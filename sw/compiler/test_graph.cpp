@@ -113,6 +113,11 @@ TEST_CASE("units must be possible") {
   refuse(
       L{}, [](L& u) { u.rows.resize(7); }, "7 row counters, there are 6");
   refuse(
+      L{}, [](L& u) { u.index_stride = int64_t{1} << 31; }, "index stride 2147483648 does not fit 32 bits");
+  refuse(
+      Store{}, [](Store& u) { u.op = MemoryOp::fadd, u.row_bytes = 6; },
+      "bytes of a row is 6, but atomic writes are of words of 4 bytes");
+  refuse(
       L{},
       [](L& u) {
         u.rows = {{0, 4}};

@@ -47,6 +47,56 @@ class Memory {
   std::vector<uint8_t> bytes_;
 };
 
+/// Sums rows of a table by bins: out[bin[i]] += table[choice[i]], 16 INT32 a row.
+Graph sums_by_bin() {
+  Graph g("sums_by_bin", "out[bin[i]] += table[choice[i]]");
+  const Value table = g.address("table", "rows of 64 bytes", 64);
+  const Value choice = g.address("choice", "which row, INT32", 64);
+  const Value bin = g.address("bin", "where to, INT32", 64);
+  const Value out = g.address("out", "the sums", 64);
+  const Value rows = g.number("rows", "how many", 16, 16000, 16);
+  const auto list = [&](const Value& base) {
+    Load load;
+    load.base = base;
+    load.rows = {{rows / 16, 64}};
+    return load;
+  };
+  Load gather;
+  gather.base = table;
+  gather.rows = {{rows, 0}};
+  gather.indexed = true;
+  gather.index_stride = 64;
+  Store scatter;
+  scatter.base = out;
+  scatter.rows = {{rows, 0}};
+  scatter.indexed = true;
+  scatter.index_stride = 64;
+  scatter.op = MemoryOp::iadd;
+  const Node choices = g.add("choices", list(choice)), bins = g.add("bins", list(bin));
+  const Node from = g.add("gather", gather), to = g.add("scatter", scatter);
+  g.connect(choices, from, 1);
+  g.connect(bins, to, 1);
+  g.connect(from, to, 0);
+  return g;
+}
+
+struct SumsByBin {
+  static constexpr size_t kRows = 160, kTable = 40, kBins = 7;
+  std::vector<int32_t> table, choice, bin, expected;
+  SumsByBin() : table(kTable * 16), choice(kRows), bin(kRows), expected(kBins * 16, 0) {
+    for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<int32_t>(i * 2654435761u);
+    for (size_t i = 0; i < kRows; ++i) {
+      choice[i] = static_cast<int32_t>(i < 32 ? i : i * i % kTable);
+      bin[i] = static_cast<int32_t>(i * 3 % kBins);
+      for (size_t k = 0; k < 16; ++k) {
+        int32_t& sum = expected[static_cast<size_t>(bin[i]) * 16 + k];
+        sum = static_cast<int32_t>(static_cast<uint32_t>(sum) +
+                                   static_cast<uint32_t>(table[static_cast<size_t>(choice[i]) * 16 + k]));
+      }
+    }
+  }
+};
+
 }  // namespace
 
 TEST_CASE("the digits network, fused and one kernel an operator, is the network") {
@@ -119,4 +169,14 @@ TEST_CASE("programs that cannot be divided so say it") {
   CHECK_THROWS_WITH(programs::digits_fused(0), Contains("at least one pipeline"));
   CHECK_THROWS_WITH(compile(programs::digits_fused(7)),
                     Contains("needs 42 PCUs, a tile of 6 x 6 cells has 36"));
+}
+
+TEST_CASE("gather and scatter: rows of a table summed by bins") {
+  const SumsByBin d;
+  Memory m;
+  const uint64_t table = m.put(d.table), choice = m.put(d.choice), bin = m.put(d.bin);
+  const uint64_t out = m.put(std::vector<int32_t>(d.expected.size(), 0));
+  m.run(compile(sums_by_bin()),
+        {{"table", table}, {"choice", choice}, {"bin", bin}, {"out", out}, {"rows", SumsByBin::kRows}});
+  CHECK(m.get<int32_t>(out, d.expected.size()) == d.expected);
 }

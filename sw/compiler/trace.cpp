@@ -133,7 +133,12 @@ void find_ends(const Configuration& configuration, std::vector<Output>* outputs,
           outputs->push_back(
               {id, r, c == 0 ? 0 : last, RDU_PORT_FROM_AGCU, field(load, RDU_AGCU_LOAD_FLOW_MASK)});
         }
-        if (field(words.at(id, RDU_AGCU_STORE), RDU_AGCU_STORE_ENABLE_MASK) != 0) inputs->insert({id, 0});
+        const uint32_t store = words.at(id, RDU_AGCU_STORE);
+        const bool stores = field(store, RDU_AGCU_STORE_ENABLE_MASK) != 0;
+        if (stores) inputs->insert({id, 0});
+        if ((field(load, RDU_AGCU_LOAD_ENABLE_MASK) != 0 && field(load, RDU_AGCU_LOAD_INDEX_MASK) != 0) ||
+            (stores && field(store, RDU_AGCU_STORE_INDEX_MASK) != 0))
+          inputs->insert({id, 1});
         break;
       }
     }

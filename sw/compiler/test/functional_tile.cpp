@@ -193,13 +193,20 @@ class FunctionalTile::Agcu : public Unit {
  public:
   Agcu(const Words& w, uint64_t base, std::vector<uint8_t>* memory) : memory_base_(base), memory_(memory) {
     if ((w.at(RDU_AGCU_LOAD) & RDU_AGCU_LOAD_ENABLE_MASK) != 0) {
-      load_ = {w.wide(RDU_AGCU_LOAD_BASE), w.at(RDU_AGCU_LOAD_ROW_BYTES), 0, {}};
+      load_.base = w.wide(RDU_AGCU_LOAD_BASE);
+      load_.row_bytes = w.at(RDU_AGCU_LOAD_ROW_BYTES);
+      load_.indexed = (w.at(RDU_AGCU_LOAD) & RDU_AGCU_LOAD_INDEX_MASK) != 0;
+      load_.index_stride = static_cast<int32_t>(w.at(RDU_AGCU_LOAD_INDEX_STRIDE));
       for (unsigned i = 0; i < RDU_AGCU_LOAD_COUNT_COUNT; ++i) {
         load_.rows.add(w.at(RDU_AGCU_LOAD_COUNT(i)), w.at(RDU_AGCU_LOAD_STRIDE(i)));
       }
     }
     if ((w.at(RDU_AGCU_STORE) & RDU_AGCU_STORE_ENABLE_MASK) != 0) {
-      store_ = {w.wide(RDU_AGCU_STORE_BASE), w.at(RDU_AGCU_STORE_ROW_BYTES), 0, {}};
+      store_.base = w.wide(RDU_AGCU_STORE_BASE);
+      store_.row_bytes = w.at(RDU_AGCU_STORE_ROW_BYTES);
+      store_.indexed = (w.at(RDU_AGCU_STORE) & RDU_AGCU_STORE_INDEX_MASK) != 0;
+      store_.index_stride = static_cast<int32_t>(w.at(RDU_AGCU_STORE_INDEX_STRIDE));
+      op_ = field(w.at(RDU_AGCU_STORE), RDU_AGCU_STORE_OP_MASK);
       for (unsigned i = 0; i < RDU_AGCU_STORE_COUNT_COUNT; ++i) {
         store_.rows.add(w.at(RDU_AGCU_STORE_COUNT(i)), w.at(RDU_AGCU_STORE_STRIDE(i)));
       }
@@ -207,15 +214,15 @@ class FunctionalTile::Agcu : public Unit {
   }
   bool step() override {
     bool moved = false;
-    if (load_.row_bytes != 0 && !load_.rows.done() && out.empty()) {
+    if (load_.row_bytes != 0 && !load_.rows.done() && out.empty() && has_index(&load_)) {
       Packet p{};
       move(&load_, [&](uint8_t* at, size_t n) { std::memcpy(p.data(), at, n); });
       out.push_back(p);
       moved = true;
     }
-    if (store_.row_bytes != 0 && !store_.rows.done() && !in[0].empty()) {
+    if (store_.row_bytes != 0 && !store_.rows.done() && !in[0].empty() && has_index(&store_)) {
       const Packet p = take(0);
-      move(&store_, [&](uint8_t* at, size_t n) { std::memcpy(at, p.data(), n); });
+      move(&store_, [&](uint8_t* at, size_t n) { write(at, p.data(), n); });
       moved = true;
     }
     return moved;
@@ -230,23 +237,77 @@ class FunctionalTile::Agcu : public Unit {
     uint64_t base = 0;
     uint32_t row_bytes = 0;  ///< 0: not enabled
     uint32_t at = 0;         ///< byte in the row
+    bool indexed = false;
+    int64_t index_stride = 0;
+    std::deque<int32_t> indices;  ///< that of the current row, and those behind it in the same packet
     Counters rows;
   };
+  bool has_index(Generator* g) {
+    if (!g->indexed || !g->indices.empty()) return true;
+    if (in[1].empty()) return false;
+    const Packet p = take(1);
+    for (unsigned i = 0; i < RDU_VECTOR_BYTES / 4; ++i) {
+      int32_t index;
+      std::memcpy(&index, p.data() + 4 * i, 4);
+      g->indices.push_back(index);
+    }
+    return true;
+  }
+  void write(uint8_t* memory, const uint8_t* data, size_t n) const {
+    if (op_ == RDU_AGCU_STORE_OP_WRITE) {
+      std::memcpy(memory, data, n);
+      return;
+    }
+    for (size_t i = 0; i < n; i += 4) {
+      uint32_t m, d;
+      std::memcpy(&m, memory + i, 4);
+      std::memcpy(&d, data + i, 4);
+      const auto a = static_cast<int32_t>(m), b = static_cast<int32_t>(d);
+      switch (op_) {
+        case RDU_AGCU_STORE_OP_FADD:
+          m = to_bits(from_bits(m) + from_bits(d));
+          break;
+        case RDU_AGCU_STORE_OP_IADD:
+          m += d;
+          break;
+        case RDU_AGCU_STORE_OP_IMAX:
+          m = a < b ? d : m;
+          break;
+        case RDU_AGCU_STORE_OP_IMIN:
+          m = a > b ? d : m;
+          break;
+        case RDU_AGCU_STORE_OP_AND:
+          m &= d;
+          break;
+        case RDU_AGCU_STORE_OP_OR:
+          m |= d;
+          break;
+        default:
+          m ^= d;
+      }
+      std::memcpy(memory + i, &m, 4);
+    }
+  }
   template <class Use>
   void move(Generator* g, Use use) {
     const uint32_t n = std::min<uint32_t>(g->row_bytes - g->at, RDU_VECTOR_BYTES);
-    const uint64_t address = g->base + static_cast<uint64_t>(g->rows.offset()) + g->at;
+    const int64_t index = g->indexed ? g->indices.front() * g->index_stride : 0;
+    const uint64_t address = g->base + static_cast<uint64_t>(g->rows.offset() + index) + g->at;
     if (address < memory_base_ || address - memory_base_ + n > memory_->size()) {
       throw Error(fmt::format("{}: address {:#x} is outside the memory", name, address));
     }
     use(memory_->data() + (address - memory_base_), n);
     g->at += n;
-    if (g->at == g->row_bytes) g->at = 0, g->rows.next();
+    if (g->at != g->row_bytes) return;
+    g->at = 0;
+    g->rows.next();
+    if (g->indexed) g->indices.pop_front();
   }
 
   uint64_t memory_base_;
   std::vector<uint8_t>* memory_;
   Generator load_, store_;
+  uint32_t op_ = RDU_AGCU_STORE_OP_WRITE;
 };
 
 class FunctionalTile::Pmu : public Unit {

@@ -207,17 +207,30 @@ std::string Decoder::counters(uint32_t unit, unsigned entries, Count count, Stri
   return text.empty() ? "once" : text;
 }
 
+/// What an index list adds to an address.
+static std::string by_index(uint32_t stride) {
+  return fmt::format(" + index * {}", static_cast<int32_t>(stride));
+}
+
 std::string Decoder::load(uint32_t unit) const {
-  return fmt::format("rows of {} bytes from {}: {}", value(unit, RDU_AGCU_LOAD_ROW_BYTES),
+  const bool indexed = field(word(unit, RDU_AGCU_LOAD), RDU_AGCU_LOAD_INDEX_MASK) != 0;
+  return fmt::format("rows of {} bytes from {}{}: {}", value(unit, RDU_AGCU_LOAD_ROW_BYTES),
                      address(unit, RDU_AGCU_LOAD_BASE),
+                     indexed ? by_index(word(unit, RDU_AGCU_LOAD_INDEX_STRIDE)) : "",
                      counters(
                          unit, RDU_AGCU_LOAD_COUNT_COUNT, [](unsigned i) { return RDU_AGCU_LOAD_COUNT(i); },
                          [](unsigned i) { return RDU_AGCU_LOAD_STRIDE(i); }));
 }
 
 std::string Decoder::store(uint32_t unit) const {
-  return fmt::format("rows of {} bytes to {}: {}", value(unit, RDU_AGCU_STORE_ROW_BYTES),
-                     address(unit, RDU_AGCU_STORE_BASE),
+  const uint32_t store = word(unit, RDU_AGCU_STORE);
+  const bool indexed = field(store, RDU_AGCU_STORE_INDEX_MASK) != 0;
+  const unsigned op = field(store, RDU_AGCU_STORE_OP_MASK);
+  static constexpr const char* kOps[] = {"to",      "FADD to", "IADD to", "IMAX to",
+                                         "IMIN to", "AND to",  "OR to",   "XOR to"};
+  return fmt::format("rows of {} bytes {} {}{}: {}", value(unit, RDU_AGCU_STORE_ROW_BYTES),
+                     op < std::size(kOps) ? kOps[op] : "to", address(unit, RDU_AGCU_STORE_BASE),
+                     indexed ? by_index(word(unit, RDU_AGCU_STORE_INDEX_STRIDE)) : "",
                      counters(
                          unit, RDU_AGCU_STORE_COUNT_COUNT, [](unsigned i) { return RDU_AGCU_STORE_COUNT(i); },
                          [](unsigned i) { return RDU_AGCU_STORE_STRIDE(i); }));
