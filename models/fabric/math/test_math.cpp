@@ -175,6 +175,16 @@ TEST_CASE("every set of kernels that this CPU has gives the same bits") {
   }
 }
 
+TEST_CASE("every set of kernels, for longer", "[.sweep]") {
+  for (const Kernels* fast : {avx2_kernels(), avx512_kernels(), avx512_bf16_kernels()}) {
+    if (!fast) continue;
+    INFO(fast->name);
+    for (uint64_t i = 0; i < 1000; ++i) {
+      REQUIRE(difference(*fast, portable_kernels(), test_seed() + i) == std::string());
+    }
+  }
+}
+
 TEST_CASE("difference() sees a kernel that is wrong") {
   Kernels wrong = portable_kernels();
   wrong.fmax = wrong.fmin;
