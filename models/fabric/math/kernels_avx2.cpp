@@ -51,6 +51,22 @@ inline D high(F x) {
 inline F narrow(D low, D high) {
   return (F)_mm256_set_m128(_mm256_cvtpd_ps((__m256d)high), _mm256_cvtpd_ps((__m256d)low));
 }
+inline U widened(const uint8_t* halves) {
+  return (U)_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(halves)));
+}
+inline void store_halves(uint8_t* to, U x) {
+  const __m256i packed = _mm256_packus_epi32((__m256i)x, (__m256i)x);  // in each half of the register
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                   _mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, 0x08)));
+}
+inline I widened_bytes(const uint8_t* bytes) {
+  return (I)_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes)));
+}
+inline void store_bytes(uint8_t* to, U x) {
+  const __m128i halves =
+      _mm_packs_epi32(_mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packs_epi16(halves, halves));
+}
 template <>
 inline U exchange<4>(U x) {
   return (U)_mm256_permute2x128_si256((__m256i)x, (__m256i)x, 0x01);
@@ -106,6 +122,55 @@ void packed_fp32(float* acc, const uint8_t* lanes, const uint8_t* rows, size_t s
                        steps);
 }
 
+/// The same with lanes as they come: a word of a packet is an even lane (low) and an odd one, each made FP32
+/// by one operation; so accumulators are kept as even and odd lanes meanwhile.
+template <unsigned Rows>
+void half_of_packets(float* acc, const uint8_t* in0, const float* rows, size_t steps) {
+  const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
+  __m256 even[Rows];
+  __m256 odd[Rows];
+#pragma GCC unroll 8
+  for (unsigned r = 0; r < Rows; ++r) {
+    const __m256 a = _mm256_loadu_ps(acc + kLanes * r);
+    const __m256 b = _mm256_loadu_ps(acc + kLanes * r + 8);
+    even[r] = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(a, b, 0x88)), 0xd8));
+    odd[r] = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(a, b, 0xdd)), 0xd8));
+  }
+  for (size_t k = 0; k < steps; ++k) {
+    const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in0 + k * kPacketBytes));
+    const __m256 low_lanes = _mm256_castsi256_ps(_mm256_slli_epi32(words, 16));
+    const __m256 high_lanes = _mm256_castsi256_ps(_mm256_and_si256(words, upper));
+#pragma GCC unroll 8
+    for (unsigned r = 0; r < Rows; ++r) {
+      const __m256 row = _mm256_broadcast_ss(rows + kMostRows * k + r);
+      even[r] = _mm256_fmadd_ps(row, low_lanes, even[r]);
+      odd[r] = _mm256_fmadd_ps(row, high_lanes, odd[r]);
+    }
+  }
+#pragma GCC unroll 8
+  for (unsigned r = 0; r < Rows; ++r) {
+    const __m256 low = _mm256_unpacklo_ps(even[r], odd[r]);
+    const __m256 hi = _mm256_unpackhi_ps(even[r], odd[r]);
+    _mm256_storeu_ps(acc + kLanes * r, _mm256_permute2f128_ps(low, hi, 0x20));
+    _mm256_storeu_ps(acc + kLanes * r + 8, _mm256_permute2f128_ps(low, hi, 0x31));
+  }
+}
+template <unsigned Rows>
+struct ProductOfPackets {
+  static void run(float* acc, const uint8_t* in0, const float* rows, size_t steps) {
+    if constexpr (Rows > 6) {
+      ProductOfPackets<4>::run(acc, in0, rows, steps);
+      ProductOfPackets<Rows - 4>::run(acc + 4 * kLanes, in0, rows + 4, steps);
+    } else {
+      half_of_packets<Rows>(acc, in0, rows, steps);
+      half_of_packets<Rows>(acc + 16, in0 + kPacketBytes / 2, rows, steps);
+    }
+  }
+};
+void product_of_packets(float* acc, const uint8_t* in0, const uint8_t* rows, size_t steps, unsigned used) {
+  by_rows<ProductOfPackets>(used, acc, in0, reinterpret_cast<const float*>(rows), steps);
+}
+
 void matrix_int8(uint32_t* acc, const uint8_t* in0, const uint8_t* in1, size_t steps, unsigned rows) {
   for (size_t k = 0; k < steps; ++k) {
     const auto* packet = reinterpret_cast<const __m128i*>(in0 + k * kPacketBytes);
@@ -129,7 +194,7 @@ const Kernels* avx2_kernels() {
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return nullptr;
   static const Kernels instance = [] {
     Kernels k = common_kernels("avx2");
-    k.matrix = matrix<pack_lanes_fp32, pack_rows_fp32, packed_fp32>;
+    k.matrix = matrix<nullptr, pack_rows_fp32, product_of_packets>;
     k.matrix_int8 = matrix_int8;
     k.steps_per_slot = 1;
     k.pack_lanes = pack_lanes_fp32;

@@ -53,6 +53,18 @@ inline F narrow(D low, D high) {
   return (F)_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps((__m512d)low)),
                                _mm512_cvtpd_ps((__m512d)high), 1);
 }
+inline U widened(const uint8_t* halves) {
+  return (U)_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(halves)));
+}
+inline void store_halves(uint8_t* to, U x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16((__m512i)x));
+}
+inline I widened_bytes(const uint8_t* bytes) {
+  return (I)_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
+}
+inline void store_bytes(uint8_t* to, U x) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8((__m512i)x));
+}
 template <>
 inline U exchange<8>(U x) {
   return (U)_mm512_shuffle_i32x4((__m512i)x, (__m512i)x, 0x4e);
@@ -99,6 +111,47 @@ struct ProductFp32 {
 void packed_fp32(float* acc, const uint8_t* lanes, const uint8_t* rows, size_t steps, unsigned used) {
   by_rows<ProductFp32>(used, acc, reinterpret_cast<const float*>(lanes), reinterpret_cast<const float*>(rows),
                        steps);
+}
+
+/// The same with lanes as they come: a word of a packet is an even lane (low) and an odd one, each made FP32
+/// by one operation; so accumulators are kept as even and odd lanes meanwhile.
+template <unsigned Rows>
+struct ProductOfPackets {
+  static void run(float* acc, const uint8_t* in0, const float* rows, size_t steps) {
+    const __m512i evens = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odds = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    const __m512i lower = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i upper = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    const __m512i high = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
+    __m512 even[Rows];
+    __m512 odd[Rows];
+#pragma GCC unroll 8
+    for (unsigned r = 0; r < Rows; ++r) {
+      const __m512 a = _mm512_loadu_ps(acc + kLanes * r);
+      const __m512 b = _mm512_loadu_ps(acc + kLanes * r + 16);
+      even[r] = _mm512_permutex2var_ps(a, evens, b);
+      odd[r] = _mm512_permutex2var_ps(a, odds, b);
+    }
+    for (size_t k = 0; k < steps; ++k) {
+      const __m512i words = _mm512_loadu_si512(in0 + k * kPacketBytes);
+      const __m512 low_lanes = _mm512_castsi512_ps(_mm512_slli_epi32(words, 16));
+      const __m512 high_lanes = _mm512_castsi512_ps(_mm512_and_si512(words, high));
+#pragma GCC unroll 8
+      for (unsigned r = 0; r < Rows; ++r) {
+        const __m512 row = _mm512_set1_ps(rows[kMostRows * k + r]);
+        even[r] = _mm512_fmadd_ps(row, low_lanes, even[r]);
+        odd[r] = _mm512_fmadd_ps(row, high_lanes, odd[r]);
+      }
+    }
+#pragma GCC unroll 8
+    for (unsigned r = 0; r < Rows; ++r) {
+      _mm512_storeu_ps(acc + kLanes * r, _mm512_permutex2var_ps(even[r], lower, odd[r]));
+      _mm512_storeu_ps(acc + kLanes * r + 16, _mm512_permutex2var_ps(even[r], upper, odd[r]));
+    }
+  }
+};
+void product_of_packets(float* acc, const uint8_t* in0, const uint8_t* rows, size_t steps, unsigned used) {
+  by_rows<ProductOfPackets>(used, acc, in0, reinterpret_cast<const float*>(rows), steps);
 }
 
 /// Panels of pairs: a word has the BF16 of an even step in its upper half, that of the next step in its lower
@@ -193,7 +246,7 @@ void matrix_int8(uint32_t* acc, const uint8_t* in0, const uint8_t* in1, size_t s
 
 Kernels with_fp32_matrix() {
   Kernels k = common_kernels("avx512");
-  k.matrix = matrix<pack_lanes_fp32, pack_rows_fp32, packed_fp32>;
+  k.matrix = matrix<nullptr, pack_rows_fp32, product_of_packets>;
   k.matrix_int8 = matrix_int8;
   k.steps_per_slot = 1;
   k.pack_lanes = pack_lanes_fp32;

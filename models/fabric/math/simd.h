@@ -24,8 +24,6 @@ typedef int32_t I __attribute__((vector_size(kWidth * 4)));
 typedef float F __attribute__((vector_size(kWidth * 4)));
 typedef uint64_t Q __attribute__((vector_size(kWidth * 4)));  ///< pairs of lanes
 typedef double D __attribute__((vector_size(kWidth * 4)));    ///< half as many lanes
-typedef uint16_t Halves __attribute__((vector_size(kWidth * 2)));
-typedef int8_t Bytes __attribute__((vector_size(kWidth)));
 
 // What each instruction set has of its own.
 F fused(F a, F b, F c);  ///< a * b + c
@@ -41,6 +39,10 @@ D high(I x);
 D low(F x);
 D high(F x);
 F narrow(D low, D high);
+U widened(const uint8_t* halves);       ///< kWidth times 16 bits, unsigned
+void store_halves(uint8_t* to, U x);    ///< the lower 16 bits of each lane
+I widened_bytes(const uint8_t* bytes);  ///< kWidth bytes, signed
+void store_bytes(uint8_t* to, U x);     ///< the lower 8 bits of each lane
 template <int Half>
 U exchange(U x);  ///< lane i gets lane i ^ Half
 
@@ -546,32 +548,23 @@ void arg(void* out, const void* a, size_t vectors, unsigned active) {
 // ------------------------------------------------------------------------------------------------
 
 void from_bf16(void* out, const uint8_t* packets, size_t vectors) {
-  for (size_t i = 0; i < vectors * kLanes; i += kWidth) {
-    Halves x;
-    __builtin_memcpy(&x, packets + 2 * i, sizeof x);
-    store(out, i, __builtin_convertvector(x, U) << 16);
-  }
+  for (size_t i = 0; i < vectors * kLanes; i += kWidth) store(out, i, widened(packets + 2 * i) << 16);
 }
 void to_bf16(uint8_t* packets, const void* a, size_t vectors) {
-  for (size_t i = 0; i < vectors * kLanes; i += kWidth) {
-    const Halves x = __builtin_convertvector(rbf16(load(a, i)) >> 16, Halves);
-    __builtin_memcpy(packets + 2 * i, &x, sizeof x);
-  }
+  for (size_t i = 0; i < vectors * kLanes; i += kWidth)
+    store_halves(packets + 2 * i, rbf16(load(a, i)) >> 16);
 }
 void from_int8(void* out, const uint8_t* packets, size_t vectors) {
   for (size_t v = 0; v < vectors; ++v) {
     for (size_t i = 0; i < kLanes; i += kWidth) {
-      Bytes x;
-      __builtin_memcpy(&x, packets + v * kPacketBytes + i, sizeof x);
-      store(out, v * kLanes + i, (U) __builtin_convertvector(x, I));
+      store(out, v * kLanes + i, (U)widened_bytes(packets + v * kPacketBytes + i));
     }
   }
 }
 void to_int8(uint8_t* packets, const void* a, size_t vectors) {
   for (size_t v = 0; v < vectors; ++v) {
     for (size_t i = 0; i < kLanes; i += kWidth) {
-      const Bytes x = __builtin_convertvector((I)sat8(load(a, v * kLanes + i)), Bytes);
-      __builtin_memcpy(packets + v * kPacketBytes + i, &x, sizeof x);
+      store_bytes(packets + v * kPacketBytes + i, sat8(load(a, v * kLanes + i)));
     }
     __builtin_memset(packets + v * kPacketBytes + kLanes, 0, kPacketBytes - kLanes);
   }
@@ -598,17 +591,22 @@ void pack_rows_fp32(uint8_t* panel, const uint8_t* in1, size_t steps) {
   }
 }
 
+/// Rows are packed for `Product`, which takes lanes as they come (PackLanes null) or packed, too.
 template <void (*PackLanes)(uint8_t*, const uint8_t*, size_t),
           void (*PackRows)(uint8_t*, const uint8_t*, size_t),
-          void (*Packed)(float*, const uint8_t*, const uint8_t*, size_t, unsigned)>
+          void (*Product)(float*, const uint8_t*, const uint8_t*, size_t, unsigned)>
 void matrix(float* acc, const uint8_t* in0, const uint8_t* in1, size_t steps, unsigned rows) {
-  alignas(64) uint8_t lanes_panel[kChunk * kLanes * 4];
   alignas(64) uint8_t rows_panel[kChunk * kMostRows * 4];
   for (size_t at = 0; at < steps; at += kChunk) {
     const size_t n = steps - at < kChunk ? steps - at : kChunk;
-    PackLanes(lanes_panel, in0 + at * kPacketBytes, n);
     PackRows(rows_panel, in1 + at * kPacketBytes, n);
-    Packed(acc, lanes_panel, rows_panel, n, rows);
+    if constexpr (PackLanes != nullptr) {
+      alignas(64) uint8_t lanes_panel[kChunk * kLanes * 4];
+      PackLanes(lanes_panel, in0 + at * kPacketBytes, n);
+      Product(acc, lanes_panel, rows_panel, n, rows);
+    } else {
+      Product(acc, in0 + at * kPacketBytes, rows_panel, n, rows);
+    }
   }
 }
 
