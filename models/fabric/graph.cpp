@@ -125,7 +125,7 @@ void Graph::connect(const ProgramImage& program) {
     throw LoadFault(codes::CODE_BAD_ROUTE, e.unit(), e.what());
   }
   for (const uint32_t id : routes.clocked)
-    units_.emplace(id, make_clocked_switch(site_.context, id, program.units().at(id)));
+    units_.emplace(id, make_clocked_switch(site_.context, id, program.units()));
   legs_ = fabric::connect(routes, params_, units_);
 }
 

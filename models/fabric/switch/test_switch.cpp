@@ -99,23 +99,26 @@ struct PlainNetwork {
     std::map<unsigned, Item> out;                    // by output port
     std::set<std::pair<unsigned, unsigned>> credit;  // input port, flow
   };
-  /// What a cycle shows; `in` is what comes in it.
-  Pins cycle(const std::map<unsigned, Item>& in, const std::set<std::pair<unsigned, unsigned>>& out_credit) {
+  /// What a cycle shows, and what that changes.
+  Pins show() {
     Pins pins;
     std::vector<std::tuple<unsigned, unsigned, unsigned>> winners;  // o, p, f
+    std::vector<unsigned> waiting;
+    for (const auto& [key, queue] : q) {
+      if (!queue.empty()) waiting.push_back(key.first * flows + key.second);
+    }
     for (unsigned o = 0; o < outputs; ++o) {
-      for (unsigned i = 0; i < inputs * flows; ++i) {
-        const unsigned n = (rr[o] + i) % (inputs * flows);
+      std::rotate(waiting.begin(), std::lower_bound(waiting.begin(), waiting.end(), rr[o]), waiting.end());
+      for (const unsigned n : waiting) {
         const unsigned p = n / flows, f = n % flows;
-        auto& queue = q[{p, f}];
-        if (queue.empty()) continue;
-        const Item& head = queue.front();
+        const Item& head = q[{p, f}].front();
         if (outputs_of(p, head).count(o) == 0 || done[{p, f}].count(o) != 0) continue;
         if (credits[{o, slot(o, next(p, head))}] == 0) continue;
         if (vector && o >= mesh && join[o - mesh] && (head.head & 0xffff) != expected[o]) continue;
         winners.emplace_back(o, p, f);
         break;
       }
+      std::sort(waiting.begin(), waiting.end());
     }
     for (const auto& [o, p, f] : winners) {
       Item item = q[{p, f}].front();
@@ -145,6 +148,13 @@ struct PlainNetwork {
         given[p] = true;
         --room[p];
       }
+    }
+    return pins;
+  }
+  /// What comes in a cycle.
+  void take(const std::map<unsigned, Item>& in, const std::set<std::pair<unsigned, unsigned>>& out_credit) {
+    for (unsigned p = mesh; vector && p < inputs; ++p) {
+      if (interval[p - mesh] <= 1) continue;
       if (in.count(p) != 0) {
         given[p] = false;
         hold[p] = interval[p - mesh] - 2;
@@ -155,7 +165,6 @@ struct PlainNetwork {
     }
     for (const auto& key : out_credit) ++credits[key];
     for (const auto& [p, item] : in) q[{p, flow_of(item)}].push_back(item);
-    return pins;
   }
 };
 
@@ -299,7 +308,8 @@ void compare_with_page(uint64_t seed) {
         back.insert(slot);
       }
       const bool v = driver.net.vector;
-      const PlainNetwork::Pins expect = driver.net.cycle(sent, back);
+      const PlainNetwork::Pins expect = driver.net.show();
+      driver.net.take(sent, back);
       uint32_t valid = 0;
       for (const auto& [o, item] : expect.out) {
         valid |= 1u << o;
@@ -480,6 +490,8 @@ class Mesh {
       in = (side + 8) % 16 + channel;
     }
   }
+  const PortUse::Output& use(uint32_t unit) { return uses_.at(unit).outputs[0]; }
+  const std::map<uint32_t, ConfigWords>& all_words() const { return words_; }
   void join(uint32_t unit) {
     words(switch_at(RDU_UNIT_ROW(unit), RDU_UNIT_COL(unit)))
         .set(sw::kJOIN_OFFSET + 4 * (to(unit) - 16), sw::JOIN::ENABLE, 1);
@@ -513,7 +525,7 @@ class Mesh {
       routes.packets =
           Network(NetworkShape::packets(params), params, words_, uses_, on_pins).cut(routes.clocked);
     }
-    for (const uint32_t id : routes.clocked) units_.emplace(id, make_clocked_switch(*context, id, words(id)));
+    for (const uint32_t id : routes.clocked) units_.emplace(id, make_clocked_switch(*context, id, words_));
     connect(routes, params, units_);
   }
   void run() {
@@ -538,6 +550,131 @@ class Mesh {
   std::map<uint32_t, ConfigWords> words_;
   std::map<uint32_t, PortUse> uses_;
   std::map<uint32_t, std::unique_ptr<Unit>> units_;
+};
+
+/// The same tile, switch by switch and cycle by cycle, by the page's pseudo-code: what the graph has to
+/// equal.
+class PlainMesh {
+ public:
+  struct Source {
+    std::vector<uint64_t> ready;
+    PortUse::Output use;
+    size_t next = 0;
+    unsigned credits = 0;
+    uint64_t last = 0;
+  };
+  struct Target {
+    uint64_t interval = 1, open = 0;
+    std::deque<std::pair<uint64_t, Item>> fifo;  // arrival
+    std::vector<uint64_t> times;
+    std::vector<std::pair<uint32_t, uint32_t>> got;
+  };
+
+  PlainMesh(const FabricParams& params, const std::map<uint32_t, ConfigWords>& words) : params_(params) {
+    for (unsigned row = 0; row < params.rows; ++row) {
+      for (unsigned column = 0; column < params.columns; ++column) {
+        PlainNetwork net(true, params.switch_depth);
+        net.own_row = row;
+        net.own_column = column;
+        net.out_words.resize(168);
+        net.next_words.resize(168);
+        net.interval.resize(5);
+        net.join.resize(10);
+        const auto found = words.find(switch_at(row, column));
+        if (found != words.end()) {
+          const ConfigWords& w = found->second;
+          for (unsigned i = 0; i < 168; ++i) {
+            net.out_words[i] = w.get(sw::kROUTE_OFFSET + 4 * i, sw::ROUTE::OUT);
+            net.next_words[i] = w.get(sw::kROUTE_OFFSET + 4 * i, sw::ROUTE::NEXT_FLOW);
+          }
+          for (unsigned i = 0; i < 10; ++i)
+            net.join[i] = w.get(sw::kJOIN_OFFSET + 4 * i, sw::JOIN::ENABLE) != 0;
+          for (unsigned i = 0; i < 5; ++i)
+            net.interval[i] = w.get(sw::kTHROTTLE_OFFSET + 4 * i, sw::THROTTLE::INTERVAL);
+        }
+        for (unsigned o = 0; o < 26; ++o) {
+          for (unsigned f = 0; f < (o < 16 ? 8 : 1); ++f)
+            net.credits[{o, f}] = static_cast<unsigned>(o < 16 ? params.switch_depth : params.fifo_depth);
+        }
+        net.start();
+        switches_.emplace(switch_at(row, column), std::move(net));
+      }
+    }
+  }
+
+  std::map<uint32_t, Source> sources;
+  std::map<uint32_t, Target> targets;
+
+  void run(size_t packets) {
+    for (auto& [unit, source] : sources) {
+      const PlainNetwork& net = switches_.at(switch_of(unit));
+      source.credits = net.interval[Mesh::from(unit) - 16] > 1 ? 1 : net.depth;
+    }
+    size_t taken = 0;
+    for (uint64_t cycle = 0; taken < packets; ++cycle) {
+      REQUIRE(cycle < 100000);
+      std::map<uint32_t, std::map<unsigned, Item>> in;
+      std::map<uint32_t, std::set<std::pair<unsigned, unsigned>>> credit;
+      std::vector<uint32_t> refill;
+      for (auto& [unit, target] : targets) {
+        const uint64_t due = target.times.empty() ? target.open : target.times.back() + target.interval;
+        if (target.fifo.empty() || target.fifo.front().first > cycle || due > cycle) continue;
+        target.times.push_back(cycle);
+        target.got.push_back(sent_[target.fifo.front().second.data]);
+        target.fifo.pop_front();
+        credit[switch_of(unit)].insert({Mesh::to(unit), 0});
+        ++taken;
+      }
+      for (auto& [id, net] : switches_) {
+        const unsigned row = RDU_UNIT_ROW(id), column = RDU_UNIT_COL(id);
+        const PlainNetwork::Pins pins = net.show();
+        for (const auto& [o, item] : pins.out) {
+          if (o >= 16) {
+            const uint32_t unit = o < 20 ? pcu(row, column) : pmu(row, column);
+            targets.at(unit).fifo.emplace_back(cycle + 1, item);
+          } else {
+            in[beside(row, column, o / 4)][(o + 8) % 16] = item;
+          }
+        }
+        for (const auto& [p, f] : pins.credit) {
+          if (p >= 16) {
+            refill.push_back(p < 18 ? pcu(row, column) : pmu(row, column));
+          } else {
+            credit[beside(row, column, p / 4)].insert({(p + 8) % 16, f});
+          }
+        }
+      }
+      for (auto& [unit, source] : sources) {
+        if (source.next == source.ready.size() || source.credits == 0 || source.ready[source.next] > cycle)
+          continue;
+        const auto i = static_cast<uint32_t>(source.next++);
+        const uint32_t sequence =
+            source.use.has_sequence ? (source.use.first + source.use.step * i) & 0xffff : 0;
+        const unsigned flow = source.use.is_dynamic ? 7 : source.use.flow;
+        const uint64_t destination = source.use.is_dynamic ? source.use.destination : 0;
+        in[switch_of(unit)][Mesh::from(unit)] = {sequence | destination << 16 | uint64_t{flow} << 37,
+                                                 static_cast<uint32_t>(sent_.size())};
+        sent_.emplace_back(unit, i);
+        --source.credits;
+        source.last = cycle;
+      }
+      for (const uint32_t unit : refill) ++sources.at(unit).credits;
+      for (auto& [id, net] : switches_) net.take(in[id], credit[id]);
+    }
+  }
+
+ private:
+  static uint32_t switch_of(uint32_t unit) { return switch_at(RDU_UNIT_ROW(unit), RDU_UNIT_COL(unit)); }
+  static uint32_t beside(unsigned row, unsigned column, unsigned side) {
+    return side == 0   ? switch_at(row - 1, column)
+           : side == 1 ? switch_at(row, column + 1)
+           : side == 2 ? switch_at(row + 1, column)
+                       : switch_at(row, column - 1);
+  }
+
+  const FabricParams& params_;
+  std::map<uint32_t, PlainNetwork> switches_;
+  std::vector<std::pair<uint32_t, uint32_t>> sent_;
 };
 
 std::vector<uint64_t> always(size_t n) {
@@ -796,6 +933,85 @@ TEST_CASE("dynamic and static streams at random: bursts and pins change nothing"
   REQUIRE(shared > 20);
 }
 
+TEST_CASE("random programs of streams are what the page's switches do, cycle by cycle") {
+  std::mt19937_64 random(test_seed() + 7);
+  unsigned joins = 0, meetings = 0;
+  for (int round = 0; round < 12; ++round) {
+    INFO("RDU_SEED=" << test_seed() << " round " << round);
+    Mesh m;
+    m.params.switch_depth = 2 + random() % 2;
+    m.params.fifo_depth = 2 + random() % 15;
+    m.params.max_burst = 1 + random() % 40;
+    std::vector<uint32_t> cells;
+    for (unsigned row = 0; row < 4; ++row) {
+      for (unsigned column = 0; column < 5; ++column) {
+        cells.push_back(pcu(row, column));
+        cells.push_back(pmu(row, column));
+      }
+    }
+    std::shuffle(cells.begin(), cells.end(), random);
+    struct Sent {
+      std::vector<uint64_t> ready;
+      PortUse::Output use;
+    };
+    std::map<uint32_t, Sent> sources;
+    std::map<uint32_t, std::pair<uint64_t, uint64_t>> targets;  // interval, open
+    size_t packets = 0;
+    unsigned flow = 0;
+    for (size_t next = 0; next + 4 < cells.size() && sources.size() < 12;) {
+      const uint32_t target = cells[next++];
+      targets[target] = {1 + random() % 4, random() % 40};
+      const auto count = static_cast<unsigned>(1 + random() % 3);  // streams to it
+      const bool dynamic = flow + count > 7 || random() % 3 == 0;
+      m.takes(target, dynamic);
+      if (!dynamic && count > 1) {
+        m.join(target);
+        ++joins;
+      }
+      const size_t each = 10 + random() % 40;
+      for (unsigned k = 0; k < count; ++k) {
+        const uint32_t source = cells[next++];
+        if (dynamic) {
+          m.dynamic(source, target);
+        } else {
+          m.sends(source, flow);
+          m.route(source, target, random() % 2, flow);
+          ++flow;
+        }
+        m.numbered(source, static_cast<uint16_t>(k), static_cast<uint16_t>(count));
+        if (random() % 4 == 0) m.throttle(source, 2 + random() % 5);
+        Sent& sent = sources[source];
+        uint64_t t = random() % 20;
+        for (size_t i = 0; i < each; ++i) sent.ready.push_back(t += random() % 3);
+        sent.use = m.use(source);
+        packets += each;
+      }
+    }
+    m.build();
+    meetings += !m.routes.clocked.empty();
+    PlainMesh plain(m.params, m.all_words());
+    for (const auto& [unit, sent] : sources) {
+      m.senders.at(unit)->ready = sent.ready;
+      plain.sources[unit].ready = sent.ready;
+      plain.sources[unit].use = sent.use;
+    }
+    for (const auto& [unit, how] : targets) {
+      m.takers.at(unit)->interval = plain.targets[unit].interval = how.first;
+      m.takers.at(unit)->open = plain.targets[unit].open = how.second;
+    }
+    m.run();
+    plain.run(packets);
+    for (const auto& [unit, target] : plain.targets) {
+      REQUIRE(m.takers.at(unit)->got() == target.got);
+      REQUIRE(m.takers.at(unit)->times == target.times);
+    }
+    for (const auto& [unit, source] : plain.sources)
+      REQUIRE(m.senders.at(unit)->output.last_sent() == source.last);
+  }
+  REQUIRE(joins > 5);
+  REQUIRE(meetings > 8);
+}
+
 TEST_CASE("a multicast that nobody holds up arrives as by the formula; held up at a fork it waits there") {
   Mesh m;
   m.sends(pcu(0, 0), 2);
@@ -878,7 +1094,7 @@ TEST_CASE("what the router refuses as a circle does hang") {
     auto fresh = std::make_unique<Both>(context);
     Both& unit = *fresh;
     units[pcu(0, 3)] = std::move(fresh);
-    for (const uint32_t id : routes.clocked) units[id] = make_clocked_switch(context, id, words.at(id));
+    for (const uint32_t id : routes.clocked) units[id] = make_clocked_switch(context, id, words);
     connect(routes, params, units);
     std::vector<Unit*> all;
     for (const auto& [id, u] : units) all.push_back(u.get());

@@ -2,6 +2,7 @@
 
 #include "fabric/stream/clocked.h"
 #include "fabric/switch/cycle_switch.h"
+#include "regs/switch.hpp"
 
 namespace rdu::fabric {
 namespace {
@@ -24,10 +25,14 @@ void connect(const Leg& leg, OutputPort& output, InputPort& (Unit::*input)(unsig
 
 }  // namespace
 
-std::unique_ptr<Unit> make_clocked_switch(Context& context, uint32_t id, const ConfigWords& words) {
+std::unique_ptr<Unit> make_clocked_switch(Context& context, uint32_t id,
+                                          const std::map<uint32_t, ConfigWords>& words) {
+  const auto found = words.find(id);
+  const ConfigWords own =
+      found != words.end() ? found->second : ConfigWords::reset_of<regs::switch_::Registers>();
   const FabricParams& params = context.params;
   auto model = std::make_unique<CycleSwitch>(params, RDU_UNIT_ROW(id), RDU_UNIT_COL(id));
-  return std::make_unique<ClockedUnit>(context, id, std::move(model), words, params.switch_depth,
+  return std::make_unique<ClockedUnit>(context, id, std::move(model), own, params.switch_depth,
                                        params.scalar_depth);
 }
 

@@ -16,8 +16,10 @@ struct ConnectedLeg {
   std::vector<Leg::Step> steps;
 };
 
-/// The cycle model of a switch as a unit of the graph.
-std::unique_ptr<Unit> make_clocked_switch(Context& context, uint32_t id, const ConfigWords& words);
+/// The cycle model of a switch as a unit of the graph. `words` holds those of the configured switches;
+/// dynamic packets pass others, too.
+std::unique_ptr<Unit> make_clocked_switch(Context& context, uint32_t id,
+                                          const std::map<uint32_t, ConfigWords>& words);
 
 /// Connects the ports of `units` as the routes say; clocked switches are among them.
 std::vector<ConnectedLeg> connect(const Routes& routes, const FabricParams& params,
