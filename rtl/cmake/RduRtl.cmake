@@ -9,7 +9,7 @@ option(RDU_RTL_COVERAGE "Verilated units count lines and toggles (VerilatedCov)"
 set(RDU_RTL_DIR ${PROJECT_SOURCE_DIR}/rtl)
 set(_verilate ${RDU_RTL_DIR}/verilate.py)
 # Modules are found by name in these folders; constants come from the register descriptions.
-set(RDU_RTL_INCLUDES -I${RDU_RTL_DIR} -I${RDU_RTL_DIR}/common -I${RDU_RTL_DIR}/fp -I${RDU_RTL_DIR}/check
+set(RDU_RTL_INCLUDES -I${RDU_RTL_DIR} -I${RDU_RTL_DIR}/common -I${RDU_RTL_DIR}/fp -I${RDU_RTL_DIR}/pcu -I${RDU_RTL_DIR}/check
                      -I${RDU_GENERATED_DIR}/rtl)
 # Waves are compiled in: that costs nothing until they are recorded. Two states: what a register holds before reset is
 # chosen at run time (Verilated::randReset), so that a bench can show that it does not matter. Loops over lanes stay loops:
@@ -82,11 +82,11 @@ function(rdu_verilate name)
   set_source_files_properties(${_slow} PROPERTIES COMPILE_OPTIONS "-O0")
 endfunction()
 
-# rdu_rtl_module(module [PARAMETERS NAME=VALUE ...]): tests of the source of module.sv. Verilator's and our rules find nothing
+# rdu_rtl_module(module [NO_MAP] [PARAMETERS NAME=VALUE ...]): tests of the source of module.sv. Verilator's and our rules find nothing
 # to say about it (unit.lint_MODULE), with its own parameters and with those given; yosys reads and maps it with those
-# given, which make it small (rtl.map_MODULE).
+# given, which make it small (rtl.map_MODULE), unless that would take too long (NO_MAP).
 function(rdu_rtl_module module)
-  cmake_parse_arguments(A "" "" "PARAMETERS" ${ARGN})
+  cmake_parse_arguments(A "NO_MAP" "" "PARAMETERS" ${ARGN})
   set(_file ${CMAKE_CURRENT_SOURCE_DIR}/${module}.sv)
   get_filename_component(_top ${module} NAME)
   set(_lint ${VERILATOR} --lint-only -Wall --unroll-count 28 ${RDU_RTL_INCLUDES} --top-module ${_top} ${RDU_RTL_DIR}/lint.vlt ${_file})
@@ -96,6 +96,9 @@ function(rdu_rtl_module module)
     list(TRANSFORM A_PARAMETERS PREPEND -G OUTPUT_VARIABLE _verilator_parameters)
     add_test(NAME unit.lint_${_top}_small COMMAND ${_lint} ${_verilator_parameters})
     set_tests_properties(unit.lint_${_top}_small PROPERTIES LABELS unit TIMEOUT 300)
+  endif()
+  if(A_NO_MAP)
+    return()
   endif()
   add_test(NAME rtl.map_${_top} COMMAND ${PROJECT_SOURCE_DIR}/scripts/yosys --generated ${RDU_GENERATED_DIR} ${_top} ${A_PARAMETERS})
   set_tests_properties(rtl.map_${_top} PROPERTIES LABELS rtl TIMEOUT 900)

@@ -82,10 +82,15 @@ bool any(const Port& port) {
   }
 }
 
+/// Flow ids of scalar words: where words come with several, and where they leave to a switch.
 template <class V, class = void>
-struct has_scalar_flow : std::false_type {};
+struct has_sin_flow : std::false_type {};
 template <class V>
-struct has_scalar_flow<V, std::void_t<decltype(std::declval<V>().sin_flow)>> : std::true_type {};
+struct has_sin_flow<V, std::void_t<decltype(std::declval<V>().sin_flow)>> : std::true_type {};
+template <class V, class = void>
+struct has_sout_flow : std::false_type {};
+template <class V>
+struct has_sout_flow<V, std::void_t<decltype(std::declval<V>().sout_flow)>> : std::true_type {};
 
 }  // namespace detail
 
@@ -198,7 +203,7 @@ class VerilatedPins : public fabric::PinModel {
     for (uint32_t left = in.scalar_valid; left != 0; left &= left - 1) {
       const auto n = static_cast<unsigned>(__builtin_ctz(left));
       detail::set(v_->sin_data, 32 * n, 32, in.scalar[n]);
-      if constexpr (detail::has_scalar_flow<V>::value) {
+      if constexpr (detail::has_sin_flow<V>::value) {
         detail::set(v_->sin_flow, 2 * n, 2, in.scalar_flow[n]);
       }
     }
@@ -238,7 +243,7 @@ class VerilatedPins : public fabric::PinModel {
       const auto n = static_cast<unsigned>(__builtin_ctz(left));
       out.scalar[n] = static_cast<uint32_t>(detail::get(v_->sout_data, 32 * n, 32));
       out.scalar_flow[n] = 0;
-      if constexpr (detail::has_scalar_flow<V>::value) {
+      if constexpr (detail::has_sout_flow<V>::value) {
         out.scalar_flow[n] = static_cast<uint8_t>(detail::get(v_->sout_flow, 2 * n, 2));
       }
     }
