@@ -73,9 +73,9 @@ void Graph::make_units(const ProgramImage& program) {
     switch (RDU_UNIT_KIND(id)) {
       case RDU_UNIT_PCU: {
         const PcuConfig config = decode(unit, [&] { return PcuConfig::decode(w, params_); });
-        if (config.mode == PcuConfig::Mode::off) break;
+        if (!config.enabled()) break;
         uses_.emplace(unit, config.ports());
-        auto made = Pcu::make(site_.context, unit, config);
+        auto made = std::make_unique<Pcu>(site_.context, unit, config);
         pcus_.push_back(made.get());
         units_.emplace(unit, std::move(made));
         break;

@@ -27,6 +27,7 @@ struct FabricParams {
   uint64_t stages = 6;
   uint64_t exp_cycles = 8;
   uint64_t recip_cycles = 6;
+  uint64_t tail_cycles = 8;
 
   // PMU.
   uint64_t pmu_bytes = 512 * 1024;
@@ -71,6 +72,7 @@ struct FabricParams {
       {"stages", Unit::count, "SIMD stages of a PCU, and rows of its systolic array", "as lanes", 1, 8});
     v(exp_cycles, {"exp_cycles", Unit::cycles, "latency of EXP in the tail", "ours", 1, 64});
     v(recip_cycles, {"recip_cycles", Unit::cycles, "latency of RECIP in the tail", "ours", 1, 64});
+    v(tail_cycles, {"tail_cycles", Unit::cycles, "latency of the tail's other functions", "ours", 1, 64});
     v(pmu_bytes,
       {"pmu_bytes", Unit::bytes, "scratchpad of a PMU", "Hot Chips 2024: 512 KiB", 1024, 64 * 1024 * 1024});
     v(pmu_banks,

@@ -368,6 +368,47 @@ TEST_CASE("one stream to several consumers, which meet again") {
   }
 }
 
+TEST_CASE("two programs in one PCU, each with a stream of its own") {
+  Bench& b = bench();
+  ProgramBuilder program(b.params);
+  const uint32_t pcu = RDU_UNIT(RDU_UNIT_PCU, 1, 1);
+  const uint32_t east2 = RDU_UNIT(RDU_UNIT_AGCU, 2, 1);
+  set_load(program.unit(kWest), Bench::virtual_address(0x1000), 2048, {});
+  // Program 0 adds 2 to every vector, program 1 takes every fourth and doubles it.
+  ConfigWords& words = program.unit(pcu);
+  set_simd(words, 16, {{P::STAGE::OP_FADD, P::STAGE::A_IN0, P::STAGE::A_CONST0}}, 1);
+  words.set(P::kCONST_OFFSET, 0x40000000);
+  constexpr uint64_t kSecond = P::kPROGRAM_STRIDE;
+  words.set(kSecond + P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::MODE, P::PROGRAM_MODE::MODE_SIMD);
+  words.set(kSecond + P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::FIRST, 2);
+  words.set(kSecond + P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::STAGES, 1);
+  words.set(kSecond + P::kPROGRAM_COUNT_OFFSET, 4);
+  words.set(kSecond + P::kPROGRAM_COUNT_OFFSET + 4, 4);
+  words.set(kSecond + P::kPROGRAM_PRED_OFFSET, P::PROGRAM_PRED::KIND, P::PROGRAM_PRED::KIND_LAST);
+  words.set(kSecond + P::kPROGRAM_OUT_OFFSET, P::PROGRAM_OUT::PRED, 1);
+  words.set(P::kINPUT_OFFSET + 4, P::INPUT::PROGRAM, 1);
+  words.set(P::kSTAGE_OFFSET + 8, P::STAGE::OP, P::STAGE::OP_FADD);
+  words.set(P::kSTAGE_OFFSET + 8, P::STAGE::A, P::STAGE::A_IN1);
+  words.set(P::kSTAGE_OFFSET + 8, P::STAGE::B, P::STAGE::A_IN1);
+  set_store(program.unit(kEast), Bench::virtual_address(0x2000), 2048, {});
+  set_store(program.unit(east2), Bench::virtual_address(0x3000), 512, {});
+  REQUIRE(program.route(kWest, {{pcu, 0}, {pcu, 1}}));
+  REQUIRE(program.route(pcu, {{kEast, 0}}));
+  REQUIRE(program.route(pcu, {{east2, 0}}, 1));
+  std::vector<float> x(512);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i);
+  std::memcpy(&b.memory.data[0x1000], x.data(), 2048);
+  REQUIRE(b.load(program.stream()) == 0);
+  REQUIRE(b.execute() == 0);
+  const auto at = [&](uint64_t address) {
+    float y;
+    std::memcpy(&y, &b.memory.data[address], 4);
+    return y;
+  };
+  for (size_t i = 0; i < 512; ++i) REQUIRE(at(0x2000 + 4 * i) == x[i] + 2.0f);
+  for (size_t i = 0; i < 128; ++i) REQUIRE(at(0x3000 + 4 * i) == 2 * x[i / 32 * 128 + 96 + i % 32]);
+}
+
 TEST_CASE("malformed programs are refused by kind") {
   Bench& b = bench();
   const Pipeline pipeline(b);

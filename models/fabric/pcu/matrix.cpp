@@ -1,10 +1,10 @@
 #include <algorithm>
 
+#include "fabric/math/kernels.h"
 #include "fabric/pcu/pcu.h"
 
 namespace rdu::fabric {
-
-void MatrixPcu::Steps::add(const BlockRef& block, uint32_t offset, unsigned packets) {
+void MatrixProgram::Steps::add(const BlockRef& block, uint32_t offset, unsigned packets) {
   if (!empty()) {
     Piece& last = pieces_.back();
     if (last.block == block && last.offset + last.packets == offset) {
@@ -15,7 +15,7 @@ void MatrixPcu::Steps::add(const BlockRef& block, uint32_t offset, unsigned pack
   pieces_.push_back({block, offset, packets});
 }
 
-void MatrixPcu::Steps::drop(unsigned packets) {
+void MatrixProgram::Steps::drop(unsigned packets) {
   Piece& piece = pieces_[first_];
   piece.offset += packets;
   piece.packets -= packets;
@@ -24,17 +24,19 @@ void MatrixPcu::Steps::drop(unsigned packets) {
   if (++first_ == pieces_.size()) clear();
 }
 
-void MatrixPcu::Steps::clear() {
+void MatrixProgram::Steps::clear() {
   pieces_.clear();
   first_ = 0;
 }
 
-void MatrixPcu::start(uint64_t cycle) {
-  Pcu::start(cycle);
+void MatrixProgram::start(uint64_t cycle) {
+  PcuProgram::start(cycle);
   tile_ = 0;
   step_ = 0;
+  counters_.start(program().counts);
   for (Steps& steps : steps_) steps.clear();
   accumulators_.fill(0.0f);
+  values_.fill(0);
   results_ = {};
   free_.fill(cycle);
   drained_ = 0;
@@ -42,33 +44,38 @@ void MatrixPcu::start(uint64_t cycle) {
   drain_next_ = cycle;
 }
 
-void MatrixPcu::run() {
+void MatrixProgram::run() {
   bool progress = true;
   while (progress) {
-    progress = output_.flush();
+    progress = output().flush();
     progress |= drain();
     progress |= accumulate();
   }
 }
 
-bool MatrixPcu::accumulate() {
-  if (tile_ == config_.iterations || tile_ - drained_ >= 2) return false;
-  const Run lanes_side = inputs_[0].head();
-  const Run rows_side = inputs_[1].head();
+bool MatrixProgram::accumulate() {
+  if (tile_ == program().firings || tile_ - drained_ >= 2) return false;
+  const Run lanes_side = input(0).head();
+  const Run rows_side = input(1).head();
   if (lanes_side.n == 0 || rows_side.n == 0) return false;
+  const bool waits = step_ == 0 && program().waits && counters_.first(program().wait_level);
+  if (waits && token_input().available() == 0) return false;
 
-  const uint64_t limit = std::min(config_.k - step_, context_.params.max_burst);
+  const uint64_t limit = std::min(program().k - step_, params().max_burst);
   Firing firing(next_, 1, limit);
   firing.need(lanes_side, Cause::input);
   firing.need(rows_side, Cause::input);
+  if (waits) firing.need({token_input().head().t, 0, limit}, Cause::input);
   if (step_ == 0) firing.need({free_[tile_ % 2], 0, limit}, Cause::output);
   const auto [run, stalls] = firing.solve();
+  Run credits = run;
+  credits.t += kCreditCycles;
   for (unsigned i = 0; i < 2; ++i) {
-    inputs_[i].pop({run.t + kCreditCycles, run.dt, run.n}, 1,
-                   [&](const BlockRef& block, uint32_t offset, unsigned packets) {
-                     steps_[i].add(block, offset, packets);
-                   });
+    input(i).pop(credits, 1, [&](const BlockRef& block, uint32_t offset, unsigned packets) {
+      steps_[i].add(block, offset, packets);
+    });
   }
+  if (waits) token_input().pop(1);
   if (std::max(steps_[0].pieces(), steps_[1].pieces()) >= kMostPieces) compute();
 
   counts_.fired(run);
@@ -76,55 +83,69 @@ bool MatrixPcu::accumulate() {
   counts_.stalls += stalls;
   next_ = run.last() + 1;
   step_ += run.n;
-  if (step_ == config_.k) end_tile(run.last());
+  if (step_ == program().k) end_tile(run.last());
   return true;
 }
 
-void MatrixPcu::compute() {
+void MatrixProgram::compute() {
   const FloatMode mode;
   const Kernels& math = kernels();
   while (!steps_[0].empty()) {  // both hold the same number of packets
     const unsigned n = std::min(steps_[0].run(), steps_[1].run());
-    math.matrix(accumulators_.data(), steps_[0].data(), steps_[1].data(), n, config_.rows);
+    if (program().int8) {
+      math.matrix_int8(values_.data(), steps_[0].data(), steps_[1].data(), n, program().rows);
+    } else {
+      math.matrix(accumulators_.data(), steps_[0].data(), steps_[1].data(), n, program().rows);
+    }
     steps_[0].drop(n);
     steps_[1].drop(n);
   }
 }
 
-void MatrixPcu::end_tile(uint64_t last_step) {
+void MatrixProgram::end_tile(uint64_t last_step) {
   compute();
-  const unsigned packets = config_.rows * config_.packets_out();
+  const unsigned rows = program().rows;
+  if (!program().int8) {
+    // Whatever comes after the sums, a NaN is the canonical one.
+    const FloatMode mode;
+    kernels().canonical(values_.data(), accumulators_.data(), rows * kLanes);
+  }
+  const unsigned packets = rows * program().packets_out();
   writer_.room(packets);
   {
     const FloatMode mode;
-    finish(writer_.next(), accumulators_.data(), config_.rows);
+    finish(values_.data(), rows);
   }
   accumulators_.fill(0.0f);
-  results_[tile_ % 2] = {writer_.block(), writer_.offset(), last_step + config_.latency};
+  values_.fill(0);
+  results_[tile_ % 2] = {writer_.block(), writer_.offset(), last_step + program().latency,
+                         program().signals && counters_.last(program().signal_level)};
   writer_.take(packets);
-  counts_.vectors += config_.rows;
+  counts_.vectors += rows;
   step_ = 0;
+  counters_.next();
   ++tile_;
 }
 
-bool MatrixPcu::drain() {
+bool MatrixProgram::drain() {
   if (drained_ == tile_) return false;
-  const Run places = output_.places();
+  const Run places = output().places();
   if (places.n == 0) return false;
   Result& result = results_[drained_ % 2];
-  const unsigned packets = config_.rows * config_.packets_out();
-  const uint64_t limit = std::min<uint64_t>(packets - drained_packets_, context_.params.max_burst);
+  const unsigned packets = program().rows * program().packets_out();
+  const uint64_t limit = std::min<uint64_t>(packets - drained_packets_, params().max_burst);
   Firing firing(drain_next_, 1, limit);
   firing.need({result.ready, 0, limit}, Cause::input);
   firing.need(places, Cause::output);
   const Run run = firing.solve().run;  // waits of the drain are not the unit's: it goes on accumulating
-  output_.take_places(run.n);
-  output_.put(
-      {{run.t + config_.tail_latency, run.dt, run.n}, result.block, result.offset + drained_packets_});
+  output().take_places(run.n);
+  output().put(
+      {{run.t + program().tail_latency, run.dt, run.n}, result.block, result.offset + drained_packets_});
   drain_next_ = run.last() + 1;
   drained_packets_ += static_cast<unsigned>(run.n);
   if (drained_packets_ == packets) {
     free_[drained_ % 2] = drain_next_;
+    if (result.signals) token_output().send({run.last() + program().tail_latency, 0, 1});
     result.block = {};
     drained_packets_ = 0;
     ++drained_;
@@ -132,10 +153,17 @@ bool MatrixPcu::drain() {
   return true;
 }
 
-std::string MatrixPcu::waits_for() const {
-  const std::string credit = output_.blocked_by();
-  if (!credit.empty()) return credit;
-  return tile_ == config_.iterations ? "" : missing_input();
+std::string MatrixProgram::waits_for() const {
+  const std::string credit = output().blocked_by();
+  if (!credit.empty() || tile_ == program().firings) return credit;
+  for (unsigned i = 0; i < 2; ++i) {
+    if (input(i).available() == 0) return missing("input", i, input(i).source());
+  }
+  if (step_ == 0 && program().waits && counters_.first(program().wait_level) &&
+      token_input().available() == 0) {
+    return missing("a token on control input", program().wait_input, token_input().source());
+  }
+  return {};
 }
 
 }  // namespace rdu::fabric

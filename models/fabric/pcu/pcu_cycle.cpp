@@ -161,7 +161,8 @@ void PcuCycle::decode_program(unsigned p, const ConfigWords& words) {
       program.tail_latency = params_.recip_cycles;
       break;
     default:
-      throw core::Error(core::ErrorKind::unimplemented, "pcu", "this TAIL at fidelity `cycle`");
+      program.tail_latency = params_.tail_cycles;
+      break;
   }
   if (program.mode == regs::PROGRAM_MODE::MODE_MATRIX) return;
 
@@ -600,11 +601,10 @@ PcuCycle::Vector PcuCycle::result(Program& program, const Stage& stage, const Ve
 
 void PcuCycle::tail(const Program& program, Vector& x) const {
   if (program.tail == regs::PROGRAM_MODE::TAIL_NONE) return;
-  for (uint32_t& lane : x) {
-    const float value = scalar::from_bits(lane);
-    lane = scalar::bits_of(program.tail == regs::PROGRAM_MODE::TAIL_EXP ? scalar::exp(value)
-                                                                        : scalar::recip(value));
-  }
+  static constexpr float (*kFunctions[])(float) = {nullptr,         scalar::exp,  scalar::recip,
+                                                   scalar::log,     scalar::sqrt, scalar::rsqrt,
+                                                   scalar::sigmoid, scalar::tanh, scalar::erf};
+  for (uint32_t& lane : x) lane = scalar::bits_of(kFunctions[program.tail](scalar::from_bits(lane)));
 }
 
 /// A vector as packets; returns how many.

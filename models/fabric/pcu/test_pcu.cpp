@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -27,10 +28,10 @@ struct Setup {
     for (auto& source : sources) source = std::make_unique<Source>(context);
   }
   void run() {
-    pcu = Pcu::make(context, RDU_UNIT(RDU_UNIT_PCU, 0, 0), PcuConfig::decode(words, params));
+    pcu = std::make_unique<Pcu>(context, RDU_UNIT(RDU_UNIT_PCU, 0, 0), PcuConfig::decode(words, params));
     std::vector<Unit*> units;
     for (unsigned i = 0; i < 4; ++i) {
-      if (!pcu->config().uses_input[i]) continue;
+      if (!pcu->config().uses_input(i)) continue;
       sources[i]->output.connect(pcu->input(i), 1, params);
       units.push_back(sources[i].get());
     }
@@ -98,6 +99,13 @@ std::vector<Packet> packets_of(const std::vector<Vector>& vectors, bool bf16, un
     }
   }
   return packets;
+}
+
+std::vector<uint32_t> words_of(const std::vector<Packet>& packets) {
+  std::vector<uint32_t> values(packets.size() * kPacketBytes / 4);
+  for (size_t i = 0; i < packets.size(); ++i)
+    std::memcpy(&values[i * kPacketBytes / 4], packets[i].data(), kPacketBytes);
+  return values;
 }
 
 float apply(uint64_t op, float a, float b) {
@@ -341,6 +349,57 @@ TEST_CASE("matrix: with K shorter than a drain, the pair of accumulators limits 
   REQUIRE(s.pcu->counts().stalls.output != 0);
 }
 
+TEST_CASE("matrix: INT8 takes two k a step and wraps") {
+  // Lane l, row r: the sum over k of in1.byte[2 r + j] * in0.byte[2 l + j].
+  std::mt19937_64 random(test_seed());
+  for (const bool saturates : {false, true}) {
+    Setup s;
+    constexpr unsigned kK = 70;
+    for (unsigned i = 0; i < 2; ++i) s.sources[i]->packets = random_packets(random, 2 * kK);
+    set_matrix(s.words, 2, kK, 5);
+    s.words.set(P::kPROGRAM_MATRIX_OFFSET, P::PROGRAM_MATRIX::TYPE, P::PROGRAM_MATRIX::TYPE_INT8);
+    set_pcu_format(s.words, saturates ? P::PROGRAM_OUT::FORMAT_INT8 : P::PROGRAM_OUT::FORMAT_INT32);
+    s.words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::LANES, 30);
+    s.run();
+    REQUIRE(s.pcu->finished());
+    const auto& packets = s.sink.packets;
+    REQUIRE(packets.size() == (saturates ? 10 : 20));
+    for (unsigned tile = 0; tile < 2; ++tile) {
+      for (unsigned row = 0; row < 5; ++row) {
+        for (unsigned lane = 0; lane < 32; ++lane) {
+          int64_t sum = 0;
+          for (unsigned k = tile * kK; k < (tile + 1) * kK; ++k) {
+            for (unsigned j = 0; j < 2; ++j) {
+              sum += static_cast<int8_t>(s.sources[0]->packets[k][2 * lane + j]) *
+                     static_cast<int8_t>(s.sources[1]->packets[k][2 * row + j]);
+            }
+          }
+          if (lane >= 30) sum = 0;
+          const unsigned vector = 5 * tile + row;
+          int32_t got = 0;
+          if (saturates) {
+            got = static_cast<int8_t>(packets[vector][lane]);
+            sum = std::max<int64_t>(-128, std::min<int64_t>(127, sum));
+          } else {
+            std::memcpy(&got, &packets[2 * vector + lane / 16][4 * (lane % 16)], 4);
+          }
+          REQUIRE(got == sum);
+        }
+      }
+    }
+  }
+  // 40,000 steps of 2 * (-128 * -128) are 1,310,720,000; 80,000 wrap.
+  Setup s;
+  Packet low;
+  low.fill(0x80);
+  for (unsigned i = 0; i < 2; ++i) s.sources[i]->packets.assign(80'000, low);
+  set_matrix(s.words, 1, 80'000, 1);
+  s.words.set(P::kPROGRAM_MATRIX_OFFSET, P::PROGRAM_MATRIX::TYPE, P::PROGRAM_MATRIX::TYPE_INT8);
+  set_pcu_format(s.words, P::PROGRAM_OUT::FORMAT_INT32);
+  s.run();
+  REQUIRE(words_of(s.sink.packets)[0] == 2'621'440'000u);
+}
+
 TEST_CASE("configurations that a PCU cannot execute are refused") {
   const FabricParams params;
   const auto refused = [&](const ConfigWords& words) {
@@ -356,42 +415,165 @@ TEST_CASE("configurations that a PCU cannot execute are refused") {
     set_simd(words, 1, stages);
     return words;
   };
-  REQUIRE(refused(simd({{S::OP_MOV, S::A_IN0}})).empty());
-  REQUIRE(refused(simd({})) == "SIMD mode, but no stage has an operation");
-  REQUIRE(refused(simd({{S::OP_FADD, S::A_IN0, S::A_PREV}})) ==
-          "STAGE[0] reads PREV, but no stage before it has a result");
-  REQUIRE(refused(simd({{S::OP_FADD, S::A_IN0, S::A_REG2}})) ==
-          "STAGE[0] reads REG2, which no stage before it has saved");
-  REQUIRE(refused(simd({{127, S::A_IN0}})) == "STAGE[0].OP has no operation 127");
-  REQUIRE(refused(simd({{S::OP_MOV, 31}})) == "STAGE[0] has no operand 31");
-  REQUIRE(refused(simd({{S::OP_MOV, S::A_IN0, 0, 2}, {S::OP_MOV, S::A_IN0, 0, 2}})) ==
-          "STAGE[1] saves REG2, which a stage before it has saved");
-  REQUIRE(refused(simd({{S::OP_FRED_SUM, S::A_IN0}, {S::OP_FRED_MAX, S::A_IN0}})) ==
-          "more than one stage has a cross-lane operation");
-  REQUIRE(refused(simd({{S::OP_FADD, S::A_LANE, S::A_IN0}})) ==
-          "an operand other than PREV, IN, CONST and REG is not modelled yet");
-  REQUIRE(refused(simd({{S::OP_IADD, S::A_IN0, S::A_IN0}})) == "this operation is not modelled yet");
-  REQUIRE(refused(simd({{}, {}, {}, {}, {}, {}, {S::OP_MOV, S::A_IN0}})) ==
-          "STAGE[6] has an operation, but belongs to no program");
-  ConfigWords words = simd({{S::OP_MOV, S::A_IN0}});
-  words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::STAGES, 7);
-  REQUIRE(refused(words) == "PROGRAM[0] has stages 0 to 6, but the unit has 6");
-  words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::STAGES, 0);
-  REQUIRE(refused(words) == "PROGRAM[0].MODE.STAGES is 0");
-  words = simd({{S::OP_MOV, S::A_IN0}});
-  words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::LANES, 33);
-  REQUIRE(refused(words) == "PROGRAM[0].MODE.LANES = 33 is not in 1..32");
-  words = simd({{S::OP_MOV, S::A_IN0}});
-  words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::TAIL, 15);
-  REQUIRE(refused(words) == "PROGRAM[0].MODE.TAIL has no function 15");
-  words = ConfigWords::reset_of<P::Registers>();
-  set_matrix(words, 1, 0, 6);
-  REQUIRE(refused(words) == "MATRIX.K is 0");
-  set_matrix(words, 1, 4, 7);
-  REQUIRE(refused(words) == "MATRIX.ROWS = 7 is not in 1..6");
-  set_matrix(words, 0xffffffff, 4, 6);
-  words.set(P::kPROGRAM_COUNT_OFFSET + 4, 0xffffffff);
-  REQUIRE(refused(words) == "PROGRAM[0]: the product of COUNT is above 2^63");
-  words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::MODE, 3);
-  REQUIRE(refused(words) == "PROGRAM[0].MODE.MODE has no mode 3");
+  const ConfigWords mov = simd({{S::OP_MOV, S::A_IN0}});
+  /// `words` with one field changed.
+  const auto with = [](ConfigWords words, uint64_t offset, rdu::core::Field field, uint64_t value) {
+    words.set(offset, field, value);
+    return words;
+  };
+  constexpr uint64_t kMode = P::kPROGRAM_MODE_OFFSET;
+  constexpr uint64_t kOut = P::kPROGRAM_OUT_OFFSET;
+  constexpr uint64_t kSecond = P::kPROGRAM_STRIDE;
+  namespace M = P::PROGRAM_MODE;
+  namespace O = P::PROGRAM_OUT;
+  const auto stage = [](unsigned i) { return P::kSTAGE_OFFSET + i * P::kSTAGE_STRIDE; };
+
+  REQUIRE(refused(mov).empty());
+  REQUIRE(refused(ConfigWords::reset_of<P::Registers>()).empty());  // off
+
+  // Modes.
+  CHECK(refused(with(mov, kMode, M::MODE, 3)) == "PROGRAM[0].MODE.MODE has no mode 3");
+  CHECK(refused(with(mov, kMode, M::TAIL, 15)) == "PROGRAM[0].MODE.TAIL has no function 15");
+  CHECK(refused(with(mov, kMode, M::TAIL, M::TAIL_ERF)).empty());
+  CHECK(refused(with(mov, kMode, M::LANES, 33)) == "PROGRAM[0].MODE.LANES = 33 is not in 1..32");
+  CHECK(refused(with(mov, kMode, M::LANES, 0)) == "PROGRAM[0].MODE.LANES = 0 is not in 1..32");
+  CHECK(refused(with(mov, kSecond + kMode, M::MODE, M::MODE_MATRIX)) ==
+        "PROGRAM[1] is MATRIX: only program 0 can be");
+  ConfigWords matrix = ConfigWords::reset_of<P::Registers>();
+  set_matrix(matrix, 1, 4, 6);
+  REQUIRE(refused(matrix).empty());
+  CHECK(refused(with(matrix, kSecond + kMode, M::MODE, M::MODE_SIMD)) ==
+        "PROGRAM[1] beside MATRIX, which takes the whole unit");
+
+  // Two programs: stages 0 .. 2 and 3 .. 5.
+  ConfigWords two = simd({{S::OP_MOV, S::A_IN0}});
+  two.set(kMode, M::STAGES, 3);
+  two.set(kSecond + kMode, M::MODE, M::MODE_SIMD);
+  two.set(kSecond + kMode, M::FIRST, 3);
+  two.set(kSecond + kMode, M::STAGES, 3);
+  two.set(stage(3), S::OP, S::OP_MOV);
+  two.set(stage(3), S::A, S::A_IN1);
+  two.set(P::kINPUT_OFFSET + 4, P::INPUT::PROGRAM, 1);
+  REQUIRE(refused(two).empty());
+  CHECK(refused(with(two, kSecond + kMode, M::FIRST, 2)) == "STAGE[2] belongs to both programs");
+  CHECK(refused(with(two, P::kINPUT_OFFSET + 4, P::INPUT::PROGRAM, 0)) ==
+        "STAGE[3] of program 1 reads IN1, which INPUT gives to program 0");
+  ConfigWords both = with(with(two, kMode, M::TAIL, M::TAIL_EXP), kSecond + kMode, M::TAIL, M::TAIL_RECIP);
+  CHECK(refused(both) == "both programs have a TAIL; the unit has one");
+  both = with(with(two, kOut, O::SCALAR, 1), kSecond + kOut, O::SCALAR, 1);
+  CHECK(refused(both) == "both programs have OUT.SCALAR; the unit has one scalar output");
+  both = with(with(two, P::kPROGRAM_SCALAR_IN_OFFSET + 4, P::PROGRAM_SCALAR_IN::ENABLE, 1),
+              kSecond + P::kPROGRAM_SCALAR_IN_OFFSET + 4, P::PROGRAM_SCALAR_IN::ENABLE, 1);
+  CHECK(refused(both) == "both programs enable SCALAR_IN[1]");
+  both = with(with(two, P::kPROGRAM_TOKEN_OFFSET, P::PROGRAM_TOKEN::WAIT, 1),
+              kSecond + P::kPROGRAM_TOKEN_OFFSET, P::PROGRAM_TOKEN::WAIT, 1);
+  CHECK(refused(both) == "both programs wait for tokens of control input 0");
+  both = with(with(two, stage(0), S::SAVE, 1), stage(3), S::A, S::A_REG0);
+  CHECK(refused(both) == "STAGE[3] reads REG0, which no stage before it has saved");
+  both = with(with(two, stage(0), S::SAVE, 1), stage(3), S::SAVE, 1);
+  CHECK(refused(both) == "STAGE[3] saves REG0, which another stage saves");
+  both = with(with(two, stage(0), S::OP, S::OP_RED_OR), stage(3), S::OP, S::OP_IARGMAX);
+  CHECK(refused(both) == "more than one stage has a cross-lane operation");
+
+  // Counters.
+  CHECK(refused(with(matrix, P::kPROGRAM_COUNT_OFFSET, P::PROGRAM_COUNT::VALUE, 0)).empty());  // means 1
+  ConfigWords long_run = with(mov, P::kPROGRAM_COUNT_OFFSET, P::PROGRAM_COUNT::VALUE, 0x80000000);
+  long_run.set(P::kPROGRAM_COUNT_OFFSET + 8, P::PROGRAM_COUNT::VALUE, 0x80000000);
+  CHECK(refused(long_run).empty());
+  long_run.set(P::kPROGRAM_COUNT_OFFSET + 16, P::PROGRAM_COUNT::VALUE, 3);
+  CHECK(refused(long_run) == "PROGRAM[0]: the product of COUNT is above 2^63");
+
+  // Stages.
+  CHECK(refused(simd({})) == "PROGRAM[0] is SIMD, but no stage of it has an operation");
+  CHECK(refused(with(mov, kMode, M::STAGES, 0)) == "PROGRAM[0].MODE.STAGES is 0");
+  CHECK(refused(with(mov, kMode, M::STAGES, 7)) == "PROGRAM[0] has stages 0 to 6, but the unit has 6");
+  CHECK(refused(with(mov, stage(6), S::OP, S::OP_MOV)) ==
+        "STAGE[6] has an operation, but belongs to no program");
+  CHECK(refused(with(mov, kMode, M::FIRST, 2)) == "PROGRAM[0] has stages 2 to 7, but the unit has 6");
+  CHECK(refused(simd({{S::OP_FADD, S::A_IN0, S::A_PREV}})) ==
+        "STAGE[0] reads PREV, but no stage before it has a result");
+  CHECK(refused(simd({{S::OP_FADD, S::A_IN0, S::A_REG2}})) ==
+        "STAGE[0] reads REG2, which no stage before it has saved");
+  CHECK(refused(simd({{S::OP_FADD, S::A_IN0, S::A_REG2, 2}})).empty());  // an accumulator
+  CHECK(refused(simd({{127, S::A_IN0}})) == "STAGE[0].OP has no operation 127");
+  CHECK(refused(simd({{S::OP_MOV, 31}})) == "STAGE[0] has no operand 31");
+  CHECK(refused(simd({{S::OP_MOV, S::A_S1}})) ==
+        "STAGE[0] reads S1, but program 0 does not enable SCALAR_IN[1]");
+  CHECK(refused(simd({{S::OP_MOV, S::A_IN0, 0, 2}, {S::OP_MOV, S::A_IN0, 0, 2}})) ==
+        "STAGE[1] saves REG2, which another stage saves");
+  CHECK(refused(simd({{S::OP_MOV, S::A_IN0}, {S::OP_NOP, 0, 0, 1}})) ==
+        "STAGE[1] is a NOP and has nothing to save");
+  CHECK(refused(with(mov, stage(0), S::ALT, 1)) == "STAGE[0].ALT, but the operation has no operand B");
+  CHECK(refused(simd({{S::OP_UP, S::A_IN0, S::A_REG0, 0}})) ==
+        "STAGE[0] has a cross-lane operation and reads the register that it saves");
+  CHECK(refused(simd({{S::OP_FRED_SUM, S::A_IN0}, {S::OP_FRED_MAX, S::A_IN0}})) ==
+        "more than one stage has a cross-lane operation");
+  CHECK(refused(simd({{S::OP_SRBF16, S::A_IN0}, {S::OP_SRBF16, S::A_IN0}})) ==
+        "PROGRAM[0] rounds stochastically in two places; it has one generator");
+  CHECK(refused(with(simd({{S::OP_SRBF16, S::A_IN0}}), kOut, O::FORMAT, O::FORMAT_BF16_SR)) ==
+        "PROGRAM[0] rounds stochastically in two places; it has one generator");
+
+  // Predicates.
+  const auto predicate = [&](ConfigWords words, uint64_t kind, uint64_t level) {
+    words.set(P::kPROGRAM_PRED_OFFSET + 4, P::PROGRAM_PRED::KIND, kind);
+    words.set(P::kPROGRAM_PRED_OFFSET + 4, P::PROGRAM_PRED::LEVEL, level);
+    return words;
+  };
+  const ConfigWords guarded = with(mov, kOut, O::PRED, 2);
+  CHECK(refused(predicate(mov, 9, 7)).empty());  // nothing refers to it
+  CHECK(refused(predicate(guarded, 9, 0)) == "PROGRAM[0].PRED[1], which OUT uses, has no kind 9");
+  CHECK(refused(predicate(guarded, P::PROGRAM_PRED::KIND_EQ, 6)) == "PROGRAM[0].PRED.LEVEL = 6 is above 5");
+  CHECK(refused(predicate(with(mov, stage(0), S::PRED, 2), P::PROGRAM_PRED::KIND_SCALAR, 2)) ==
+        "PROGRAM[0].PRED[1], which STAGE[0] uses: there is no scalar input 2");
+  CHECK(refused(predicate(with(mov, P::kINPUT_OFFSET, P::INPUT::PRED, 2), P::PROGRAM_PRED::KIND_SCALAR, 1)) ==
+        "PROGRAM[0].PRED[1], which INPUT[0] uses: the program does not enable SCALAR_IN[1]");
+  ConfigWords deep = with(mov, P::kPROGRAM_SCALAR_IN_OFFSET, P::PROGRAM_SCALAR_IN::ENABLE, 1);
+  deep.set(P::kPROGRAM_SCALAR_IN_OFFSET, P::PROGRAM_SCALAR_IN::LEVEL, 6);
+  CHECK(refused(deep) == "PROGRAM[0].SCALAR_IN.LEVEL = 6 is above 5");
+  deep = with(mov, P::kPROGRAM_TOKEN_OFFSET, P::PROGRAM_TOKEN::WAIT, 1);
+  deep.set(P::kPROGRAM_TOKEN_OFFSET, P::PROGRAM_TOKEN::WAIT_LEVEL, 7);
+  CHECK(refused(deep) == "PROGRAM[0].TOKEN.WAIT_LEVEL = 7 is above 5");
+  deep = with(mov, P::kPROGRAM_TOKEN_OFFSET, P::PROGRAM_TOKEN::SIGNAL, 1);
+  deep.set(P::kPROGRAM_TOKEN_OFFSET, P::PROGRAM_TOKEN::SIGNAL_LEVEL, 7);
+  CHECK(refused(deep) == "PROGRAM[0].TOKEN.SIGNAL_LEVEL = 7 is above 5");
+
+  // Output.
+  CHECK(refused(with(mov, kOut, O::FORMAT, 5)) == "PROGRAM[0].OUT.FORMAT has no format 5");
+  CHECK(refused(with(mov, kOut, O::FLOW, 7)) == "PROGRAM[0].OUT.FLOW = 7 is for dynamic routes");
+  const ConfigWords scalar = with(mov, kOut, O::SCALAR, 1);
+  REQUIRE(refused(scalar).empty());
+  CHECK(refused(with(scalar, kOut, O::FLOW, 4)) == "PROGRAM[0].OUT.FLOW = 4, a scalar's is in 0..3");
+  CHECK(refused(with(scalar, kOut, O::SEQUENCE, 1)) ==
+        "PROGRAM[0].OUT: a scalar has neither SEQUENCE nor DYNAMIC");
+  CHECK(refused(with(scalar, kOut, O::DYNAMIC, 1)) ==
+        "PROGRAM[0].OUT: a scalar has neither SEQUENCE nor DYNAMIC");
+  ConfigWords dynamic = with(mov, kOut, O::DYNAMIC, 1);
+  CHECK(refused(dynamic) == "PROGRAM[0].DEST: no unit has an input at column 0, row 0, port 0");
+  dynamic.set(P::kPROGRAM_DEST_OFFSET, P::PROGRAM_DEST::PORT, 16);
+  CHECK(refused(dynamic).empty());
+  dynamic.set(P::kPROGRAM_DEST_OFFSET, P::PROGRAM_DEST::COLUMN, 13);
+  CHECK(refused(dynamic) == "PROGRAM[0].DEST: no unit has an input at column 13, row 0, port 16");
+
+  // Matrix.
+  const auto tile = [&](rdu::core::Field field, uint64_t value) {
+    return refused(with(matrix, P::kPROGRAM_MATRIX_OFFSET, field, value));
+  };
+  CHECK(tile(P::PROGRAM_MATRIX::K, 0) == "PROGRAM[0].MATRIX.K is 0");
+  CHECK(tile(P::PROGRAM_MATRIX::ROWS, 7) == "PROGRAM[0].MATRIX.ROWS = 7 is not in 1..6");
+  CHECK(tile(P::PROGRAM_MATRIX::ROWS, 0) == "PROGRAM[0].MATRIX.ROWS = 0 is not in 1..6");
+  CHECK(tile(P::PROGRAM_MATRIX::TYPE, 1) == "PROGRAM[0].OUT.FORMAT does not go with MATRIX.TYPE");
+  CHECK(refused(with(matrix, kOut, O::FORMAT, O::FORMAT_INT8)) ==
+        "PROGRAM[0].OUT.FORMAT does not go with MATRIX.TYPE");
+  ConfigWords int8 = with(matrix, kOut, O::FORMAT, O::FORMAT_INT32);
+  int8.set(P::kPROGRAM_MATRIX_OFFSET, P::PROGRAM_MATRIX::TYPE, 1);
+  REQUIRE(refused(int8).empty());
+  CHECK(refused(with(int8, kMode, M::TAIL, M::TAIL_EXP)) ==
+        "PROGRAM[0].MODE.TAIL is for FP32, not for MATRIX.TYPE INT8");
+  CHECK(refused(with(matrix, kOut, O::PRED, 1)) == "PROGRAM[0].OUT.PRED is for SIMD");
+  CHECK(refused(with(matrix, kOut, O::SCALAR, 1)) == "PROGRAM[0].OUT.SCALAR is for SIMD");
+  CHECK(refused(with(matrix, P::kPROGRAM_SCALAR_IN_OFFSET + 4, P::PROGRAM_SCALAR_IN::ENABLE, 1)) ==
+        "PROGRAM[0].SCALAR_IN[1] is for SIMD");
+  CHECK(refused(with(matrix, P::kINPUT_OFFSET + 4, P::INPUT::PROGRAM, 1)) ==
+        "INPUT[1].PROGRAM is 1, but MATRIX takes from it");
+  CHECK(refused(with(matrix, P::kINPUT_OFFSET, P::INPUT::PRED, 1)) == "INPUT[0].PRED is for SIMD");
 }

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cstring>
 #include <memory>
 #include <random>
 
@@ -34,55 +36,77 @@ std::vector<Packet> packets_for(std::mt19937_64& random, size_t n) {
 }
 
 struct Outcome {
-  std::vector<uint64_t> times;
-  std::vector<Packet> packets;
+  std::vector<uint64_t> times[3];  ///< of both outputs, and of the scalar output
+  std::vector<Packet> packets[3];
+  std::vector<uint64_t> heads[3];  ///< without the flow
+  std::vector<uint64_t> tokens[2];
   bool finished = false;
   uint64_t left = 0;  ///< packets that were not taken
 };
 
-/// A PCU between sources and a sink that sometimes stops.
+/// A PCU between sources and sinks that sometimes stop.
 template <class MakeUnit>
 Outcome run(const FabricParams& params, const ConfigWords& words, uint64_t seed, MakeUnit make) {
   const PcuConfig config = PcuConfig::decode(words, params);
   std::mt19937_64 random(seed);
   Context context(params);
-  auto unit = make(context, config);
+  std::unique_ptr<Unit> unit = make(context, config);
   std::vector<std::unique_ptr<Source>> sources;
-  std::vector<Unit*> units;
-  for (unsigned i = 0; i < 4; ++i) {
+  TokenEnds tokens(context);
+  std::vector<Unit*> units{&tokens};
+  const auto times = [&](size_t n) {
+    const uint64_t slow = random() % 4;
+    std::vector<uint64_t> ready;
+    uint64_t t = random() % 20;
+    for (size_t p = 0; p < n; ++p) ready.push_back(t += random() % 10 < slow ? 1 + random() % 12 : 1);
+    return ready;
+  };
+  for (unsigned i = 0; i < 6; ++i) {  // four vector inputs, then two of scalars
     sources.push_back(std::make_unique<Source>(context));
     Source& source = *sources.back();
     source.packets = packets_for(random, 20 + random() % 400);
-    const uint64_t slow = random() % 4;
-    uint64_t t = random() % 20;
-    for (size_t p = 0; p < source.packets.size(); ++p) {
-      source.ready.push_back(t += random() % 10 < slow ? random() % 12 : 1);
+    source.ready = times(source.packets.size());
+    if (i < 4 ? !config.uses_input(i) : !config.uses_scalar(i - 4)) continue;
+    if (i < 4) {
+      source.output.connect(unit->packet_input(i, 0), 2, params);
+    } else {
+      source.output.connect(unit->scalar_input(i - 4, 0), 2, params.scalar_depth + random() % 9);
     }
-    if (!config.uses_input[i]) continue;
-    source.output.connect(unit->input(i), 2, params);
     units.push_back(&source);
   }
-  Sink sink(context);
-  sink.interval = 1 + (random() % 3 == 0 ? random() % 3 : 0);
-  sink.open = random() % 100;
-  unit->output(0).connect(sink.input, 2, params);
+  for (unsigned i = 0; i < 2; ++i) {
+    tokens.times[i] = times(random() % 60);
+    tokens.sends[i].connect(unit->token_input(i), 2);
+    unit->token_output(i).connect(tokens.takes[i], 2);
+  }
+  std::vector<std::unique_ptr<Sink>> sinks;
+  for (unsigned i = 0; i < 3; ++i) {
+    sinks.push_back(std::make_unique<Sink>(context));
+    Sink& sink = *sinks.back();
+    sink.interval = 1 + (random() % 3 == 0 ? random() % 3 : 0);
+    sink.open = random() % 100;
+    if (i < 2 && config.sends_vectors(i)) unit->packet_output(i, 0).connect(sink.input, 2, params);
+    if (i == 2 && config.scalar_program() < 2) {
+      unit->scalar_output(0, 0).connect(sink.input, 2, params.scalar_depth + random() % 9);
+    }
+    units.push_back(&sink);
+  }
   units.push_back(unit.get());
-  units.push_back(&sink);
   run_all(context, units);
-  Outcome outcome{sink.times, sink.packets, unit->finished(), 0};
+  Outcome outcome;
+  for (unsigned i = 0; i < 3; ++i) {
+    outcome.times[i] = sinks[i]->times;
+    outcome.packets[i] = sinks[i]->packets;
+    if (i == 2) {  // a word is the first four bytes; nobody looks at the others
+      for (Packet& word : outcome.packets[i]) std::fill(word.begin() + 4, word.end(), uint8_t{0});
+    }
+    for (const uint64_t head : sinks[i]->heads) outcome.heads[i].push_back(PacketHead::with_flow(head, 0));
+    if (i < 2) outcome.tokens[i] = tokens.seen[i];
+  }
+  outcome.finished = unit->finished();
   for (auto& source : sources) outcome.left += source->output.waiting();
   return outcome;
 }
-
-/// Both kinds by the same names.
-struct Fast {
-  std::unique_ptr<Pcu> pcu;
-  InputPort& input(unsigned i) { return pcu->input(i); }
-  OutputPort& output(unsigned) { return pcu->output(); }
-  Unit* get() { return pcu.get(); }
-  bool finished() const { return pcu->finished(); }
-  Fast* operator->() { return this; }
-};
 
 }  // namespace
 
@@ -91,6 +115,8 @@ TEST_CASE("clock by clock a PCU does what the fast model does, in the same cycle
   unsigned simd = 0;
   unsigned matrix = 0;
   uint64_t packets = 0;
+  uint64_t words_sent = 0;
+  uint64_t tokens = 0;
   for (uint64_t round = 0; round < 1500; ++round) {
     const uint64_t seed = test_seed() * 10000 + round;
     INFO("RDU_SEED=" << test_seed() << " round " << round);
@@ -107,19 +133,26 @@ TEST_CASE("clock by clock a PCU does what the fast model does, in the same cycle
     } catch (const BadConfig&) {
       continue;  // a combination that is refused, or not in the fast model yet
     }
-    (config.mode == PcuConfig::Mode::simd ? simd : matrix) += 1;
+    (config.programs[0].mode == PcuConfig::Mode::simd ? simd : matrix) += 1;
     const Outcome fast = run(params, words, seed, [&](Context& context, const PcuConfig& c) {
-      return Fast{Pcu::make(context, 1, c)};
+      return std::make_unique<Pcu>(context, 1, c);
     });
     const Outcome cycle = run(params, words, seed, [&](Context& context, const PcuConfig&) {
       return std::make_unique<ClockedUnit>(context, 1, std::make_unique<PcuCycle>(params), words,
-                                           params.fifo_depth, 4);
+                                           params.fifo_depth, params.scalar_depth);
     });
-    packets += fast.packets.size();
-    const bool same_packets = cycle.packets == fast.packets;
-    CHECK(cycle.packets.size() == fast.packets.size());
-    REQUIRE(same_packets);
-    REQUIRE(cycle.times == fast.times);
+    for (unsigned i = 0; i < 3; ++i) {
+      INFO("output " << i);
+      packets += fast.packets[i].size();
+      const bool same_packets = cycle.packets[i] == fast.packets[i];
+      CHECK(cycle.packets[i].size() == fast.packets[i].size());
+      REQUIRE(same_packets);
+      REQUIRE(cycle.times[i] == fast.times[i]);
+      REQUIRE(cycle.heads[i] == fast.heads[i]);
+      if (i < 2) REQUIRE(cycle.tokens[i] == fast.tokens[i]);
+    }
+    words_sent += fast.packets[2].size();
+    tokens += fast.tokens[0].size() + fast.tokens[1].size();
     REQUIRE(cycle.finished == fast.finished);
     REQUIRE(cycle.left == fast.left);
   }
@@ -127,4 +160,6 @@ TEST_CASE("clock by clock a PCU does what the fast model does, in the same cycle
   REQUIRE(simd > 200);
   REQUIRE(matrix > 60);
   REQUIRE(packets > 10000);
+  REQUIRE(words_sent > 100);
+  REQUIRE(tokens > 100);
 }

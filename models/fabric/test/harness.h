@@ -46,7 +46,7 @@ class Source : public Unit {
   UnitCounts counts_;
 };
 
-/// Takes packets, one every `interval` cycles and not before `open`; keeps them and their times.
+/// Takes packets, one every `interval` cycles and not before `open`; keeps them, their heads and times.
 class Sink : public Unit {
  public:
   explicit Sink(Context& context) : Unit(context, 0), input(*this) {}
@@ -81,6 +81,37 @@ class Sink : public Unit {
 
  private:
   uint64_t next_ = 0;
+  UnitCounts counts_;
+};
+
+/// Both ends of two control wires: pulses at given times, and the arrivals of others.
+class TokenEnds : public Unit {
+ public:
+  explicit TokenEnds(Context& context)
+      : Unit(context, 0),
+        sends{TokenOutput(*this), TokenOutput(*this)},
+        takes{TokenInput(*this), TokenInput(*this)} {}
+  TokenOutput sends[2];
+  TokenInput takes[2];
+  std::vector<uint64_t> times[2];  ///< at which sends[] pulse
+  std::vector<uint64_t> seen[2];   ///< arrivals at takes[]
+
+  void start(uint64_t) override {
+    for (unsigned i = 0; i < 2; ++i) {
+      sends[i].start(4096);
+      for (const uint64_t t : times[i]) sends[i].send({t, 0, 1});
+    }
+  }
+  void run() override {
+    for (unsigned i = 0; i < 2; ++i) {
+      while (takes[i].available() != 0) seen[i].push_back(takes[i].pop(1));
+    }
+  }
+  bool finished() const override { return true; }
+  std::string waits_for() const override { return {}; }
+  const UnitCounts& counts() const override { return counts_; }
+
+ private:
   UnitCounts counts_;
 };
 

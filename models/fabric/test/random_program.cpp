@@ -123,42 +123,77 @@ void RandomProgram::add_pmu() {
 void RandomProgram::add_simd() {
   const Open a = take();
   const uint32_t unit = place(RDU_UNIT_PCU);
-  const bool a_bf16 = a.packets % 2 != 0 || chance(50);
-  const uint32_t vectors = a_bf16 ? a.packets : a.packets / 2;
+  const bool a_short = a.packets % 2 != 0 || chance(50);  // one packet a vector
+  const uint32_t vectors = a_short ? a.packets : a.packets / 2;
+  // Firings in groups; the second input may have one vector for each group, and so may the output.
+  const uint32_t group = chance(50) ? divisor(vectors) : 1;
+  const uint32_t groups = vectors / group;
   bool two = false;
-  bool b_bf16 = false;
+  bool b_short = false;
+  bool once = false;
   Open b{};
   if (!open_.empty() && chance(70)) {
     for (size_t i = 0; i < open_.size() && !two; ++i) {
-      if (open_[i].packets != vectors && open_[i].packets != 2 * vectors) continue;
+      once = open_[i].packets == groups || open_[i].packets == 2 * groups;
+      if (!once && open_[i].packets != vectors && open_[i].packets != 2 * vectors) continue;
       b = open_[i];
-      b_bf16 = b.packets == vectors;
+      b_short = b.packets == (once ? groups : vectors);
       two = true;
       open_.erase(open_.begin() + static_cast<ptrdiff_t>(i));
     }
   }
   ConfigWords& words = builder_.unit(unit);
   const uint64_t first_b = two ? P::STAGE::A_IN2 : P::STAGE::A_CONST1;
-  const uint64_t reduce = chance(30)   ? P::STAGE::OP_FRED_SUM
-                          : chance(30) ? P::STAGE::OP_FRED_MAX
-                                       : P::STAGE::OP_NOP;
-  set_simd(words, vectors,
+  const uint64_t across[] = {P::STAGE::OP_FRED_SUM, P::STAGE::OP_FRED_MAX, P::STAGE::OP_IARGMAX,
+                             P::STAGE::OP_UP};
+  const uint64_t accumulate[] = {P::STAGE::OP_FMAX, P::STAGE::OP_FADD, P::STAGE::OP_IADD, P::STAGE::OP_XOR};
+  set_simd(words, group,
            {{chance(50) ? P::STAGE::OP_FADD : P::STAGE::OP_FMUL, P::STAGE::A_IN0, first_b, 1},
-            {reduce},
-            {P::STAGE::OP_FMAX, P::STAGE::A_PREV, P::STAGE::A_CONST0},
+            {chance(50) ? across[pick(4)] : P::STAGE::OP_NOP, P::STAGE::A_PREV, P::STAGE::A_COUNT0},
+            {accumulate[pick(4)], P::STAGE::A_PREV, P::STAGE::A_REG0, 0},
             {P::STAGE::OP_FSUB, P::STAGE::A_REG1, P::STAGE::A_PREV}});
+  words.set(P::kPROGRAM_COUNT_OFFSET + 4 * (1 + pick(5)), groups);
+  const auto predicate = [&](unsigned n, uint64_t kind, uint64_t level, uint64_t value, bool is_not) {
+    const uint64_t offset = P::kPROGRAM_PRED_OFFSET + 4 * (n - 1);
+    words.set(offset, P::PROGRAM_PRED::KIND, kind);
+    words.set(offset, P::PROGRAM_PRED::LEVEL, level);
+    words.set(offset, P::PROGRAM_PRED::VALUE, value);
+    words.set(offset, P::PROGRAM_PRED::NOT, is_not);
+  };
+  predicate(1, P::PROGRAM_PRED::KIND_FIRST, 0, 0, false);
+  predicate(2, P::PROGRAM_PRED::KIND_LAST, 0, 0, false);
+  predicate(3, chance(50) ? P::PROGRAM_PRED::KIND_EQ : P::PROGRAM_PRED::KIND_LT, pick(2), 1 + pick(4),
+            chance(50));
+  // The accumulator begins anew in every group, or goes on.
+  words.set(P::kSTAGE_OFFSET + 8, P::STAGE::C, P::STAGE::A_CONST0);
+  if (chance(70)) words.set(P::kSTAGE_OFFSET + 8, P::STAGE::ALT, 1);
+  for (const unsigned stage : {1, 3}) {
+    if (chance(40)) words.set(P::kSTAGE_OFFSET + 4 * stage, P::STAGE::PRED, 3);
+  }
+  const bool sends_once = chance(40);
+  if (sends_once) words.set(P::kPROGRAM_OUT_OFFSET, P::PROGRAM_OUT::PRED, 1 + pick(2));
+  if (two && once) words.set(P::kINPUT_OFFSET + 4 * 2, P::INPUT::PRED, 1);
   words.set(P::kCONST_OFFSET, 0x3dcccccd);
   words.set(P::kCONST_OFFSET + 4, 0x40490fdb);
-  set_pcu_format(words, pick(2));
+  const uint64_t format = pick(5);
+  set_pcu_format(words, format);
+  words.set(P::kPROGRAM_SEED_OFFSET, pick(1000));
   words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::LANES, chance(30) ? 1 + pick(32) : 32);
   words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::TAIL, pick(3));
-  set_pcu_input(words, 0, a_bf16);
-  set_pcu_input(words, 2, b_bf16);
+  if (chance(30)) {
+    words.set(P::kPROGRAM_OUT_OFFSET, P::PROGRAM_OUT::SEQUENCE, 1);
+    words.set(P::kPROGRAM_SEQ_OFFSET, P::PROGRAM_SEQ::FIRST, pick(65536));
+  }
+  const auto format_of = [&](bool is_short) {
+    if (is_short) return chance(70) ? P::INPUT::FORMAT_BF16 : P::INPUT::FORMAT_INT8;
+    return chance(70) ? P::INPUT::FORMAT_FP32 : P::INPUT::FORMAT_INT32;
+  };
+  set_pcu_input(words, 0, format_of(a_short));
+  set_pcu_input(words, 2, format_of(b_short));
   consume(a, unit, 0);
   if (two) consume(b, unit, 2);
-  const bool out_bf16 =
-      words.get(P::kPROGRAM_OUT_OFFSET, P::PROGRAM_OUT::FORMAT) == P::PROGRAM_OUT::FORMAT_BF16;
-  open_.push_back({unit, out_bf16 ? vectors : 2 * vectors});
+  const bool is_long = format == P::PROGRAM_OUT::FORMAT_FP32 || format == P::PROGRAM_OUT::FORMAT_INT32;
+  open_.push_back({unit, (sends_once ? groups : vectors) * (is_long ? 2 : 1)});
 }
 
 void RandomProgram::add_matrix() {
@@ -177,13 +212,15 @@ void RandomProgram::add_matrix() {
   const uint32_t rows = 1 + pick(static_cast<uint32_t>(params_.stages));
   ConfigWords& words = builder_.unit(unit);
   set_matrix(words, a.packets / k, k, rows);
-  set_pcu_format(words, pick(2));
-  words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::TAIL, pick(3));
+  const bool is_int8 = chance(30);
+  const uint64_t format = is_int8 ? P::PROGRAM_OUT::FORMAT_INT32 + pick(2) : pick(2);
+  words.set(P::kPROGRAM_MATRIX_OFFSET, P::PROGRAM_MATRIX::TYPE, is_int8);
+  set_pcu_format(words, format);
+  if (!is_int8) words.set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::TAIL, pick(3));
   consume(a, unit, 0);
   consume(b, unit, 1);
-  const bool out_bf16 =
-      words.get(P::kPROGRAM_OUT_OFFSET, P::PROGRAM_OUT::FORMAT) == P::PROGRAM_OUT::FORMAT_BF16;
-  open_.push_back({unit, a.packets / k * rows * (out_bf16 ? 1 : 2)});
+  const bool is_long = format == P::PROGRAM_OUT::FORMAT_FP32 || format == P::PROGRAM_OUT::FORMAT_INT32;
+  open_.push_back({unit, a.packets / k * rows * (is_long ? 2 : 1)});
 }
 
 void RandomProgram::add_store(const Open& stream, unsigned number) {
