@@ -343,6 +343,7 @@ def test_schedules_wait_for_the_host_loop_and_are_aborted(simulator):
             assert time.monotonic() < end
             time.sleep(0.01)
         assert not event.done
+        del words
         device.close()  # which ends it
     """)
     script(simulator, """
