@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <set>
+#include <utility>
 
 namespace rdu::compiler {
 namespace {
@@ -14,6 +16,8 @@ constexpr unsigned kWriteCounters = 4;
 constexpr unsigned kReadCounters = 6;
 constexpr unsigned kMaxBuffers = 16;
 constexpr unsigned kMaxStages = 8;  // that the encoding has; a chip may have fewer
+constexpr unsigned kCounters = 6;
+constexpr unsigned kPredicates = 3;
 constexpr uint32_t kMaxK = (1u << 24) - 1;
 constexpr unsigned kSamples = 24;  // values of an argument with which the whole graph is checked
 
@@ -38,13 +42,6 @@ struct Overload : Cases... {
 template <class... Cases>
 Overload(Cases...) -> Overload<Cases...>;
 
-bool is_reduction(Op op) {
-  return op == Op::red_sum || op == Op::red_max;
-}
-bool takes_b(Op op) {
-  return op != Op::nop && op != Op::mov && !is_reduction(op);
-}
-
 /// Index of an input operand, or -1.
 int input_of(Operand operand) {
   const int code = static_cast<int>(operand);
@@ -55,7 +52,27 @@ int input_of(Operand operand) {
 
 int register_of(Operand operand) {
   const int code = static_cast<int>(operand);
-  return code >= static_cast<int>(Operand::reg0) ? code - static_cast<int>(Operand::reg0) : -1;
+  return code >= static_cast<int>(Operand::reg0) && code <= static_cast<int>(Operand::reg3)
+             ? code - static_cast<int>(Operand::reg0)
+             : -1;
+}
+
+/// Counter of an operand, or -1.
+int counter_of(Operand operand) {
+  const int code = static_cast<int>(operand);
+  return code >= static_cast<int>(Operand::count0) ? code - static_cast<int>(Operand::count0) : -1;
+}
+
+/// The operands that a stage reads.
+std::vector<Operand> operands_of(const Stage& s) {
+  std::vector<Operand> list{s.a, s.b, s.c};
+  list.resize(operands_of(s.op));
+  if (list.size() == 2 && !s.replace_b.is_never()) list.push_back(s.c);
+  return list;
+}
+
+bool is_integer(Format format) {
+  return format == Format::int32 || format == Format::int8;
 }
 
 // --- one unit
@@ -105,22 +122,57 @@ class UnitCheck {
     number("k", u.k, 1, kMaxK);
     number("rows", u.rows, 1, kMaxStages);
     number("lanes", u.lanes, 1, RDU_LANES_MAX);
+    if (is_integer(u.out) != u.int8) fail("int8 products leave as int32 or int8, the others as fp32 or bf16");
   }
 
   void operator()(const Simd& u) const {
     number("lanes", u.lanes, 1, RDU_LANES_MAX);
     if (u.stages.empty()) fail("it has no stages");
     number("stages", u.stages.size(), 1, kMaxStages);
+    if (u.inner.size() >= kCounters)
+      fail(fmt::format("{} inner counters, there are {}", u.inner.size(), kCounters - 1));
+    for (const uint32_t n : u.inner) number("an inner counter", n, 1, UINT32_MAX);
     std::set<int> saved;
+    bool crosses = false;
+    bool rounds = u.out == Format::bf16_sr;
     for (size_t i = 0; i < u.stages.size(); ++i) {
       const Stage& s = u.stages[i];
-      if (s.op != Op::nop) operand(i, s.a, saved);
-      if (takes_b(s.op)) operand(i, s.b, saved);
       if (s.op == Op::nop && i == 0) fail("stage 0 passes on a result, but there is none yet");
       if (s.save < -1 || s.save > 3) fail(fmt::format("stage {} saves in register {}", i, s.save));
-      if (s.save >= 0) saved.insert(s.save);
+      if (s.op == Op::nop && s.save >= 0) fail(fmt::format("stage {} is a nop and has nothing to save", i));
+      if (s.save >= 0 && !saved.insert(s.save).second) {
+        fail(fmt::format("stage {} saves in register {}, as an earlier one does", i, s.save));
+      }
+      for (const Operand o : operands_of(s)) operand(i, o, saved, u);
+      predicate(fmt::format("stage {}", i), s.when, u);
+      if (!s.replace_b.is_never()) {
+        if (s.replace_b.is_always())
+          fail(fmt::format("stage {} always replaces B; let it read C instead", i));
+        if (operands_of(s.op) < 2) fail(fmt::format("stage {} has no operand B to replace", i));
+        predicate(fmt::format("stage {}", i), s.replace_b, u);
+      }
+      if (crosses_lanes(s.op)) {
+        if (std::exchange(crosses, true))
+          fail("more than one stage has a cross-lane operation; the unit has one network");
+        for (const Operand o : operands_of(s)) {
+          if (s.save >= 0 && register_of(o) == s.save) {
+            fail(fmt::format("stage {} has a cross-lane operation and reads the register that it saves", i));
+          }
+        }
+      }
+      if (s.op == Op::srbf16 && std::exchange(rounds, true)) {
+        fail("it rounds stochastically in two places; it has one generator");
+      }
     }
     if (inputs_of(u) == 0) fail("its stages read no input, so nothing would make it fire");
+    for (unsigned i = 0; i < u.in.size(); ++i) {
+      if (u.in[i] == Format::bf16_sr) fail(fmt::format("input {} cannot be rounded; its format is bf16", i));
+      predicate(fmt::format("input {}", i), u.take[i], u);
+    }
+    predicate("its output", u.send, u);
+    if (predicates_of(u).size() > kPredicates) {
+      fail(fmt::format("{} different predicates, there are {}", predicates_of(u).size(), kPredicates));
+    }
   }
 
  private:
@@ -149,12 +201,24 @@ class UnitCheck {
     counters("row", u.rows, kAgcuCounters);
     stride("index", u.index_stride);
   }
-  void operand(size_t stage, Operand operand, const std::set<int>& saved) const {
+  void predicate(const std::string& user, const Predicate& p, const Simd& u) const {
+    if (p.kind == Predicate::Kind::always) return;
+    if (p.level > u.inner.size()) {
+      fail(fmt::format("{} looks at counter {}, but there are {}", user, p.level, u.inner.size() + 1));
+    }
+    if (p.value >= 1u << 24)
+      fail(fmt::format("{} compares a counter with {}, that is 2^24 or more", user, p.value));
+  }
+  void operand(size_t stage, Operand operand, const std::set<int>& saved, const Simd& u) const {
     if (operand == Operand::prev && stage == 0)
       fail("stage 0 reads the stage before it, which does not exist");
     const int reg = register_of(operand);
     if (reg >= 0 && saved.count(reg) == 0) {
       fail(fmt::format("stage {} reads register {}, which no earlier stage saves", stage, reg));
+    }
+    const int counter = counter_of(operand);
+    if (counter > static_cast<int>(u.inner.size())) {
+      fail(fmt::format("stage {} reads counter {}, but there are {}", stage, counter, u.inner.size() + 1));
     }
   }
 
@@ -190,7 +254,31 @@ class Sample {
 };
 
 uint64_t packets_of(Format format) {
-  return format == Format::fp32 ? 2 : 1;
+  return format == Format::fp32 || format == Format::int32 ? 2 : 1;
+}
+
+/// In how many firings the predicate holds.
+uint64_t firings_of(const Simd& u, const Predicate& p, const Sample& at) {
+  std::vector<uint64_t> counts(u.inner.begin(), u.inner.end());
+  counts.push_back(at(u.vectors));
+  uint64_t all = 1;
+  for (const uint64_t n : counts) all = checked_multiply(all, n);
+  uint64_t held = all;
+  switch (p.kind) {
+    case Predicate::Kind::always:
+      break;
+    case Predicate::Kind::first:
+    case Predicate::Kind::last:
+      for (unsigned l = 0; l <= p.level; ++l) held /= std::max<uint64_t>(counts[l], 1);
+      break;
+    case Predicate::Kind::equal:
+      held = p.value < counts[p.level] ? all / counts[p.level] : 0;
+      break;
+    case Predicate::Kind::less:
+      held = all / std::max<uint64_t>(counts[p.level], 1) * std::min<uint64_t>(p.value, counts[p.level]);
+      break;
+  }
+  return p.negated ? all - held : held;
 }
 uint64_t packets_of_row(uint32_t bytes) {
   return (bytes + RDU_VECTOR_BYTES - 1) / RDU_VECTOR_BYTES;
@@ -208,7 +296,7 @@ uint64_t packets_sent(const UnitKind& kind, const Sample& at) {
           [&](const Store&) { return uint64_t{0}; },
           [&](const Scratchpad& u) { return checked_multiply(at(u.fills), at.product(u.read)); },
           [&](const Matrix& u) { return checked_multiply(at(u.tiles), u.rows * packets_of(u.out)); },
-          [&](const Simd& u) { return checked_multiply(at(u.vectors), packets_of(u.out)); }},
+          [&](const Simd& u) { return checked_multiply(firings_of(u, u.send, at), packets_of(u.out)); }},
       kind);
 }
 
@@ -222,7 +310,9 @@ uint64_t packets_taken(const UnitKind& kind, unsigned input, const Sample& at) {
                },
                [&](const Scratchpad& u) { return checked_multiply(at(u.fills), at.product(u.write)); },
                [&](const Matrix& u) { return checked_multiply(at(u.tiles), u.k); },
-               [&](const Simd& u) { return checked_multiply(at(u.vectors), packets_of(u.in[input])); }},
+               [&](const Simd& u) {
+                 return checked_multiply(firings_of(u, u.take[input], at), packets_of(u.in[input]));
+               }},
       kind);
 }
 
@@ -344,6 +434,58 @@ Value operator/(Value v, uint64_t n) {
   return v;
 }
 
+// --- operations
+// ---------------------------------------------------------------------------------------------------------
+
+unsigned operands_of(Op op) {
+  switch (op) {
+    case Op::nop:
+      return 0;
+    case Op::fmadd:
+    case Op::fnmadd:
+    case Op::sel:
+      return 3;
+    case Op::mov:
+    case Op::fabs:
+    case Op::fneg:
+    case Op::iabs:
+    case Op::ineg:
+    case Op::bit_not:
+      return 1;
+    case Op::bcast:
+    case Op::up:
+    case Op::down:
+      return 2;
+    default:
+      return op >= Op::i2f ? 1 : 2;
+  }
+}
+
+bool crosses_lanes(Op op) {
+  return op >= Op::fred_sum;
+}
+
+Constant::Constant(float value) {
+  std::memcpy(&bits, &value, sizeof bits);
+}
+
+std::vector<Predicate> predicates_of(const Simd& u) {
+  std::vector<Predicate> list;
+  const auto add = [&](const Predicate& p) {
+    if (!p.is_always() && std::find(list.begin(), list.end(), p) == list.end()) list.push_back(p);
+  };
+  for (const Stage& s : u.stages) {
+    if (s.op == Op::nop) continue;
+    add(s.when);
+    if (!s.replace_b.is_never()) add(s.replace_b);
+  }
+  for (unsigned i = 0; i < u.take.size(); ++i) {
+    if (inputs_of(u) >> i & 1) add(u.take[i]);
+  }
+  add(u.send);
+  return list;
+}
+
 // --- properties of units
 // ---------------------------------------------------------------------------------------------
 
@@ -357,8 +499,7 @@ unsigned inputs_of(const UnitKind& kind) {
                                  if (input_of(operand) >= 0) inputs |= 1u << input_of(operand);
                                };
                                for (const Stage& s : u.stages) {
-                                 if (s.op != Op::nop) add(s.a);
-                                 if (takes_b(s.op)) add(s.b);
+                                 for (const Operand operand : operands_of(s)) add(operand);
                                }
                                return inputs;
                              }},

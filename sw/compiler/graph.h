@@ -48,7 +48,9 @@ struct Counter {
   int64_t stride = 0;  ///< bytes, must fit 32 bits with sign
 };
 
-enum class Format : uint8_t { fp32, bf16 };
+/// Of vectors on the network. FP32 and INT32 are two packets, the others one; bf16_sr is an output rounded
+/// stochastically.
+enum class Format : uint8_t { fp32, bf16, int32, int8, bf16_sr };
 enum class Element : uint8_t { half, word };  ///< 2 or 4 bytes
 
 /// AGCU: rows of memory become packets of 64 bytes, the last of each row padded with zero. Gather: with
@@ -92,13 +94,15 @@ struct Scratchpad {
 };
 
 /// PCU in matrix mode: input 0 is the side of the lanes, input 1 that of the rows; after k steps `rows`
-/// vectors leave.
+/// vectors leave. With `int8` a step is two k, and `out` is int32 or int8.
 struct Matrix {
   Value tiles = 1;
-  uint32_t k = 1;
+  uint32_t k = 1;  ///< steps
   unsigned rows = 6;
   unsigned lanes = 32;
   Format out = Format::fp32;
+  bool int8 = false;
+  uint32_t seed = 0;  ///< of bf16_sr
 };
 
 /// Operands of a SIMD stage, coded as in PCU.STAGE.
@@ -108,6 +112,7 @@ enum class Operand : uint8_t {
   in1,
   in2,
   in3,
+  lane = 7,
   const0 = 8,
   const1,
   const2,
@@ -116,27 +121,139 @@ enum class Operand : uint8_t {
   reg1,
   reg2,
   reg3,
+  count0 = 16,
+  count1,
+  count2,
+  count3,
+  count4,
+  count5,
 };
-/// Operations of a SIMD stage, coded as in PCU.STAGE.
-enum class Op : uint8_t { nop = 0, mov = 1, add, sub, mul, max, min, red_sum = 64, red_max };
-enum class Tail : uint8_t { none = 0, exp = 1, recip = 2 };
+/// Operations of a SIMD stage, coded as in PCU.STAGE and defined on the PCU's page.
+enum class Op : uint8_t {
+  nop = 0,
+  mov,
+  fadd = 2,
+  fsub,
+  fmul,
+  fmax,
+  fmin,
+  fmadd,
+  fnmadd,
+  fabs,
+  fneg,
+  feq,
+  fne,
+  flt,
+  fle,
+  iadd = 16,
+  isub,
+  imul,
+  imax,
+  imin,
+  iabs,
+  ineg,
+  ieq,
+  ine,
+  ilt,
+  ile,
+  ult,
+  ule,
+  bit_and = 32,
+  bit_or,
+  bit_xor,
+  bit_andn,
+  bit_not,
+  shl,
+  shr,
+  sar,
+  sel,
+  i2f = 48,
+  f2i,
+  f2i_zero,
+  f2i_floor,
+  rbf16,
+  srbf16,
+  sat8,
+  fred_sum = 64,
+  fred_max,
+  fred_min,
+  fargmax,
+  fargmin,
+  fscan_sum,
+  fscan_max,
+  ired_sum = 72,
+  ired_max,
+  ired_min,
+  iargmax,
+  iargmin,
+  iscan_sum,
+  red_and = 80,
+  red_or,
+  red_xor,
+  bcast = 88,
+  up,
+  down,
+};
+/// Functions of the tail, coded as in PCU.PROGRAM.MODE.
+enum class Tail : uint8_t { none = 0, exp, recip, log, sqrt, rsqrt, sigmoid, tanh, erf };
+
+/// How many of A, B, C the operation reads; 0 for nop.
+unsigned operands_of(Op op);
+bool crosses_lanes(Op op);
+
+/// Whether a firing does something, by the counters of its unit. Level 0 is the innermost counter.
+struct Predicate {
+  enum class Kind : uint8_t { always = 0, first, last, equal, less } kind = Kind::always;
+  unsigned level = 0;
+  uint32_t value = 0;  ///< of equal and less, below 2^24
+  bool negated = false;
+
+  static Predicate first(unsigned level) { return {Kind::first, level, 0, false}; }
+  static Predicate last(unsigned level) { return {Kind::last, level, 0, false}; }
+  static Predicate equal(unsigned level, uint32_t value) { return {Kind::equal, level, value, false}; }
+  static Predicate less(unsigned level, uint32_t value) { return {Kind::less, level, value, false}; }
+  Predicate operator!() const { return {kind, level, value, !negated}; }
+  bool is_always() const { return kind == Kind::always && !negated; }
+  bool is_never() const { return kind == Kind::always && negated; }
+  friend bool operator==(const Predicate& a, const Predicate& b) {
+    return a.kind == b.kind && a.level == b.level && a.value == b.value && a.negated == b.negated;
+  }
+};
 
 struct Stage {
   Op op = Op::nop;
   Operand a = Operand::prev;
   Operand b = Operand::prev;
   int save = -1;  ///< also keep the result in this register, 0..3
+  Operand c = Operand::prev;
+  Predicate when = {};                 ///< else the stage passes the previous result on
+  Predicate replace_b = !Predicate{};  ///< when B is taken from C (fmadd, fnmadd: C reads as +0)
 };
 
-/// PCU in SIMD mode: takes one vector from each input that its stages name, sends one.
+/// 32 bits, the same in every lane.
+struct Constant {
+  uint32_t bits = 0;
+  Constant() = default;
+  Constant(float value);                                           // NOLINT: numbers are Constants
+  Constant(double value) : Constant(static_cast<float>(value)) {}  // NOLINT
+  Constant(int32_t value) : bits(static_cast<uint32_t>(value)) {}  // NOLINT
+  Constant(uint32_t value) : bits(value) {}                        // NOLINT
+};
+
+/// PCU in SIMD mode: each firing takes one vector from each input that its stages name, and sends one, unless
+/// `take` and `send` say otherwise.
 struct Simd {
-  Value vectors = 1;
-  std::array<Format, 4> in{};  ///< formats of the inputs
+  Value vectors = 1;                ///< iterations of the outermost counter
+  std::vector<uint32_t> inner;      ///< counters inside it, innermost first: a firing an iteration
+  std::array<Format, 4> in{};       ///< formats of the inputs
+  std::array<Predicate, 4> take{};  ///< firings that take a vector from the input; others see the last one
   std::vector<Stage> stages;
   Tail tail = Tail::none;
   Format out = Format::fp32;
+  Predicate send{};  ///< firings that send
   unsigned lanes = 32;
-  std::array<float, 4> constants{};
+  std::array<Constant, 4> constants{};
+  uint32_t seed = 0;  ///< of bf16_sr or srbf16
 };
 
 using UnitKind = std::variant<Load, Store, Scratchpad, Matrix, Simd>;
@@ -199,6 +316,8 @@ class Graph {
   std::vector<Argument> arguments_;
 };
 
+/// The different predicates of a unit, without the one that always holds.
+std::vector<Predicate> predicates_of(const Simd& simd);
 /// Inputs that the unit takes packets from, a bit each.
 unsigned inputs_of(const UnitKind& kind);
 bool has_output(const UnitKind& kind);

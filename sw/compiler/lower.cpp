@@ -1,6 +1,6 @@
 #include "compiler/lower.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "regs/agcu.h"
 #include "regs/pcu.h"
@@ -79,10 +79,13 @@ class Lowering {
   void operator()(const Matrix& u) const {
     set(RDU_PCU_PROGRAM_MODE(0), bits(RDU_PCU_PROGRAM_MODE_MODE_MATRIX, RDU_PCU_PROGRAM_MODE_MODE_MASK) |
                                      bits(u.lanes, RDU_PCU_PROGRAM_MODE_LANES_MASK));
-    set(RDU_PCU_PROGRAM_OUT(0), format(u.out));
+    set(RDU_PCU_PROGRAM_OUT(0), bits(static_cast<uint32_t>(u.out), RDU_PCU_PROGRAM_OUT_FORMAT_MASK));
     set(RDU_PCU_PROGRAM_COUNT(0, 0), u.tiles);
     set(RDU_PCU_PROGRAM_MATRIX(0),
-        bits(u.k, RDU_PCU_PROGRAM_MATRIX_K_MASK) | bits(u.rows, RDU_PCU_PROGRAM_MATRIX_ROWS_MASK));
+        bits(u.k, RDU_PCU_PROGRAM_MATRIX_K_MASK) | bits(u.rows, RDU_PCU_PROGRAM_MATRIX_ROWS_MASK) |
+            bits(u.int8 ? RDU_PCU_PROGRAM_MATRIX_TYPE_INT8 : RDU_PCU_PROGRAM_MATRIX_TYPE_BF16,
+                 RDU_PCU_PROGRAM_MATRIX_TYPE_MASK));
+    if (u.out == Format::bf16_sr) set(RDU_PCU_PROGRAM_SEED(0), u.seed);
   }
 
   void operator()(const Simd& u) const {
@@ -90,43 +93,58 @@ class Lowering {
                                      bits(u.stages.size(), RDU_PCU_PROGRAM_MODE_STAGES_MASK) |
                                      bits(u.lanes, RDU_PCU_PROGRAM_MODE_LANES_MASK) |
                                      bits(static_cast<uint32_t>(u.tail), RDU_PCU_PROGRAM_MODE_TAIL_MASK));
-    set(RDU_PCU_PROGRAM_OUT(0), format(u.out));
-    set(RDU_PCU_PROGRAM_COUNT(0, 0), u.vectors);
+    const std::vector<Predicate> predicates = predicates_of(u);
+    for (unsigned n = 0; n < predicates.size(); ++n)
+      set(RDU_PCU_PROGRAM_PRED(0, n), predicate(predicates[n]));
+    /// The number by which words name a predicate.
+    const auto number = [&](const Predicate& p) {
+      if (p.is_always()) return uint32_t{0};
+      return static_cast<uint32_t>(std::find(predicates.begin(), predicates.end(), p) - predicates.begin()) +
+             1;
+    };
+    set(RDU_PCU_PROGRAM_OUT(0), bits(static_cast<uint32_t>(u.out), RDU_PCU_PROGRAM_OUT_FORMAT_MASK) |
+                                    bits(number(u.send), RDU_PCU_PROGRAM_OUT_PRED_MASK));
+    for (unsigned l = 0; l < u.inner.size(); ++l) set(RDU_PCU_PROGRAM_COUNT(0, l), u.inner[l]);
+    set(RDU_PCU_PROGRAM_COUNT(0, static_cast<uint32_t>(u.inner.size())), u.vectors);
+    bool rounds = u.out == Format::bf16_sr;
     for (unsigned i = 0; i < u.in.size(); ++i) {
-      const bool used = (inputs_of(u) >> i & 1) != 0;
-      if (used) {
-        set(RDU_PCU_INPUT(i),
-            bits(u.in[i] == Format::bf16 ? RDU_PCU_INPUT_FORMAT_BF16 : RDU_PCU_INPUT_FORMAT_FP32,
-                 RDU_PCU_INPUT_FORMAT_MASK));
-      }
+      if ((inputs_of(u) >> i & 1) == 0) continue;
+      set(RDU_PCU_INPUT(i), bits(static_cast<uint32_t>(u.in[i]), RDU_PCU_INPUT_FORMAT_MASK) |
+                                bits(number(u.take[i]), RDU_PCU_INPUT_PRED_MASK));
     }
     unsigned constants = 0;
     for (unsigned i = 0; i < u.stages.size(); ++i) {
       const Stage& s = u.stages[i];
+      const bool replaces = !s.replace_b.is_never();
       uint32_t word = bits(static_cast<uint32_t>(s.op), RDU_PCU_STAGE_OP_MASK) |
                       bits(static_cast<uint32_t>(s.a), RDU_PCU_STAGE_A_MASK) |
-                      bits(static_cast<uint32_t>(s.b), RDU_PCU_STAGE_B_MASK);
+                      bits(static_cast<uint32_t>(s.b), RDU_PCU_STAGE_B_MASK) |
+                      bits(static_cast<uint32_t>(s.c), RDU_PCU_STAGE_C_MASK) |
+                      bits(s.op == Op::nop ? 0 : number(s.when), RDU_PCU_STAGE_PRED_MASK) |
+                      bits(replaces ? number(s.replace_b) : 0, RDU_PCU_STAGE_ALT_MASK);
       if (s.save >= 0) {
         word |= RDU_PCU_STAGE_SAVE_MASK | bits(static_cast<uint32_t>(s.save), RDU_PCU_STAGE_REG_MASK);
       }
       set(RDU_PCU_STAGE(i), word);
-      for (Operand operand : {s.a, s.b}) {
+      rounds |= s.op == Op::srbf16;
+      for (Operand operand : {s.a, s.b, s.c}) {
         const int index = static_cast<int>(operand) - static_cast<int>(Operand::const0);
         if (index >= 0 && index < 4) constants |= 1u << index;
       }
     }
     for (unsigned i = 0; i < u.constants.size(); ++i) {
-      uint32_t word;
-      std::memcpy(&word, &u.constants[i], sizeof word);
-      if ((constants >> i & 1) != 0) set(RDU_PCU_CONST(i), word);
+      if ((constants >> i & 1) != 0) set(RDU_PCU_CONST(i), u.constants[i].bits);
     }
+    if (rounds) set(RDU_PCU_PROGRAM_SEED(0), u.seed);
   }
 
  private:
   static uint32_t stride(int64_t bytes) { return static_cast<uint32_t>(static_cast<int32_t>(bytes)); }
-  static uint32_t format(Format out) {
-    return bits(out == Format::bf16 ? RDU_PCU_PROGRAM_OUT_FORMAT_BF16 : RDU_PCU_PROGRAM_OUT_FORMAT_FP32,
-                RDU_PCU_PROGRAM_OUT_FORMAT_MASK);
+  static uint32_t predicate(const Predicate& p) {
+    return bits(static_cast<uint32_t>(p.kind), RDU_PCU_PROGRAM_PRED_KIND_MASK) |
+           bits(p.level, RDU_PCU_PROGRAM_PRED_LEVEL_MASK) |
+           bits(p.negated ? 1 : 0, RDU_PCU_PROGRAM_PRED_NOT_MASK) |
+           bits(p.value, RDU_PCU_PROGRAM_PRED_VALUE_MASK);
   }
 
   void set(uint32_t offset, uint32_t value) const { configuration_->set(id_, offset / 4, value); }

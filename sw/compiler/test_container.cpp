@@ -34,7 +34,7 @@ Graph small_graph() {
   twice.vectors = rows;
   twice.in[0] = Format::bf16;
   twice.out = Format::bf16;
-  twice.stages = {{Op::add, Operand::in0, Operand::in0}};
+  twice.stages = {{Op::fadd, Operand::in0, Operand::in0}};
   const Node x = g.add("x", load, "loads");
   const Node y = g.add("y", twice);
   const Node z = g.add("z", store);

@@ -179,7 +179,7 @@ TEST_CASE("units must be possible") {
   refuse(
       S{},
       [](S& u) {
-        u.stages = {{Op::add, Operand::in0, Operand::reg1}};
+        u.stages = {{Op::fadd, Operand::in0, Operand::reg1}};
       },
       "stage 0 reads register 1, which no earlier");
   refuse(
@@ -194,6 +194,64 @@ TEST_CASE("units must be possible") {
         u.stages.assign(9, {Op::mov, Operand::in0});
       },
       "stages is 9");
+  refuse(
+      M{}, [](M& u) { u.out = Format::int32; }, "int8 products leave as int32 or int8");
+  refuse(
+      M{}, [](M& u) { u.int8 = true; }, "int8 products leave as int32 or int8");
+  S good;  // a sum over four vectors
+  good.inner = {4};
+  good.stages = {{Op::fadd, Operand::in0, Operand::reg0, 0, Operand::const0}, {Op::fred_sum}};
+  good.stages[0].replace_b = Predicate::first(0);
+  good.send = Predicate::last(0);
+  g.add("good", good);
+  refuse(
+      good, [](S& u) { u.inner = {1, 1, 1, 1, 1, 1}; }, "6 inner counters, there are 5");
+  refuse(
+      good, [](S& u) { u.inner = {0}; }, "an inner counter is 0");
+  refuse(
+      good, [](S& u) { u.send = Predicate::last(2); }, "its output looks at counter 2, but there are 2");
+  refuse(
+      good, [](S& u) { u.take[0] = Predicate::equal(0, 1 << 24); },
+      "input 0 compares a counter with 16777216");
+  refuse(
+      good, [](S& u) { u.stages[1].save = 0; }, "stage 1 saves in register 0, as an earlier one does");
+  refuse(
+      good,
+      [](S& u) {
+        u.stages.push_back({Op::nop, {}, {}, 1});
+      },
+      "stage 2 is a nop and has nothing to save");
+  refuse(
+      good, [](S& u) { u.stages[1].replace_b = Predicate::first(0); }, "stage 1 has no operand B to replace");
+  refuse(
+      good, [](S& u) { u.stages[0].replace_b = {}; }, "stage 0 always replaces B; let it read C instead");
+  refuse(
+      good, [](S& u) { u.stages[0].a = Operand::count2; }, "stage 0 reads counter 2, but there are 2");
+  refuse(
+      good, [](S& u) { u.stages.push_back({Op::iargmax}); },
+      "more than one stage has a cross-lane operation");
+  refuse(
+      good,
+      [](S& u) {
+        u.stages[1] = {Op::up, Operand::prev, Operand::reg1, 1};
+      },
+      "stage 1 has a cross-lane operation and reads the register that it saves");
+  refuse(
+      good,
+      [](S& u) {
+        u.out = Format::bf16_sr;
+        u.stages.push_back({Op::srbf16});
+      },
+      "it rounds stochastically in two places");
+  refuse(
+      good, [](S& u) { u.in[0] = Format::bf16_sr; }, "input 0 cannot be rounded");
+  refuse(
+      good,
+      [](S& u) {
+        u.stages[1].when = !Predicate::first(0);
+        u.take[0] = Predicate::less(1, 3);
+      },
+      "4 different predicates, there are 3");
   check_throws([&] { g.add("", Load{}); }, "has no name");
   check_throws([&] { g.add("a b", Load{}); }, "characters other than letters");
   check_throws([&] { g.add("b", Load{}, "\033[2J"); }, "unit 'b' has control characters");
@@ -342,4 +400,39 @@ TEST_CASE("what the tile lacks is named") {
   target.shape = {6, 6, 1};
   check_throws([&] { compile(wide(9), target); }, "has 9 stores, the master AGCU can wait for 8 done tokens");
   CHECK_NOTHROW(compile(wide(8), target));
+}
+
+TEST_CASE("streams of predicated firings are counted") {
+  // Three vectors a row; input 1 is taken once a row, and what is sent follows from `send`.
+  const auto build = [](const Predicate& send, uint32_t sent_a_row) {
+    Graph g("rows", "");
+    const Value x = g.address("x", "", 64), y = g.address("y", "", 64), rows = g.number("rows", "", 1, 100);
+    Load all, once;
+    all.base = once.base = x;
+    all.rows = {{3, 64}, {rows, 0}};
+    once.rows = {{rows, 64}};
+    Simd simd;
+    simd.vectors = rows;
+    simd.inner = {3};
+    simd.in = {Format::bf16, Format::int8, {}, {}};
+    simd.out = Format::int8;
+    simd.take[1] = Predicate::first(0);
+    simd.stages = {{Op::iadd, Operand::in0, Operand::in1}};
+    simd.send = send;
+    Store store;
+    store.base = y;
+    store.rows = {{rows * sent_a_row, 64}};
+    const Node n = g.add("pcu", simd);
+    g.connect(g.add("all", all), n, 0);
+    g.connect(g.add("once", once), n, 1);
+    g.connect(n, g.add("out", store));
+    g.check();
+  };
+  build({}, 3);
+  build(Predicate::last(0), 1);
+  build(!Predicate::last(0), 2);
+  build(Predicate::equal(0, 1), 1);
+  build(Predicate::less(0, 2), 2);
+  CHECK_THROWS_WITH(build(Predicate::last(0), 3), Catch::Matchers::Contains("'pcu' sends"));
+  CHECK_THROWS_WITH(build(Predicate::first(1), 1), Catch::Matchers::Contains("'pcu' sends 1 packets"));
 }

@@ -254,9 +254,9 @@ TEST_CASE("a mesh that is too thin for a program is named") {
   Simd simd;
   simd.in = {Format::bf16, Format::bf16, Format::bf16, Format::bf16};
   simd.out = Format::bf16;
-  simd.stages = {{Op::add, Operand::in0, Operand::in1},
-                 {Op::add, Operand::prev, Operand::in2},
-                 {Op::add, Operand::prev, Operand::in3}};
+  simd.stages = {{Op::fadd, Operand::in0, Operand::in1},
+                 {Op::fadd, Operand::prev, Operand::in2},
+                 {Op::fadd, Operand::prev, Operand::in3}};
   const Node load = g.add("load", Load{});
   for (int i = 0; i < 8; ++i) {
     pads.push_back(g.add("m" + std::to_string(i), pad));

@@ -1,8 +1,11 @@
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "compiler/compile.h"
 #include "compiler/programs/digits.h"
 #include "compiler/programs/matmul.h"
+#include "compiler/programs/softmax.h"
 #include "compiler/test/digits_network.h"
 #include "compiler/test/functional_tile.h"
 #include "test/catch.h"
@@ -156,6 +159,70 @@ TEST_CASE("a matrix product on several PCUs") {
   const uint64_t at_a = m.put(a), at_b = m.put(b), at_c = m.reserve(kM * kN * 4);
   m.run(compile(programs::gemm(kM, kN, kK, 2, 2)), {{"a", at_a}, {"b", at_b}, {"c", at_c}});
   CHECK(same_bits(m.get<float>(at_c, kM * kN), matrix_product(a, b, kM, kN, kK)));
+}
+
+TEST_CASE("softmax of rows that are longer than a vector") {
+  constexpr size_t kRows = 5;
+  for (const uint32_t vectors : {1u, 3u, 8u}) {
+    const size_t columns = 32 * vectors;
+    const auto x = random_bf16(kRows * columns, 5, 8);
+    Memory m;
+    const uint64_t at_x = m.put(x), at_y = m.reserve(kRows * columns * 2);
+    m.run(compile(programs::softmax(vectors)), {{"x", at_x}, {"y", at_y}, {"rows", kRows}});
+    const auto y = m.get<uint16_t>(at_y, kRows * columns);
+    for (size_t row = 0; row < kRows; ++row) {
+      double sum = 0;
+      double most = -1e30;
+      for (size_t i = 0; i < columns; ++i) most = std::max<double>(most, from_bf16(x[row * columns + i]));
+      for (size_t i = 0; i < columns; ++i) sum += std::exp(from_bf16(x[row * columns + i]) - most);
+      for (size_t i = 0; i < columns; ++i) {
+        const double exact = std::exp(from_bf16(x[row * columns + i]) - most) / sum;
+        CHECK(std::fabs(from_bf16(y[row * columns + i]) - exact) <= exact * 0x1.01p-8);  // a BF16 rounding
+      }
+    }
+  }
+  CHECK_THROWS_WITH(programs::softmax(9), Catch::Matchers::Contains("a row of 9 vectors; it must be 1 to 8"));
+}
+
+TEST_CASE("INT8 products, and rounding by chance, on PCUs of their own") {
+  // y = saturate(sum over 128 k of a[r][k] b[k][lane]) for one tile: operands come in the order of the steps.
+  constexpr uint32_t kSteps = 64;
+  std::vector<int8_t> lanes(64 * kSteps), rows(64 * kSteps);
+  for (size_t i = 0; i < lanes.size(); ++i) {
+    lanes[i] = static_cast<int8_t>(i * 37 % 23) - 11;
+    rows[i] = static_cast<int8_t>(i * 53 % 19) - 9;
+  }
+  Graph g("int8", "a tile of an INT8 product");
+  const Value a = g.address("a", "lane side"), b = g.address("b", "row side"), c = g.address("c", "result");
+  Load left, right;
+  left.base = a;
+  right.base = b;
+  left.rows = right.rows = {{kSteps, 64}};
+  Matrix product;
+  product.k = kSteps;
+  product.rows = 6;
+  product.int8 = true;
+  product.out = Format::int32;
+  Store store;
+  store.base = c;
+  store.rows = {{12, 64}};
+  const Node n = g.add("product", product), out = g.add("out", store);
+  g.connect(g.add("left", left), n, 0);
+  g.connect(g.add("right", right), n, 1);
+  g.connect(n, out);
+  Memory m;
+  const uint64_t at_a = m.put(lanes), at_b = m.put(rows), at_c = m.reserve(12 * 64);
+  m.run(compile(g), {{"a", at_a}, {"b", at_b}, {"c", at_c}});
+  const auto result = m.get<int32_t>(at_c, 6 * 32);
+  for (size_t row = 0; row < 6; ++row) {
+    for (size_t lane = 0; lane < 32; ++lane) {
+      int32_t sum = 0;
+      for (size_t k = 0; k < 2 * kSteps; ++k) {
+        sum += lanes[k / 2 * 64 + 2 * lane + k % 2] * rows[k / 2 * 64 + 2 * row + k % 2];
+      }
+      CHECK(result[32 * row + lane] == sum);
+    }
+  }
 }
 
 TEST_CASE("programs that cannot be divided so say it") {

@@ -8,6 +8,7 @@
 #include <set>
 #include <tuple>
 
+#include "compiler/graph.h"
 #include "regs/agcu.h"
 #include "regs/pcu.h"
 #include "regs/pmu.h"
@@ -79,9 +80,10 @@ struct Output {
 
 /// Inputs of a PCU that its configuration takes packets from.
 unsigned pcu_inputs(const Words& words, uint32_t id) {
-  const uint32_t mode = field(words.at(id, RDU_PCU_PROGRAM_MODE(0)), RDU_PCU_PROGRAM_MODE_MODE_MASK);
-  if (mode == RDU_PCU_PROGRAM_MODE_MODE_OFF) return 0;
-  if (mode == RDU_PCU_PROGRAM_MODE_MODE_MATRIX) return 3;
+  if (field(words.at(id, RDU_PCU_PROGRAM_MODE(0)), RDU_PCU_PROGRAM_MODE_MODE_MASK) ==
+      RDU_PCU_PROGRAM_MODE_MODE_MATRIX) {
+    return 3;
+  }
   unsigned inputs = 0;
   const auto add = [&](uint32_t operand) {
     if (operand >= RDU_PCU_STAGE_A_IN0 && operand <= RDU_PCU_STAGE_A_IN3)
@@ -89,12 +91,12 @@ unsigned pcu_inputs(const Words& words, uint32_t id) {
   };
   for (unsigned i = 0; i < RDU_PCU_STAGE_COUNT; ++i) {
     const uint32_t stage = words.at(id, RDU_PCU_STAGE(i));
-    const uint32_t op = field(stage, RDU_PCU_STAGE_OP_MASK);
-    if (op == RDU_PCU_STAGE_OP_NOP) continue;
-    add(field(stage, RDU_PCU_STAGE_A_MASK));
-    const bool unary =
-        op == RDU_PCU_STAGE_OP_MOV || op == RDU_PCU_STAGE_OP_FRED_SUM || op == RDU_PCU_STAGE_OP_FRED_MAX;
-    if (!unary) add(field(stage, RDU_PCU_STAGE_B_MASK));
+    const unsigned reads = operands_of(static_cast<Op>(field(stage, RDU_PCU_STAGE_OP_MASK)));
+    if (reads >= 1) add(field(stage, RDU_PCU_STAGE_A_MASK));
+    if (reads >= 2) add(field(stage, RDU_PCU_STAGE_B_MASK));
+    if (reads == 3 || (reads == 2 && field(stage, RDU_PCU_STAGE_ALT_MASK) != 0)) {
+      add(field(stage, RDU_PCU_STAGE_C_MASK));
+    }
   }
   return inputs;
 }
@@ -111,6 +113,10 @@ void find_ends(const Configuration& configuration, std::vector<Output>* outputs,
     switch (RDU_UNIT_KIND(id)) {
       case RDU_UNIT_PCU: {
         const uint32_t mode = words.at(id, RDU_PCU_PROGRAM_MODE(0));
+        if (field(words.at(id, RDU_PCU_PROGRAM_MODE(1)), RDU_PCU_PROGRAM_MODE_MODE_MASK) !=
+            RDU_PCU_PROGRAM_MODE_MODE_OFF) {
+          throw Error(unit_text(id) + ": a second program is not supported yet");
+        }
         if (field(mode, RDU_PCU_PROGRAM_MODE_MODE_MASK) == RDU_PCU_PROGRAM_MODE_MODE_OFF) break;
         const uint32_t flow = field(words.at(id, RDU_PCU_PROGRAM_OUT(0)), RDU_PCU_PROGRAM_OUT_FLOW_MASK);
         outputs->push_back({id, r, c, RDU_PORT_FROM_PCU, flow});

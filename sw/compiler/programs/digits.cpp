@@ -120,7 +120,7 @@ Scratchpad pack_rows(const Value& tiles) {
 Simd bias_relu(const Value& vectors) {
   Simd simd;
   simd.vectors = vectors;
-  simd.stages = {{Op::add, Operand::in0, Operand::in1}, {Op::max, Operand::prev, Operand::const0}};
+  simd.stages = {{Op::fadd, Operand::in0, Operand::in1}, {Op::fmax, Operand::prev, Operand::const0}};
   simd.out = Format::bf16;
   return simd;
 }
@@ -139,9 +139,9 @@ Node add_softmax(Graph* graph, const std::string& suffix, Node source, Node b2, 
   Simd shift;
   shift.vectors = tiles * kTile;
   shift.lanes = kClasses;
-  shift.stages = {{Op::add, Operand::in0, Operand::in1, 0},
-                  {Op::red_max, Operand::prev},
-                  {Op::sub, Operand::reg0, Operand::prev}};
+  shift.stages = {{Op::fadd, Operand::in0, Operand::in1, 0},
+                  {Op::fred_max, Operand::prev},
+                  {Op::fsub, Operand::reg0, Operand::prev}};
   shift.tail = Tail::exp;
   const Node e = graph->add("exp" + suffix, shift, "e = exp(x + b2 - max)");
   graph->connect(source, e, 0);
@@ -150,7 +150,7 @@ Node add_softmax(Graph* graph, const std::string& suffix, Node source, Node b2, 
   Simd sum;
   sum.vectors = tiles * kTile;
   sum.lanes = kClasses;
-  sum.stages = {{Op::red_sum, Operand::in0}};
+  sum.stages = {{Op::fred_sum, Operand::in0}};
   sum.tail = Tail::recip;
   const Node reciprocal = graph->add("recip" + suffix, sum, "1 / sum(e)");
   graph->connect(e, reciprocal);
@@ -158,7 +158,7 @@ Node add_softmax(Graph* graph, const std::string& suffix, Node source, Node b2, 
   Simd scale;
   scale.vectors = tiles * kTile;
   scale.lanes = kClasses;
-  scale.stages = {{Op::mul, Operand::in0, Operand::in1}};
+  scale.stages = {{Op::fmul, Operand::in0, Operand::in1}};
   const Node p = graph->add("scale" + suffix, scale, "e / sum(e)");
   graph->connect(e, p, 0);
   graph->connect(reciprocal, p, 1);

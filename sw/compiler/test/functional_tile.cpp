@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
 #include <deque>
 #include <map>
 
+#include "compiler/graph.h"
 #include "compiler/trace.h"
 #include "compiler/unit_words.h"
 #include "fabric/math/tail_tables.h"
@@ -20,7 +22,7 @@ namespace tail = rdu::fabric::tail;
 namespace {
 
 using Packet = std::array<uint8_t, RDU_VECTOR_BYTES>;
-using Vector = std::array<float, RDU_LANES_MAX>;
+using Lanes = std::array<uint32_t, RDU_LANES_MAX>;
 constexpr unsigned kHalfLanes = RDU_LANES_MAX / 2;
 
 uint32_t field(uint32_t word, uint32_t mask) {
@@ -97,23 +99,6 @@ class Counters {
   bool done_ = false;
 };
 
-void send_vector(const Vector& v, bool bf16, std::deque<Packet>* out) {
-  if (bf16) {
-    Packet p;
-    for (unsigned i = 0; i < RDU_LANES_MAX; ++i) {
-      const uint16_t bits = to_bf16(v[i]);
-      std::memcpy(p.data() + 2 * i, &bits, 2);
-    }
-    out->push_back(p);
-    return;
-  }
-  for (unsigned half = 0; half < 2; ++half) {
-    Packet p;
-    std::memcpy(p.data(), v.data() + half * kHalfLanes, p.size());
-    out->push_back(p);
-  }
-}
-
 // The tail's polynomial of a segment at w / 2^23, in units of 2^-30, rounded to FP32.
 float cubic(int64_t segment, int64_t w) {
   const int32_t* c = tail::kSegments[segment];
@@ -127,6 +112,252 @@ float bf16_lane(const Packet& p, unsigned lane) {
   std::memcpy(&bits, p.data() + 2 * lane, 2);
   return from_bf16(bits);
 }
+
+// --- the PCU's arithmetic, as its page says
+constexpr uint32_t kNan = 0x7fc00000;
+
+bool is_nan(uint32_t x) {
+  return (x & 0x7fffffff) > 0x7f800000;
+}
+/// Subnormals are zeros of their sign.
+float flushed(uint32_t x) {
+  return from_bits((x & 0x7f800000) == 0 ? x & 0x80000000 : x);
+}
+/// Of a result, and of what leaves as FP32.
+uint32_t settled(uint32_t x) {
+  return is_nan(x) ? kNan : to_bits(flushed(x));
+}
+int32_t saturated(uint32_t x) {
+  return std::min(127, std::max(-128, static_cast<int32_t>(x)));
+}
+uint32_t truth(bool holds) {
+  return holds ? ~uint32_t{0} : 0;
+}
+uint32_t to_integer(double x) {
+  if (std::isnan(x)) return 0;
+  if (x >= 0x1p31) return 0x7fffffff;
+  return x < -0x1p31 ? 0x80000000 : static_cast<uint32_t>(static_cast<int32_t>(x));
+}
+uint32_t extreme(uint32_t a, uint32_t b, bool largest) {
+  if (is_nan(a) || is_nan(b)) return kNan;
+  const float x = flushed(a), y = flushed(b);
+  if (x == y) return to_bits(std::signbit(x) == largest ? y : x);
+  return to_bits((x > y) == largest ? x : y);
+}
+
+uint32_t lane_result(uint32_t op, uint32_t a, uint32_t b, uint32_t c) {
+  const float x = flushed(a), y = flushed(b), z = flushed(c);
+  const auto i = static_cast<int32_t>(a), j = static_cast<int32_t>(b);
+  const unsigned shift = b & 31;
+  switch (static_cast<Op>(op)) {
+    case Op::mov:
+      return a;
+    case Op::fadd:
+      return settled(to_bits(x + y));
+    case Op::fsub:
+      return settled(to_bits(x - y));
+    case Op::fmul:
+      return settled(to_bits(x * y));
+    case Op::fmax:
+      return extreme(a, b, true);
+    case Op::fmin:
+      return extreme(a, b, false);
+    case Op::fmadd:
+      return settled(to_bits(std::fma(x, y, z)));
+    case Op::fnmadd:
+      return settled(to_bits(std::fma(-x, y, z)));
+    case Op::fabs:
+      return is_nan(a) ? kNan : a & 0x7fffffff;
+    case Op::fneg:
+      return is_nan(a) ? kNan : a ^ 0x80000000;
+    case Op::feq:
+      return truth(x == y);
+    case Op::fne:
+      return truth(x != y);
+    case Op::flt:
+      return truth(x < y);
+    case Op::fle:
+      return truth(x <= y);
+    case Op::iadd:
+      return a + b;
+    case Op::isub:
+      return a - b;
+    case Op::imul:
+      return a * b;
+    case Op::imax:
+      return i > j ? a : b;
+    case Op::imin:
+      return i < j ? a : b;
+    case Op::iabs:
+      return i < 0 ? 0 - a : a;
+    case Op::ineg:
+      return 0 - a;
+    case Op::ieq:
+      return truth(a == b);
+    case Op::ine:
+      return truth(a != b);
+    case Op::ilt:
+      return truth(i < j);
+    case Op::ile:
+      return truth(i <= j);
+    case Op::ult:
+      return truth(a < b);
+    case Op::ule:
+      return truth(a <= b);
+    case Op::bit_and:
+      return a & b;
+    case Op::bit_or:
+      return a | b;
+    case Op::bit_xor:
+      return a ^ b;
+    case Op::bit_andn:
+      return a & ~b;
+    case Op::bit_not:
+      return ~a;
+    case Op::shl:
+      return a << shift;
+    case Op::shr:
+      return a >> shift;
+    case Op::sar:
+      return static_cast<uint32_t>(i >> shift);
+    case Op::sel:
+      return a != 0 ? b : c;
+    case Op::i2f:
+      return to_bits(static_cast<float>(i));
+    case Op::f2i:
+      return to_integer(std::nearbyint(double{x}));
+    case Op::f2i_zero:
+      return to_integer(std::trunc(double{x}));
+    case Op::f2i_floor:
+      return to_integer(std::floor(double{x}));
+    case Op::rbf16:
+      return uint32_t{to_bf16(from_bits(settled(a)))} << 16;
+    case Op::sat8:
+      return static_cast<uint32_t>(saturated(a));
+    default:
+      throw Error(fmt::format("operation {}", op));
+  }
+}
+
+Lanes across(uint32_t op, const Lanes& a, const Lanes& b, unsigned lanes) {
+  Lanes x = a;
+  const auto reduce = [&](Op each, uint32_t identity) {
+    std::fill(x.begin() + lanes, x.end(), identity);
+    for (size_t half = x.size() / 2; half >= 1; half /= 2) {
+      const Lanes before = x;
+      for (size_t i = 0; i < x.size(); ++i)
+        x[i] = lane_result(static_cast<uint32_t>(each), before[i], before[i ^ half], 0);
+    }
+  };
+  const auto scan = [&](Op each) {
+    for (size_t d = 1; d < x.size(); d *= 2) {
+      const Lanes before = x;
+      for (size_t i = d; i < x.size(); ++i)
+        x[i] = lane_result(static_cast<uint32_t>(each), before[i - d], before[i], 0);
+    }
+  };
+  /// better(y, x): y takes x's place.
+  const auto argument = [&](auto better) {
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < lanes; ++i) {
+      if (better(a[i], a[best])) best = i;
+    }
+    x.fill(best);
+  };
+  const auto beats = [](uint32_t y, uint32_t x, bool largest) {
+    if (is_nan(x) || is_nan(y)) return !is_nan(x);
+    return flushed(y) == flushed(x)
+               ? std::signbit(flushed(x)) != std::signbit(flushed(y)) && std::signbit(flushed(y)) != largest
+               : (flushed(y) > flushed(x)) == largest;
+  };
+  const unsigned n = b[0] & 31;
+  switch (static_cast<Op>(op)) {
+    case Op::fred_sum:
+      reduce(Op::fadd, 0);
+      break;
+    case Op::fred_max:
+      reduce(Op::fmax, 0xff800000);
+      break;
+    case Op::fred_min:
+      reduce(Op::fmin, 0x7f800000);
+      break;
+    case Op::ired_sum:
+      reduce(Op::iadd, 0);
+      break;
+    case Op::ired_max:
+      reduce(Op::imax, 0x80000000);
+      break;
+    case Op::ired_min:
+      reduce(Op::imin, 0x7fffffff);
+      break;
+    case Op::red_and:
+      reduce(Op::bit_and, ~uint32_t{0});
+      break;
+    case Op::red_or:
+      reduce(Op::bit_or, 0);
+      break;
+    case Op::red_xor:
+      reduce(Op::bit_xor, 0);
+      break;
+    case Op::fscan_sum:
+      scan(Op::fadd);
+      break;
+    case Op::fscan_max:
+      scan(Op::fmax);
+      break;
+    case Op::iscan_sum:
+      scan(Op::iadd);
+      break;
+    case Op::fargmax:
+      argument([&](uint32_t y, uint32_t best) { return beats(y, best, true); });
+      break;
+    case Op::fargmin:
+      argument([&](uint32_t y, uint32_t best) { return beats(y, best, false); });
+      break;
+    case Op::iargmax:
+      argument(
+          [](uint32_t y, uint32_t best) { return static_cast<int32_t>(y) > static_cast<int32_t>(best); });
+      break;
+    case Op::iargmin:
+      argument(
+          [](uint32_t y, uint32_t best) { return static_cast<int32_t>(y) < static_cast<int32_t>(best); });
+      break;
+    case Op::bcast:
+      x.fill(n < lanes ? a[n] : 0);
+      break;
+    case Op::up:
+      for (unsigned i = 0; i < x.size(); ++i) x[i] = i >= n && i - n < lanes ? a[i - n] : 0;
+      break;
+    case Op::down:
+      for (unsigned i = 0; i < x.size(); ++i) x[i] = i + n < lanes ? a[i + n] : 0;
+      break;
+    default:
+      throw Error(fmt::format("operation {}", op));
+  }
+  return x;
+}
+
+/// For stochastic rounding.
+class Generator {
+ public:
+  explicit Generator(uint32_t seed) {
+    for (uint32_t l = 0; l < state_.size(); ++l) {
+      state_[l] = seed ^ (0x9e3779b9u * (l + 1));
+      if (state_[l] == 0) state_[l] = 1;
+    }
+  }
+  void step() {
+    for (uint32_t& s : state_) s ^= s << 13, s ^= s >> 17, s ^= s << 5;
+  }
+  uint16_t round(uint32_t x, unsigned lane) const {
+    x = settled(x);
+    const bool is_finite = (x & 0x7f800000) != 0x7f800000;
+    return static_cast<uint16_t>((x + (is_finite ? state_[lane] & 0xffff : 0)) >> 16);
+  }
+
+ private:
+  Lanes state_;
+};
 
 }  // namespace
 
@@ -371,26 +602,68 @@ class FunctionalTile::Pmu : public Unit {
   uint32_t written_ = 0, passed_ = 0;
 };
 
+/// Formats of vectors: lanes of 32 bits to packets and back.
+unsigned packets_of(uint32_t format) {
+  return format == RDU_PCU_PROGRAM_OUT_FORMAT_FP32 || format == RDU_PCU_PROGRAM_OUT_FORMAT_INT32 ? 2 : 1;
+}
+
+void send_lanes(const Lanes& lanes, uint32_t format, Generator* generator, std::deque<Packet>* out) {
+  const unsigned count = packets_of(format);
+  if (format == RDU_PCU_PROGRAM_OUT_FORMAT_BF16_SR) generator->step();
+  for (unsigned q = 0; q < count; ++q) {
+    Packet p{};
+    for (unsigned l = 0; l < RDU_LANES_MAX; ++l) {
+      const uint32_t x = lanes[l];
+      uint16_t half = to_bf16(from_bits(settled(x)));
+      switch (format) {
+        case RDU_PCU_PROGRAM_OUT_FORMAT_INT8:
+          p[l] = static_cast<uint8_t>(saturated(x));
+          break;
+        case RDU_PCU_PROGRAM_OUT_FORMAT_BF16_SR:
+          half = generator->round(x, l);
+          [[fallthrough]];
+        case RDU_PCU_PROGRAM_OUT_FORMAT_BF16:
+          std::memcpy(p.data() + 2 * l, &half, 2);
+          break;
+        default: {
+          const uint32_t word = format == RDU_PCU_PROGRAM_OUT_FORMAT_FP32 ? settled(x) : x;
+          if (l / kHalfLanes == q) std::memcpy(p.data() + 4 * (l % kHalfLanes), &word, 4);
+        }
+      }
+    }
+    out->push_back(p);
+  }
+}
+
 class FunctionalTile::MatrixPcu : public Unit {
  public:
   explicit MatrixPcu(const Words& w)
       : lanes_(field(w.at(RDU_PCU_PROGRAM_MODE(0)), RDU_PCU_PROGRAM_MODE_LANES_MASK)),
-        bf16_(field(w.at(RDU_PCU_PROGRAM_OUT(0)), RDU_PCU_PROGRAM_OUT_FORMAT_MASK) ==
-              RDU_PCU_PROGRAM_OUT_FORMAT_BF16),
+        format_(field(w.at(RDU_PCU_PROGRAM_OUT(0)), RDU_PCU_PROGRAM_OUT_FORMAT_MASK)),
         tiles_(w.at(RDU_PCU_PROGRAM_COUNT(0, 0))),
         k_(field(w.at(RDU_PCU_PROGRAM_MATRIX(0)), RDU_PCU_PROGRAM_MATRIX_K_MASK)),
-        rows_(field(w.at(RDU_PCU_PROGRAM_MATRIX(0)), RDU_PCU_PROGRAM_MATRIX_ROWS_MASK)) {}
+        rows_(field(w.at(RDU_PCU_PROGRAM_MATRIX(0)), RDU_PCU_PROGRAM_MATRIX_ROWS_MASK)),
+        int8_(field(w.at(RDU_PCU_PROGRAM_MATRIX(0)), RDU_PCU_PROGRAM_MATRIX_TYPE_MASK) != 0),
+        generator_(w.at(RDU_PCU_PROGRAM_SEED(0))) {}
   bool step() override {
     if (done_ == tiles_ || !out.empty() || in[0].empty() || in[1].empty()) return false;
     const Packet lane_side = take(0);
     const Packet row_side = take(1);
     for (unsigned r = 0; r < rows_; ++r) {
       for (unsigned l = 0; l < lanes_; ++l) {
-        sums_[r][l] = std::fma(bf16_lane(row_side, r), bf16_lane(lane_side, l), sums_[r][l]);
+        uint32_t& sum = sums_[r][l];
+        if (int8_) {
+          for (unsigned j = 0; j < 2; ++j) {
+            sum += static_cast<uint32_t>(int{static_cast<int8_t>(row_side[2 * r + j])} *
+                                         static_cast<int8_t>(lane_side[2 * l + j]));
+          }
+        } else {
+          sum = to_bits(std::fma(bf16_lane(row_side, r), bf16_lane(lane_side, l), from_bits(sum)));
+        }
       }
     }
     if (++at_ < k_) return true;
-    for (unsigned r = 0; r < rows_; ++r) send_vector(sums_[r], bf16_, &out);
+    for (unsigned r = 0; r < rows_; ++r) send_lanes(sums_[r], format_, &generator_, &out);
     sums_ = {};
     at_ = 0;
     ++done_;
@@ -402,146 +675,179 @@ class FunctionalTile::MatrixPcu : public Unit {
 
  private:
   unsigned lanes_;
-  bool bf16_;
-  uint32_t tiles_, k_;
+  uint32_t format_, tiles_, k_;
   unsigned rows_;
+  bool int8_;
   uint32_t at_ = 0, done_ = 0;
-  std::array<Vector, 8> sums_{};
+  std::array<Lanes, 8> sums_{};
+  Generator generator_;
 };
 
+/// Program 0, without scalars and tokens.
 class FunctionalTile::SimdPcu : public Unit {
  public:
-  explicit SimdPcu(const Words& w)
-      : lanes_(field(w.at(RDU_PCU_PROGRAM_MODE(0)), RDU_PCU_PROGRAM_MODE_LANES_MASK)),
-        bf16_(field(w.at(RDU_PCU_PROGRAM_OUT(0)), RDU_PCU_PROGRAM_OUT_FORMAT_MASK) ==
-              RDU_PCU_PROGRAM_OUT_FORMAT_BF16),
-        tail_(field(w.at(RDU_PCU_PROGRAM_MODE(0)), RDU_PCU_PROGRAM_MODE_TAIL_MASK)),
-        vectors_(w.at(RDU_PCU_PROGRAM_COUNT(0, 0))) {
-    for (unsigned i = 0; i < formats_.size(); ++i) {
-      formats_[i] = field(w.at(RDU_PCU_INPUT(i)), RDU_PCU_INPUT_FORMAT_MASK);
+  explicit SimdPcu(const Words& w) : generator_(w.at(RDU_PCU_PROGRAM_SEED(0))) {
+    const uint32_t mode = w.at(RDU_PCU_PROGRAM_MODE(0));
+    const unsigned first = field(mode, RDU_PCU_PROGRAM_MODE_FIRST_MASK);
+    const unsigned count = field(mode, RDU_PCU_PROGRAM_MODE_STAGES_MASK);
+    lanes_ = field(mode, RDU_PCU_PROGRAM_MODE_LANES_MASK);
+    tail_ = field(mode, RDU_PCU_PROGRAM_MODE_TAIL_MASK);
+    out_ = w.at(RDU_PCU_PROGRAM_OUT(0));
+    for (unsigned i = first; i < first + count; ++i) {
+      const uint32_t stage = w.at(RDU_PCU_STAGE(i));
+      if (field(stage, RDU_PCU_STAGE_OP_MASK) != RDU_PCU_STAGE_OP_NOP) stages_.push_back(stage);
     }
-    for (unsigned i = 0; i < stages_.size(); ++i) {
-      stages_[i] = w.at(RDU_PCU_STAGE(i));
-      if (field(stages_[i], RDU_PCU_STAGE_OP_MASK) == RDU_PCU_STAGE_OP_NOP) continue;
-      for (uint32_t mask : {RDU_PCU_STAGE_A_MASK, RDU_PCU_STAGE_B_MASK}) {
-        const uint32_t operand = field(stages_[i], mask);
-        if (operand >= RDU_PCU_STAGE_A_IN0 && operand <= RDU_PCU_STAGE_A_IN3) used_ |= 1u << (operand - 1);
-      }
+    for (unsigned i = 0; i < predicates_.size(); ++i) predicates_[i] = w.at(RDU_PCU_PROGRAM_PRED(0, i));
+    for (unsigned i = 0; i < inputs_.size(); ++i) inputs_[i] = w.at(RDU_PCU_INPUT(i));
+    for (unsigned i = 0; i < constants_.size(); ++i) constants_[i] = w.at(RDU_PCU_CONST(i));
+    for (unsigned i = 0; i < counts_.size(); ++i)
+      counts_[i] = std::max(1u, w.at(RDU_PCU_PROGRAM_COUNT(0, i)));
+    for (const uint32_t stage : stages_) {
+      const auto use = [&](uint32_t mask) {
+        const uint32_t code = field(stage, mask);
+        if (code >= RDU_PCU_STAGE_A_IN0 && code <= RDU_PCU_STAGE_A_IN3)
+          used_[code - RDU_PCU_STAGE_A_IN0] = true;
+      };
+      const unsigned reads = operands_of(static_cast<Op>(field(stage, RDU_PCU_STAGE_OP_MASK)));
+      use(RDU_PCU_STAGE_A_MASK);
+      if (reads >= 2) use(RDU_PCU_STAGE_B_MASK);
+      if (reads == 3 || field(stage, RDU_PCU_STAGE_ALT_MASK) != 0) use(RDU_PCU_STAGE_C_MASK);
     }
-    for (unsigned i = 0; i < constants_.size(); ++i) constants_[i] = from_bits(w.at(RDU_PCU_CONST(i)));
   }
   bool step() override {
-    if (done_ == vectors_ || !out.empty()) return false;
-    for (unsigned i = 0; i < 4; ++i) {
-      if ((used_ >> i & 1) != 0 && in[i].size() < packets(i)) return false;
+    if (done_ || !out.empty()) return false;
+    std::array<bool, 4> holds{true};
+    for (unsigned n = 0; n < predicates_.size(); ++n) holds[n + 1] = predicate(predicates_[n]);
+    const auto takes = [&](unsigned i) {
+      return used_[i] && holds[field(inputs_[i], RDU_PCU_INPUT_PRED_MASK)];
+    };
+    const auto packets = [&](unsigned i) { return packets_of(field(inputs_[i], RDU_PCU_INPUT_FORMAT_MASK)); };
+    for (unsigned i = 0; i < inputs_.size(); ++i) {
+      if (takes(i) && in[i].size() < packets(i)) return false;
     }
-    std::array<Vector, 4> inputs{};
-    for (unsigned i = 0; i < 4; ++i) {
-      if ((used_ >> i & 1) != 0) inputs[i] = receive(i);
+    for (unsigned i = 0; i < inputs_.size(); ++i) {
+      if (takes(i)) receive(i, packets(i));
     }
-    std::array<Vector, 4> saved{};
-    Vector prev{};
-    for (uint32_t stage : stages_) {
+    Lanes prev{};
+    for (const uint32_t stage : stages_) {
+      if (!holds[field(stage, RDU_PCU_STAGE_PRED_MASK)]) continue;
+      const Lanes a = operand(field(stage, RDU_PCU_STAGE_A_MASK), prev);
+      Lanes b = operand(field(stage, RDU_PCU_STAGE_B_MASK), prev);
+      Lanes c = operand(field(stage, RDU_PCU_STAGE_C_MASK), prev);
       const uint32_t op = field(stage, RDU_PCU_STAGE_OP_MASK);
-      if (op != RDU_PCU_STAGE_OP_NOP) {
-        prev = operate(op, operand(field(stage, RDU_PCU_STAGE_A_MASK), inputs, saved, prev),
-                       operand(field(stage, RDU_PCU_STAGE_B_MASK), inputs, saved, prev));
+      const uint32_t alt = field(stage, RDU_PCU_STAGE_ALT_MASK);
+      if (alt != 0 && holds[alt]) {
+        if (op == RDU_PCU_STAGE_OP_FMADD || op == RDU_PCU_STAGE_OP_FNMADD) {
+          c.fill(0);
+        } else {
+          b = c;
+        }
       }
-      if ((stage & RDU_PCU_STAGE_SAVE_MASK) != 0) saved[field(stage, RDU_PCU_STAGE_REG_MASK)] = prev;
+      prev = operate(op, a, b, c);
+      if ((stage & RDU_PCU_STAGE_SAVE_MASK) != 0) registers_[field(stage, RDU_PCU_STAGE_REG_MASK)] = prev;
     }
-    for (unsigned l = 0; l < RDU_LANES_MAX; ++l) {
-      if (l >= lanes_) {
-        prev[l] = 0;
-      } else if (tail_ == RDU_PCU_PROGRAM_MODE_TAIL_EXP) {
-        prev[l] = exp_of(prev[l]);
-      } else if (tail_ == RDU_PCU_PROGRAM_MODE_TAIL_RECIP) {
-        prev[l] = recip_of(prev[l]);
+    if (holds[field(out_, RDU_PCU_PROGRAM_OUT_PRED_MASK)]) {
+      for (unsigned l = 0; l < RDU_LANES_MAX; ++l) {
+        if (l >= lanes_) {
+          prev[l] = 0;
+        } else if (tail_ == RDU_PCU_PROGRAM_MODE_TAIL_EXP) {
+          prev[l] = to_bits(exp_of(from_bits(prev[l])));
+        } else if (tail_ == RDU_PCU_PROGRAM_MODE_TAIL_RECIP) {
+          prev[l] = to_bits(recip_of(from_bits(prev[l])));
+        } else if (tail_ != RDU_PCU_PROGRAM_MODE_TAIL_NONE) {
+          throw Error(fmt::format("{}: tail {}", name, tail_));
+        }
       }
+      send_lanes(prev, field(out_, RDU_PCU_PROGRAM_OUT_FORMAT_MASK), &generator_, &out);
     }
-    send_vector(prev, bf16_, &out);
-    ++done_;
+    done_ = true;
+    for (unsigned l = 0; l < counts_.size() && done_; ++l) {
+      done_ = ++counters_[l] == counts_[l];
+      if (done_) counters_[l] = 0;
+    }
     return true;
   }
   std::string unfinished() const override {
-    return done_ == vectors_ ? "" : fmt::format("vector {} of {}", done_, vectors_);
+    return done_ ? "" : fmt::format("firing at {}", fmt::join(counters_, " "));
   }
 
  private:
-  bool is_bf16(unsigned input) const { return formats_[input] == RDU_PCU_INPUT_FORMAT_BF16; }
-  size_t packets(unsigned input) const { return is_bf16(input) ? 1 : 2; }
-  Vector receive(unsigned input) {
-    Vector v;
-    const Packet first = take(input);
-    if (is_bf16(input)) {
-      for (unsigned l = 0; l < v.size(); ++l) v[l] = bf16_lane(first, l);
-      return v;
+  bool predicate(uint32_t word) const {
+    const uint32_t level = field(word, RDU_PCU_PROGRAM_PRED_LEVEL_MASK);
+    const uint32_t value = field(word, RDU_PCU_PROGRAM_PRED_VALUE_MASK);
+    bool holds = true;
+    switch (field(word, RDU_PCU_PROGRAM_PRED_KIND_MASK)) {
+      case RDU_PCU_PROGRAM_PRED_KIND_FIRST:
+        for (unsigned l = 0; l <= level; ++l) holds = holds && counters_[l] == 0;
+        break;
+      case RDU_PCU_PROGRAM_PRED_KIND_LAST:
+        for (unsigned l = 0; l <= level; ++l) holds = holds && counters_[l] + 1 == counts_[l];
+        break;
+      case RDU_PCU_PROGRAM_PRED_KIND_EQ:
+        holds = counters_[level] == value;
+        break;
+      case RDU_PCU_PROGRAM_PRED_KIND_LT:
+        holds = counters_[level] < value;
+        break;
     }
-    const Packet second = take(input);
-    std::memcpy(v.data(), first.data(), first.size());
-    std::memcpy(v.data() + kHalfLanes, second.data(), second.size());
-    return v;
+    return holds != ((word & RDU_PCU_PROGRAM_PRED_NOT_MASK) != 0);
   }
-  Vector operand(uint32_t code, const std::array<Vector, 4>& inputs, const std::array<Vector, 4>& saved,
-                 const Vector& prev) const {
+  void receive(unsigned input, unsigned packets) {
+    Lanes& lanes = vectors_[input];
+    const uint32_t format = field(inputs_[input], RDU_PCU_INPUT_FORMAT_MASK);
+    for (unsigned q = 0; q < packets; ++q) {
+      const Packet p = take(input);
+      for (unsigned l = 0; l < RDU_LANES_MAX; ++l) {
+        if (format == RDU_PCU_INPUT_FORMAT_BF16) {
+          lanes[l] = to_bits(bf16_lane(p, l));
+        } else if (format == RDU_PCU_INPUT_FORMAT_INT8) {
+          lanes[l] = static_cast<uint32_t>(int{static_cast<int8_t>(p[l])});
+        } else if (l / kHalfLanes == q) {
+          std::memcpy(&lanes[l], p.data() + 4 * (l % kHalfLanes), 4);
+        }
+      }
+    }
+  }
+  Lanes operand(uint32_t code, const Lanes& prev) const {
+    Lanes v;
     if (code == RDU_PCU_STAGE_A_PREV) return prev;
-    if (code <= RDU_PCU_STAGE_A_IN3) return inputs[code - RDU_PCU_STAGE_A_IN0];
-    if (code >= RDU_PCU_STAGE_A_REG0) return saved[code - RDU_PCU_STAGE_A_REG0];
-    Vector v;
-    v.fill(constants_.at(code - RDU_PCU_STAGE_A_CONST0));
+    if (code <= RDU_PCU_STAGE_A_IN3) return vectors_[code - RDU_PCU_STAGE_A_IN0];
+    if (code >= RDU_PCU_STAGE_A_COUNT0) {
+      v.fill(counters_.at(code - RDU_PCU_STAGE_A_COUNT0));
+    } else if (code >= RDU_PCU_STAGE_A_REG0) {
+      return registers_[code - RDU_PCU_STAGE_A_REG0];
+    } else if (code >= RDU_PCU_STAGE_A_CONST0) {
+      v.fill(constants_[code - RDU_PCU_STAGE_A_CONST0]);
+    } else if (code == RDU_PCU_STAGE_A_LANE) {
+      for (unsigned l = 0; l < v.size(); ++l) v[l] = l;
+    } else {
+      throw Error(fmt::format("{}: scalar operand", name));
+    }
     return v;
   }
-  Vector operate(uint32_t op, const Vector& a, const Vector& b) const {
-    Vector result;
-    if (op == RDU_PCU_STAGE_OP_FRED_SUM) {
-      Vector x = a;
-      for (unsigned l = lanes_; l < x.size(); ++l) x[l] = 0;
-      for (size_t half = x.size() / 2; half >= 1; half /= 2) {
-        for (size_t i = 0; i < half; ++i) x[i] = x[i] + x[i + half];
-      }
-      result.fill(x[0]);
-      return result;
-    }
-    if (op == RDU_PCU_STAGE_OP_FRED_MAX) {
-      float most = a[0];
-      for (unsigned l = 1; l < lanes_; ++l) most = std::max(most, a[l]);
-      result.fill(most);
-      return result;
-    }
+  Lanes operate(uint32_t op, const Lanes& a, const Lanes& b, const Lanes& c) {
+    if (crosses_lanes(static_cast<Op>(op))) return across(op, a, b, lanes_);
+    Lanes result;
+    if (op == RDU_PCU_STAGE_OP_SRBF16) generator_.step();
     for (unsigned l = 0; l < result.size(); ++l) {
-      switch (op) {
-        case RDU_PCU_STAGE_OP_MOV:
-          result[l] = a[l];
-          break;
-        case RDU_PCU_STAGE_OP_FADD:
-          result[l] = a[l] + b[l];
-          break;
-        case RDU_PCU_STAGE_OP_FSUB:
-          result[l] = a[l] - b[l];
-          break;
-        case RDU_PCU_STAGE_OP_FMUL:
-          result[l] = a[l] * b[l];
-          break;
-        case RDU_PCU_STAGE_OP_FMAX:
-          result[l] = a[l] > b[l] ? a[l] : b[l];
-          break;
-        case RDU_PCU_STAGE_OP_FMIN:
-          result[l] = a[l] < b[l] ? a[l] : b[l];
-          break;
-        default:
-          throw Error(fmt::format("{}: operation {}", name, op));
-      }
+      result[l] = op == RDU_PCU_STAGE_OP_SRBF16 ? uint32_t{generator_.round(a[l], l)} << 16
+                                                : lane_result(op, a[l], b[l], c[l]);
     }
     return result;
   }
 
-  unsigned lanes_;
-  bool bf16_;
-  uint32_t tail_, vectors_;
-  std::array<uint32_t, RDU_PCU_INPUT_COUNT> formats_{};
-  std::array<uint32_t, RDU_PCU_STAGE_COUNT> stages_{};
-  std::array<float, RDU_PCU_CONST_COUNT> constants_{};
-  unsigned used_ = 0;
-  uint32_t done_ = 0;
+  unsigned lanes_ = 0;
+  uint32_t tail_ = 0, out_ = 0;
+  std::vector<uint32_t> stages_;
+  std::array<uint32_t, RDU_PCU_PROGRAM_PRED_ENTRIES> predicates_{};
+  std::array<uint32_t, RDU_PCU_INPUT_COUNT> inputs_{};
+  std::array<uint32_t, RDU_PCU_CONST_COUNT> constants_{};
+  std::array<uint32_t, RDU_PCU_PROGRAM_COUNT_ENTRIES> counts_{}, counters_{};
+  std::array<bool, RDU_PCU_INPUT_COUNT> used_{};
+  std::array<Lanes, RDU_PCU_INPUT_COUNT> vectors_{};
+  std::array<Lanes, 4> registers_{};
+  Generator generator_;
+  bool done_ = false;
 };
 
 FunctionalTile::FunctionalTile(const Program& program, const std::vector<rdu_argument_tuple>& arguments,

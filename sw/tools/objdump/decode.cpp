@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "compiler/graph.h"
 #include "regs/agcu.h"
 #include "regs/pcu.h"
 #include "regs/pmu.h"
@@ -42,6 +43,15 @@ float to_float(uint32_t bits) {
   float f;
   std::memcpy(&f, &bits, sizeof f);
   return f;
+}
+
+/// A constant as what it probably is: small numbers of either sign are integers.
+std::string constant_text(uint32_t bits) {
+  const uint32_t exponent = bits >> 23 & 0xff;
+  if (bits != 0 && (exponent == 0 || exponent == 255) && (bits & 0x7fffffff) != 0x7f800000) {
+    return fmt::format("{}", static_cast<int32_t>(bits));
+  }
+  return fmt::format("{}", to_float(bits));
 }
 
 }  // namespace
@@ -151,10 +161,10 @@ std::vector<DecodedRegister> Decoder::registers(uint32_t unit) const {
       }
     } else if (kind == RDU_UNIT_PCU && word >= RDU_PCU_STAGE(0) / 4 &&
                word < RDU_PCU_STAGE(RDU_PCU_STAGE_COUNT) / 4) {
-      d.text = stage(unit, value);
+      d.text = stage(unit, program_of_stage(unit, word - RDU_PCU_STAGE(0) / 4), value);
     } else if (kind == RDU_UNIT_PCU && word >= RDU_PCU_CONST(0) / 4 &&
                word < RDU_PCU_CONST(RDU_PCU_CONST_COUNT) / 4) {
-      d.text = fmt::format("{}", to_float(value));
+      d.text = constant_text(value);
     }
     const auto set = formulas_.find({unit, word});
     if (set != formulas_.end()) d.from = set->second;
@@ -265,44 +275,120 @@ std::string Decoder::pmu(uint32_t unit) const {
 
 std::string Decoder::operand(uint32_t unit, uint32_t code) const {
   if (code >= RDU_PCU_STAGE_A_CONST0 && code <= RDU_PCU_STAGE_A_CONST3) {
-    return fmt::format("{}", to_float(word(unit, RDU_PCU_CONST(code - RDU_PCU_STAGE_A_CONST0))));
+    return constant_text(word(unit, RDU_PCU_CONST(code - RDU_PCU_STAGE_A_CONST0)));
   }
   return field_name(RDU_UNIT_PCU, RDU_PCU_STAGE(0) / 4, "A", code);
 }
 
-std::string Decoder::stage(uint32_t unit, uint32_t stage_word) const {
+std::string Decoder::predicate(uint32_t unit, unsigned program, unsigned number) const {
+  const uint32_t p = word(unit, RDU_PCU_PROGRAM_PRED(program, number - 1));
+  const uint32_t level = field(p, RDU_PCU_PROGRAM_PRED_LEVEL_MASK);
+  const uint32_t value = field(p, RDU_PCU_PROGRAM_PRED_VALUE_MASK);
+  const bool negated = (p & RDU_PCU_PROGRAM_PRED_NOT_MASK) != 0;
+  switch (field(p, RDU_PCU_PROGRAM_PRED_KIND_MASK)) {
+    case RDU_PCU_PROGRAM_PRED_KIND_ALWAYS:
+      return negated ? "never" : "always";
+    case RDU_PCU_PROGRAM_PRED_KIND_FIRST:
+      return fmt::format("if {}first of {}", negated ? "not " : "", level);
+    case RDU_PCU_PROGRAM_PRED_KIND_LAST:
+      return fmt::format("if {}last of {}", negated ? "not " : "", level);
+    case RDU_PCU_PROGRAM_PRED_KIND_EQ:
+      return fmt::format("if COUNT{} {} {}", level, negated ? "!=" : "=", value);
+    case RDU_PCU_PROGRAM_PRED_KIND_LT:
+      return fmt::format("if COUNT{} {} {}", level, negated ? ">=" : "<", value);
+    case RDU_PCU_PROGRAM_PRED_KIND_SCALAR:
+      return fmt::format("if S{} {} 0", level, negated ? "=" : "!=");
+    default:
+      return fmt::format("if predicate {:#x}", p);
+  }
+}
+
+std::string Decoder::stage(uint32_t unit, unsigned program, uint32_t stage_word) const {
   const uint32_t op = field(stage_word, RDU_PCU_STAGE_OP_MASK);
+  const unsigned reads = operands_of(static_cast<Op>(op));
+  const uint32_t when = field(stage_word, RDU_PCU_STAGE_PRED_MASK);
+  const uint32_t alt = field(stage_word, RDU_PCU_STAGE_ALT_MASK);
+  const std::string c = operand(unit, field(stage_word, RDU_PCU_STAGE_C_MASK));
   std::string text = field_name(RDU_UNIT_PCU, RDU_PCU_STAGE(0) / 4, "OP", op);
-  if (op != RDU_PCU_STAGE_OP_NOP) text += " " + operand(unit, field(stage_word, RDU_PCU_STAGE_A_MASK));
-  const bool binary = op >= RDU_PCU_STAGE_OP_FADD && op <= RDU_PCU_STAGE_OP_FMIN;
-  if (binary) text += ", " + operand(unit, field(stage_word, RDU_PCU_STAGE_B_MASK));
+  if (reads >= 1) text += " " + operand(unit, field(stage_word, RDU_PCU_STAGE_A_MASK));
+  if (reads >= 2) text += ", " + operand(unit, field(stage_word, RDU_PCU_STAGE_B_MASK));
+  const bool replaces_c = op == RDU_PCU_STAGE_OP_FMADD || op == RDU_PCU_STAGE_OP_FNMADD;
+  if (reads >= 2 && alt != 0 && !replaces_c) {
+    text += fmt::format(" ({} {})", c, predicate(unit, program, alt));
+  }
+  if (reads == 3) text += ", " + c;
+  if (replaces_c && alt != 0) text += fmt::format(" (0 {})", predicate(unit, program, alt));
   if ((stage_word & RDU_PCU_STAGE_SAVE_MASK) != 0) {
     text += fmt::format(" -> REG{}", field(stage_word, RDU_PCU_STAGE_REG_MASK));
+  }
+  if (reads >= 1 && when != 0) text += " " + predicate(unit, program, when);
+  return text;
+}
+
+unsigned Decoder::program_of_stage(uint32_t unit, unsigned stage) const {
+  const uint32_t mode = word(unit, RDU_PCU_PROGRAM_MODE(1));
+  const uint32_t first = field(mode, RDU_PCU_PROGRAM_MODE_FIRST_MASK);
+  return field(mode, RDU_PCU_PROGRAM_MODE_MODE_MASK) != RDU_PCU_PROGRAM_MODE_MODE_OFF && stage >= first &&
+                 stage < first + field(mode, RDU_PCU_PROGRAM_MODE_STAGES_MASK)
+             ? 1
+             : 0;
+}
+
+std::string Decoder::pcu(uint32_t unit) const {
+  std::string text;
+  for (unsigned program = 0; program < RDU_PCU_PROGRAM_ENTRIES; ++program) {
+    if (field(word(unit, RDU_PCU_PROGRAM_MODE(program)), RDU_PCU_PROGRAM_MODE_MODE_MASK) ==
+        RDU_PCU_PROGRAM_MODE_MODE_OFF) {
+      continue;
+    }
+    text += (text.empty() ? "" : " | ") + pcu_program(unit, program);
   }
   return text;
 }
 
-std::string Decoder::pcu(uint32_t unit) const {
-  const uint32_t mode = word(unit, RDU_PCU_PROGRAM_MODE(0));
+std::string Decoder::pcu_program(uint32_t unit, unsigned program) const {
+  const uint32_t mode = word(unit, RDU_PCU_PROGRAM_MODE(program));
   const unsigned lanes = field(mode, RDU_PCU_PROGRAM_MODE_LANES_MASK);
-  const std::string out =
-      field_name(RDU_UNIT_PCU, RDU_PCU_PROGRAM_OUT(0) / 4, "FORMAT",
-                 field(word(unit, RDU_PCU_PROGRAM_OUT(0)), RDU_PCU_PROGRAM_OUT_FORMAT_MASK));
-  const std::string firings = value(unit, RDU_PCU_PROGRAM_COUNT(0, 0));
+  const uint32_t out_word = word(unit, RDU_PCU_PROGRAM_OUT(program));
+  std::string out = (out_word & RDU_PCU_PROGRAM_OUT_SCALAR_MASK) != 0
+                        ? "the scalar output"
+                        : field_name(RDU_UNIT_PCU, RDU_PCU_PROGRAM_OUT(0) / 4, "FORMAT",
+                                     field(out_word, RDU_PCU_PROGRAM_OUT_FORMAT_MASK));
+  const uint32_t sends = field(out_word, RDU_PCU_PROGRAM_OUT_PRED_MASK);
+  if (sends != 0) out += " " + predicate(unit, program, sends);
+  // Counters up to the last that the program sets.
+  std::string firings;
+  for (unsigned l = RDU_PCU_PROGRAM_COUNT_ENTRIES; l-- > 0;) {
+    const std::string count = value(unit, RDU_PCU_PROGRAM_COUNT(program, l));
+    if (firings.empty() && l != 0 && (count == "0" || count == "1")) continue;
+    firings = count + (firings.empty() ? "" : " x ") + firings;
+  }
   if (field(mode, RDU_PCU_PROGRAM_MODE_MODE_MASK) == RDU_PCU_PROGRAM_MODE_MODE_MATRIX) {
-    const uint32_t matrix = word(unit, RDU_PCU_PROGRAM_MATRIX(0));
-    return fmt::format("MATRIX {} tiles of {} x {}, K {}, to {}", firings,
+    const uint32_t matrix = word(unit, RDU_PCU_PROGRAM_MATRIX(program));
+    return fmt::format("MATRIX {} tiles of {} x {}, K {}{}, to {}", firings,
                        field(matrix, RDU_PCU_PROGRAM_MATRIX_ROWS_MASK), lanes,
-                       field(matrix, RDU_PCU_PROGRAM_MATRIX_K_MASK), out);
+                       field(matrix, RDU_PCU_PROGRAM_MATRIX_K_MASK),
+                       field(matrix, RDU_PCU_PROGRAM_MATRIX_TYPE_MASK) != 0 ? " pairs of INT8" : "", out);
   }
   std::string stages;
-  for (unsigned i = 0; i < RDU_PCU_STAGE_COUNT; ++i) {
+  const auto add = [&](const std::string& text) { stages += (stages.empty() ? "" : "; ") + text; };
+  for (unsigned i = 0; i < RDU_PCU_INPUT_COUNT; ++i) {
+    const uint32_t input = word(unit, RDU_PCU_INPUT(i));
+    const uint32_t takes = field(input, RDU_PCU_INPUT_PRED_MASK);
+    if (takes != 0 && field(input, RDU_PCU_INPUT_PROGRAM_MASK) == program) {
+      add(fmt::format("take IN{} {}", i, predicate(unit, program, takes)));
+    }
+  }
+  const unsigned first = field(mode, RDU_PCU_PROGRAM_MODE_FIRST_MASK);
+  const unsigned count = field(mode, RDU_PCU_PROGRAM_MODE_STAGES_MASK);
+  for (unsigned i = first; i < first + count && i < RDU_PCU_STAGE_COUNT; ++i) {
     const uint32_t s = word(unit, RDU_PCU_STAGE(i));
-    if (s != 0) stages += (stages.empty() ? "" : "; ") + stage(unit, s);
+    if (s != 0) add(stage(unit, program, s));
   }
   const uint32_t tail = field(mode, RDU_PCU_PROGRAM_MODE_TAIL_MASK);
-  if (tail != RDU_PCU_PROGRAM_MODE_TAIL_NONE)
-    stages += "; " + field_name(RDU_UNIT_PCU, RDU_PCU_PROGRAM_MODE(0) / 4, "TAIL", tail);
+  if (tail != RDU_PCU_PROGRAM_MODE_TAIL_NONE) {
+    add(field_name(RDU_UNIT_PCU, RDU_PCU_PROGRAM_MODE(0) / 4, "TAIL", tail));
+  }
   return fmt::format("SIMD {} vectors of {} lanes: {}; to {}", firings, lanes, stages, out);
 }
 

@@ -51,7 +51,10 @@ class Decoder {
   std::string store(uint32_t unit) const;
   std::string pmu(uint32_t unit) const;
   std::string pcu(uint32_t unit) const;
-  std::string stage(uint32_t unit, uint32_t stage_word) const;
+  std::string predicate(uint32_t unit, unsigned program, unsigned number) const;
+  std::string stage(uint32_t unit, unsigned program, uint32_t stage_word) const;
+  unsigned program_of_stage(uint32_t unit, unsigned stage) const;
+  std::string pcu_program(uint32_t unit, unsigned program) const;
   std::string operand(uint32_t unit, uint32_t code) const;
 
   const compiler::Program& program_;

@@ -9,6 +9,7 @@
 
 #include "compiler/compile.h"
 #include "compiler/programs/digits.h"
+#include "compiler/programs/softmax.h"
 #include "test/catch.h"
 #include "tools/objdump/decode.h"
 #include "tools/objdump/explain.h"
@@ -54,7 +55,7 @@ Program small_program() {
   simd.vectors = rows;
   simd.in[0] = Format::bf16;
   simd.out = Format::bf16;
-  simd.stages = {{Op::mul, Operand::in0, Operand::const1, 2}, {Op::max, Operand::reg2, Operand::in0}};
+  simd.stages = {{Op::fmul, Operand::in0, Operand::const1, 2}, {Op::fmax, Operand::reg2, Operand::in0}};
   simd.constants[1] = 2.5f;
   const Node a = g.add("in", load), b = g.add("pcu", simd), c = g.add("out", store);
   g.connect(a, b);
@@ -139,6 +140,52 @@ TEST_CASE("arguments in formulas") {
   CHECK(text(2, 0, 1, 1, 5) == "n * 2 + 5");
   CHECK(text(1, 18, 24, 4, 0) == "(n + 18) / 24 * 4");
   CHECK(text(3, 1, 1, 4, 1) == "(n * 3 + 1) * 4 + 1");
+}
+
+TEST_CASE("SIMD units with counters and predicates, and INT8 products") {
+  const std::string units = unit_listing(compile(programs::softmax(8)));
+  CHECK_THAT(units,
+             Contains("SIMD 8 x [rows] vectors of 32 lanes: FMAX IN0, REG0 (IN0 if first of 0) -> REG0; "
+                      "FRED_MAX PREV; to FP32 if last of 0"));
+  CHECK_THAT(
+      units,
+      Contains("SIMD 8 x [rows] vectors of 32 lanes: take IN1 if first of 0; FSUB IN0, IN1; EXP; to FP32"));
+  CHECK_THAT(
+      units,
+      Contains("FADD IN0, REG0 (0 if first of 0) -> REG0; FRED_SUM PREV; RECIP; to FP32 if last of 0"));
+
+  Graph g("kinds", "");
+  Load load;
+  load.base = g.address("x", "", 64);
+  load.rows = {{12, 64}};
+  Simd simd;
+  simd.vectors = 4;
+  simd.inner = {3};
+  simd.in[0] = Format::int8;
+  simd.out = Format::int8;
+  simd.constants[2] = -5;
+  simd.stages.resize(2);
+  simd.stages[0] = {Op::imul, Operand::in0, Operand::const2, 1};
+  simd.stages[0].when = !Predicate::equal(0, 1);
+  simd.stages[1] = {Op::fmadd, Operand::count1, Operand::prev, 3, Operand::reg3};
+  simd.stages[1].replace_b = Predicate::less(1, 2);
+  Matrix product;
+  product.k = 12;
+  product.int8 = true;
+  product.out = Format::int32;
+  Store store;
+  store.base = g.address("y", "", 64);
+  store.rows = {{12, 64}};
+  const Node in = g.add("in", load), pcu = g.add("pcu", simd), n = g.add("n", product),
+             out = g.add("out", store);
+  g.connect(in, pcu);
+  g.connect(in, n, 0);
+  g.connect(pcu, n, 1);
+  g.connect(n, out);
+  const std::string kinds = unit_listing(compile(g));
+  CHECK_THAT(kinds, Contains("SIMD 3 x 4 vectors of 32 lanes: IMUL IN0, -5 -> REG1 if COUNT0 != 1; "
+                             "FMADD COUNT1, PREV, REG3 (0 if COUNT1 < 2) -> REG3; to INT8"));
+  CHECK_THAT(kinds, Contains("MATRIX 1 tiles of 6 x 32, K 12 pairs of INT8, to INT32"));
 }
 
 TEST_CASE("the fused program's floor plan and units") {

@@ -3,7 +3,9 @@
 #include "compiler/compile.h"
 #include "compiler/programs/digits.h"
 #include "compiler/programs/matmul.h"
+#include "compiler/programs/softmax.h"
 #include "compiler/test/digits_network.h"
+#include "compiler/test/functional_tile.h"
 #include "fabric/test/bench.h"
 #include "test/catch.h"
 
@@ -215,4 +217,26 @@ TEST_CASE("gather and scatter on the tile: rows of a table summed by bins") {
   m.run(compile(sums_by_bin()),
         {{"table", table}, {"choice", choice}, {"bin", bin}, {"out", out}, {"rows", SumsByBin::kRows}});
   CHECK(m.get<int32_t>(out, d.expected.size()) == d.expected);
+}
+
+TEST_CASE("softmax of long rows: the tile and the definition agree to the bit") {
+  constexpr size_t kRows = 40, kColumns = 256;
+  const auto x = random_bf16(kRows * kColumns, 5, 8);
+  const Program program = compile(programs::softmax(kColumns / 32));
+  Memory m(&bench());
+  const uint64_t at_x = m.put(x), at_y = m.reserve(kRows * kColumns * 2);
+  const uint64_t cycles = m.run(program, {{"x", at_x}, {"y", at_y}, {"rows", kRows}});
+  const auto y = m.get<uint16_t>(at_y, kRows * kColumns);
+
+  constexpr uint64_t kBase = 0x1000;
+  std::vector<uint8_t> memory(2 * kRows * kColumns * 2);
+  std::memcpy(memory.data(), x.data(), kRows * kColumns * 2);
+  compiler::test::FunctionalTile(
+      program, program.make_tuples({{"x", kBase}, {"y", kBase + kRows * kColumns * 2}, {"rows", kRows}}),
+      kBase, &memory)
+      .run();
+  CHECK(std::memcmp(y.data(), memory.data() + kRows * kColumns * 2, kRows * kColumns * 2) == 0);
+  // `exp` and `scale` take two cycles a vector: 16 a row, and the way in and out.
+  CHECK(cycles >= kRows * 16);
+  CHECK(cycles < kRows * 16 * 3 + 1500);
 }
