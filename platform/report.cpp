@@ -33,13 +33,15 @@ nlohmann::ordered_json tile_statistics(const fabric::Tile& tile) {
   const fabric::TileStatistics s = tile.statistics();
   nlohmann::ordered_json units = nlohmann::ordered_json::array();
   for (const fabric::UnitStatistics& u : tile.unit_statistics()) {
-    units.push_back({{"unit", u.name},
-                     {"executions", u.executions},
-                     {"busy", u.busy},
-                     {"stall_in", u.stall_in},
-                     {"stall_out", u.stall_out},
-                     {"vectors", u.vectors},
-                     {"bytes", u.bytes}});
+    nlohmann::ordered_json unit = {{"unit", u.name}};
+    if (!u.fidelity.empty()) unit["fidelity"] = u.fidelity;
+    unit.update({{"executions", u.executions},
+                 {"busy", u.busy},
+                 {"stall_in", u.stall_in},
+                 {"stall_out", u.stall_out},
+                 {"vectors", u.vectors},
+                 {"bytes", u.bytes}});
+    units.push_back(std::move(unit));
   }
   return {{"program_loads", s.program_loads},
           {"argument_loads", s.argument_loads},

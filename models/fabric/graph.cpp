@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "fabric/pcu/pcu_cycle.h"
+#include "fabric/pmu/pmu_cycle.h"
 #include "fabric/program.h"
 #include "regs/sequencer.hpp"
 
@@ -55,7 +57,8 @@ void Scratchpads::clear() {
   for (Scratchpad& pad : pads_) pad.clear();
 }
 
-Graph::Graph(const Site& site, const ProgramImage& program) : site_(site), params_(site.context.params) {
+Graph::Graph(const Site& site, const ProgramImage& program)
+    : site_(site), params_(site.context.params), fidelity_(params_) {
   make_units(program);
   connect(program);
 }
@@ -66,8 +69,6 @@ Graph::~Graph() {
 
 void Graph::make_units(const ProgramImage& program) {
   for (const auto& [id, words] : program.units()) {
-    const unsigned row = RDU_UNIT_ROW(id);
-    const unsigned column = RDU_UNIT_COL(id);
     const ConfigWords& w = words;
     const uint32_t unit = id;
     switch (RDU_UNIT_KIND(id)) {
@@ -75,25 +76,21 @@ void Graph::make_units(const ProgramImage& program) {
         const PcuConfig config = decode(unit, [&] { return PcuConfig::decode(w, params_); });
         if (!config.enabled()) break;
         uses_.emplace(unit, config.ports());
-        auto made = std::make_unique<Pcu>(site_.context, unit, config);
-        pcus_.push_back(made.get());
-        units_.emplace(unit, std::move(made));
+        add_pcu(unit, config, w);
         break;
       }
       case RDU_UNIT_PMU: {
         const PmuConfig config = decode(unit, [&] { return PmuConfig::decode(w, params_); });
         if (!config.enabled) break;
         uses_.emplace(unit, config.ports());
-        auto made = std::make_unique<Pmu>(site_.context, unit, config, site_.pads.at(row, column));
-        pmus_.push_back(made.get());
-        units_.emplace(unit, std::move(made));
+        add_pmu(unit, config, w);
         break;
       }
       case RDU_UNIT_AGCU: {
         const AgcuConfig config = decode(unit, [&] { return AgcuConfig::decode(w, unit == kMaster); });
         if (!config.used()) break;
         uses_.emplace(unit, config.ports());
-        const uint32_t initiator = site_.first_initiator + 2 * (2 * row + column);
+        const uint32_t initiator = site_.first_initiator + 2 * (2 * RDU_UNIT_ROW(id) + RDU_UNIT_COL(id));
         auto made = std::make_unique<Agcu>(site_.context, unit, config, site_.memory, initiator,
                                            site_.name + "." + unit_name(unit));
         agcus_.push_back(made.get());
@@ -109,6 +106,42 @@ void Graph::make_units(const ProgramImage& program) {
   check_atomics(agcus);
   if (std::none_of(agcus_.begin(), agcus_.end(), [](const Agcu* agcu) { return agcu->config().store; })) {
     throw LoadFault(codes::CODE_BAD_CONFIG, 0, "no AGCU stores anything: the kernel would have no end");
+  }
+}
+
+void Graph::add_clocked(uint32_t id, std::unique_ptr<PinModel> model, const ConfigWords& words) {
+  auto made = std::make_unique<ClockedUnit>(site_.context, id, std::move(model), words, params_.fifo_depth,
+                                            params_.scalar_depth);
+  clocked_.emplace(id, made.get());
+  units_.emplace(id, std::move(made));
+}
+
+void Graph::add_pcu(uint32_t id, const PcuConfig& config, const ConfigWords& words) {
+  switch (fidelity_.of(id)) {
+    case Fidelity::fast:
+      units_.emplace(id, std::make_unique<Pcu>(site_.context, id, config));
+      break;
+    case Fidelity::cycle:
+      add_clocked(id, std::make_unique<PcuCycle>(params_), words);
+      break;
+    case Fidelity::rtl:
+      add_clocked(id, rtl_units().pcu(params_), words);
+      break;
+  }
+}
+
+void Graph::add_pmu(uint32_t id, const PmuConfig& config, const ConfigWords& words) {
+  Scratchpad& memory = site_.pads.at(RDU_UNIT_ROW(id), RDU_UNIT_COL(id));
+  switch (fidelity_.of(id)) {
+    case Fidelity::fast:
+      units_.emplace(id, std::make_unique<Pmu>(site_.context, id, config, memory));
+      break;
+    case Fidelity::cycle:
+      add_clocked(id, std::make_unique<PmuCycle>(params_, memory), words);
+      break;
+    case Fidelity::rtl:
+      add_clocked(id, rtl_units().pmu(params_, memory), words);
+      break;
   }
 }
 
@@ -136,19 +169,27 @@ bool Graph::reconfigure(const ProgramImage& program, const std::vector<uint32_t>
   for (const uint32_t id : touched) {
     const ConfigWords& words = program.units().at(id);
     Unit* unit = find(id);
+    const auto found = clocked_.find(id);
+    ClockedUnit* clocked = found == clocked_.end() ? nullptr : found->second;
     switch (RDU_UNIT_KIND(id)) {
       case RDU_UNIT_PCU: {
         const PcuConfig config = decode(id, [&] { return PcuConfig::decode(words, params_); });
-        auto* pcu = static_cast<Pcu*>(unit);
-        if (!pcu || !(config.ports() == uses_.at(id))) return false;
-        changes.emplace_back([pcu, config] { pcu->configure(config); });
+        if (!unit || !(config.ports() == uses_.at(id))) return false;
+        if (clocked) {
+          changes.emplace_back([clocked, words] { clocked->configure(words); });
+        } else {
+          changes.emplace_back([unit, config] { static_cast<Pcu*>(unit)->configure(config); });
+        }
         break;
       }
       case RDU_UNIT_PMU: {
         const PmuConfig config = decode(id, [&] { return PmuConfig::decode(words, params_); });
-        auto* pmu = static_cast<Pmu*>(unit);
-        if (!pmu || !(config.ports() == uses_.at(id))) return false;
-        changes.emplace_back([pmu, config] { pmu->configure(config); });
+        if (!unit || !(config.ports() == uses_.at(id))) return false;
+        if (clocked) {
+          changes.emplace_back([clocked, words] { clocked->configure(words); });
+        } else {
+          changes.emplace_back([unit, config] { static_cast<Pmu*>(unit)->configure(config); });
+        }
         break;
       }
       case RDU_UNIT_AGCU: {
@@ -231,7 +272,7 @@ Standstill Graph::standstill() const {
   each_stream([&](const OutputPort& output, size_t i, const InputPort& input) {
     const Unit& producer = output.owner();
     const Unit& consumer = input.owner();
-    const uint64_t held = input.available();
+    const uint64_t held = input.untaken();
     const uint64_t in_fifo = std::min(held, params_.fifo_depth);
     if (output.waits_for_credit(i)) {
       graph.waits(producer.id(), consumer.id(),
@@ -261,10 +302,10 @@ Standstill Graph::standstill() const {
   // Who waits for more than one packet at a time has some, but not enough.
   each_stream([&](const OutputPort& output, size_t, const InputPort& input) {
     const Unit& consumer = input.owner();
-    if (consumer.finished() || graph.waiting(consumer.id()) || input.available() >= params_.fifo_depth)
+    if (consumer.finished() || graph.waiting(consumer.id()) || input.untaken() >= params_.fifo_depth)
       return;
     graph.waits(consumer.id(), output.owner().id(),
-                fmt::format("more than {} packets in {} from {}", input.available(), name_of(input),
+                fmt::format("more than {} packets in {} from {}", input.untaken(), name_of(input),
                             unit_name(output.owner().id())));
   });
   return graph;

@@ -9,9 +9,11 @@
 
 #include "fabric/agcu/agcu.h"
 #include "fabric/agcu/program_image.h"
+#include "fabric/fidelity.h"
 #include "fabric/pcu/pcu.h"
 #include "fabric/pmu/pmu.h"
 #include "fabric/standstill.h"
+#include "fabric/stream/clocked.h"
 #include "fabric/switch/wiring.h"
 
 namespace rdu::fabric {
@@ -71,14 +73,17 @@ class Graph {
 
  private:
   void make_units(const ProgramImage& program);
+  void add_pcu(uint32_t id, const PcuConfig& config, const ConfigWords& words);
+  void add_pmu(uint32_t id, const PmuConfig& config, const ConfigWords& words);
+  void add_clocked(uint32_t id, std::unique_ptr<PinModel> model, const ConfigWords& words);
   void connect(const ProgramImage& program);
   Standstill standstill() const;
   Site site_;
   const FabricParams& params_;
   std::map<uint32_t, PortUse> uses_;
   std::map<uint32_t, std::unique_ptr<Unit>> units_;  ///< clocked switches, too
-  std::vector<Pcu*> pcus_;
-  std::vector<Pmu*> pmus_;
+  FidelityMap fidelity_;
+  std::map<uint32_t, ClockedUnit*> clocked_;  ///< PCUs and PMUs of another fidelity than `fast`
   std::vector<Agcu*> agcus_;
   std::vector<ConnectedLeg> legs_;
 };

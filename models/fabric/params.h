@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "core/parameter.h"
 #include "core/time.h"
@@ -43,6 +44,8 @@ struct FabricParams {
 
   // Simulation only: shows in nothing but speed.
   uint64_t max_burst = 4096;
+  std::string fidelity = "fast";
+  std::string fidelity_of;
 
   template <class Visitor>
   void describe(Visitor& v) {
@@ -94,6 +97,14 @@ struct FabricParams {
       {"max_burst", Unit::count,
        "simulation only: longest burst that is moved as one object; changes speed, never a result or a time",
        "ours", 1, 1'000'000});
+    v(fidelity, {"fidelity", Unit::text,
+                 "how PCUs and PMUs are modelled: in closed formulas, clock by clock, or as their Verilog",
+                 "ours", 0, 0, "fast|cycle|rtl"});
+    v(fidelity_of,
+      {"fidelity_of", Unit::text,
+       "other fidelities of single units: UNIT[ROW][COLUMN]=FIDELITY, ..., e.g. 'pmu[*][*]=cycle, "
+       "pcu[1][2]=rtl'; later ones win",
+       "ours"});
   }
 
   core::Clock fabric_clock() const { return {(core::kMillisecond * 1000 + clock / 2) / clock}; }

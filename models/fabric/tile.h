@@ -15,8 +15,9 @@ namespace rdu::fabric {
 
 /// What a unit did in all executions since the start of simulation. regs/sequencer.hpp defines the counters.
 struct UnitStatistics {
-  uint32_t unit = 0;  ///< RDU_UNIT(kind, row, column)
-  std::string name;   ///< "pcu[3][2]"
+  uint32_t unit = 0;     ///< RDU_UNIT(kind, row, column)
+  std::string name;      ///< "pcu[3][2]"
+  std::string fidelity;  ///< "fast", "cycle", "rtl"; empty for units that have no choice
   uint64_t executions = 0;
   uint64_t busy = 0;       ///< cycles
   uint64_t stall_in = 0;   ///< cycles

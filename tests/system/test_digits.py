@@ -82,6 +82,28 @@ def test_burst_size_changes_neither_bits_nor_times(first, digits, tmp_path, burs
     assert other.stats["simulated_ns"] == first.stats["simulated_ns"]
 
 
+@pytest.mark.parametrize("fidelity, of", [("cycle", ""), ("fast", "pcu[*][*]=cycle"), ("cycle", "pcu[*][1]=fast, pmu[0][*]=fast")])
+def test_fidelity_changes_neither_bits_nor_times(first, digits, tmp_path, fidelity, of):
+    other = one_run(digits, tmp_path, "--set", f"socket.tile.fidelity={fidelity}", "--set", f"socket.tile.fidelity_of={of}")
+    assert other.report["bit_exact"] is True
+    assert other.report["fused_ns"] == first.report["fused_ns"]
+    assert other.report["unfused_ns"] == first.report["unfused_ns"]
+    assert other.stats["simulated_ns"] == first.stats["simulated_ns"]
+    assert other.stats["trace_hash"] == first.stats["trace_hash"]
+    told = {unit["fidelity"] for tile in other.stats["tiles"] for unit in tile["units"] if "fidelity" in unit}
+    assert told == ({"cycle"} if not of else {"cycle", "fast"})
+
+
+def test_a_fidelity_that_is_not_there_is_refused():
+    for assignment, words in (
+        ("socket.tile.fidelity=slow", "none of fast|cycle|rtl"),
+        ("socket.tile.fidelity_of=pcu[9][0]=cycle", "there is no row 9"),
+        ("socket.tile.fidelity=rtl", "built without the Verilog of the PCU"),
+    ):
+        result = rdu.run("rduvp", "--set", assignment)
+        assert result.returncode == 2 and words in result.stderr, result.stderr
+
+
 def test_the_full_chip_gives_the_same_bits(digits, tmp_path):
     with rdu.Simulator(config="sn40l") as simulator:
         simulator.ready()

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/trace.h"
+#include "fabric/fidelity.h"
 #include "fabric/program.h"
 
 namespace rdu::fabric {
@@ -636,11 +637,14 @@ void Sequencer::act() {
 }
 
 std::vector<UnitStatistics> Sequencer::unit_statistics() const {
+  const FidelityMap fidelity(params_);
   std::vector<UnitStatistics> all;
   for (const auto& [unit, statistics] : unit_statistics_) {
     all.push_back(statistics);
     all.back().unit = unit;
     all.back().name = unit_name(unit);
+    const unsigned kind = RDU_UNIT_KIND(unit);
+    if (kind == RDU_UNIT_PCU || kind == RDU_UNIT_PMU) all.back().fidelity = to_string(fidelity.of(unit));
   }
   return all;
 }

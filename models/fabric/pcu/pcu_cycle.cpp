@@ -67,7 +67,16 @@ PcuCycle::PcuCycle(const FabricParams& params) : params_(params) {
   pins_.token_out = 2;
 }
 
+bool PcuCycle::count(UnitCounts& counts) const {
+  counts.firings = counts_.firings;
+  counts.busy = counts_.busy;
+  counts.vectors = counts_.vectors;
+  counts.bytes = 0;
+  return true;
+}
+
 void PcuCycle::reset() {
+  counts_ = {};
   inputs_ = {};
   constants_ = {};
   programs_ = {};
@@ -359,6 +368,10 @@ bool PcuCycle::begin(unsigned p, PinOutputs& out) {
   if (places == 2 && used - (leaves ? 1 : 0) + 1 >= depth) return false;
   cost = std::max<uint64_t>(cost, places);
 
+  ++counts_.firings;
+  counts_.busy += cost;
+  counts_.vectors += sends;
+  out.fired = 2;
   for (unsigned s = 0; s < 2; ++s) {
     if (!takes_word[s]) continue;
     words_[s].pop_front();
@@ -693,6 +706,9 @@ void PcuCycle::matrix_step(PinOutputs& out) {
     accumulators_[set] = {};
   }
   is_active_ = true;
+  ++counts_.firings;
+  ++counts_.busy;
+  out.fired = 2;
   const Packet lanes = fifos_[0].front();
   const Packet rows = fifos_[1].front();
   for (unsigned i = 0; i < 2; ++i) {
@@ -716,6 +732,7 @@ void PcuCycle::matrix_step(PinOutputs& out) {
   }
   if (++step_ != program.k) return;
   step_ = 0;
+  counts_.vectors += program.rows;
   tiles_[set] = {now_ + 1 + log2_of(params_.lanes) + params_.stages,
                  program.signals && is_last(program.signal_level)};
   ++tile_;

@@ -21,6 +21,7 @@ class PcuCycle : public PinModel {
   void configure(const ConfigWords& words) override;
   void start(const PinCredits& credits, PinOutputs& out) override;
   void tick(const PinInputs& in, PinOutputs& out) override;
+  bool count(UnitCounts& counts) const override;
 
  private:
   static constexpr unsigned kPrograms = 2;
@@ -154,6 +155,7 @@ class PcuCycle : public PinModel {
   std::array<Program, kPrograms> programs_{};
 
   uint64_t now_ = 0;
+  UnitCounts counts_;
   uint32_t arriving_ = 0;   ///< bit i: a packet enters input i at the end of this cycle
   bool is_active_ = false;  ///< something changed in this cycle, or counts down
   std::array<Ring<Packet>, kInputs> fifos_;

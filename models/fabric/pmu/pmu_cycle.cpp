@@ -29,7 +29,17 @@ PmuCycle::PmuCycle(const FabricParams& params, Scratchpad& memory) : params_(par
   pins_.idle_step = 2;  // turns of the pipelines go by the parity of the cycle
 }
 
+bool PmuCycle::count(UnitCounts& counts) const {
+  counts.firings = counts_.firings;
+  counts.vectors = counts_.vectors;
+  counts.bytes = counts_.bytes;
+  counts.busy = 0;
+  for (const Pipeline& p : pipelines_) counts.busy = std::max(counts.busy, p.busy);
+  return true;
+}
+
 void PmuCycle::reset() {
+  counts_ = {};
   pipelines_ = {};
   now_ = 0;
   for (auto& fifo : fifos_) fifo.clear();
@@ -227,6 +237,11 @@ void PmuCycle::work(Pipeline& p, PinOutputs& out) {
     for (unsigned n = 0; n < kTokens; ++n) tokens_[n] -= p.wait >> n & 1;
   }
   const unsigned cycles = cost(p, access);
+  p.busy += cycles + (has_index ? index_packets - 1 : 0);
+  ++counts_.firings;
+  counts_.vectors += access.sends;
+  counts_.bytes += static_cast<uint64_t>(__builtin_popcountll(access.inside)) * p.element;
+  out.fired = 1;
   perform(p, access);
   if (!p.is_read) take_packet(p.data, out);
   if (has_index) take_index(p, out);

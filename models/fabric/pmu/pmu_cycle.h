@@ -22,6 +22,7 @@ class PmuCycle : public PinModel {
   void configure(const ConfigWords& words) override;
   void start(const PinCredits& credits, PinOutputs& out) override;
   void tick(const PinInputs& in, PinOutputs& out) override;
+  bool count(UnitCounts& counts) const override;
 
  private:
   static constexpr unsigned kInputs = 4;
@@ -74,6 +75,7 @@ class PmuCycle : public PinModel {
     int64_t scalar = 0;
     uint64_t next = 0;  ///< earliest cycle of what comes next
     unsigned indices_taken = 0;
+    uint64_t busy = 0;  ///< cycles of one slot each
     std::array<int32_t, kPacketBytes> indices{};
 
     bool is_over() const { return !enabled || fill == fills; }
@@ -125,6 +127,7 @@ class PmuCycle : public PinModel {
   unsigned bank_skew_ = 0;
   std::array<Pipeline, 4> pipelines_{};
 
+  UnitCounts counts_;
   uint64_t now_ = 0;
   bool is_active_ = false;  ///< something changed in this cycle, or counts down
   std::array<Ring<Arrived>, kInputs> fifos_;

@@ -28,6 +28,8 @@ ClockedUnit::ClockedUnit(Context& context, uint32_t id, std::unique_ptr<PinModel
       fifo_depth_(fifo_depth),
       scalar_depth_(scalar_depth) {
   const PinCounts& pins = model_->pins();
+  UnitCounts none;
+  counts_itself_ = model_->count(none);
   set_up(packets_, pins.packet_in, pins.packet_out, pins.flows, pins.merged_out);
   set_up(scalars_, pins.scalar_in, pins.scalar_out, pins.scalar_flows, pins.merged_scalar_out);
 }
@@ -93,7 +95,6 @@ void ClockedUnit::start(uint64_t cycle) {
   PinCredits credits;
   for (Network* network : {&packets_, &scalars_}) {
     for (In& in : network->inputs) {
-      in.held = 0;
       in.late_until = 0;
       in.block = {};
     }
@@ -150,7 +151,7 @@ uint64_t ClockedUnit::next_event() const {
   uint64_t event = kNoCycle;
   for (const Network* network : {&packets_, &scalars_}) {
     for (const In& in : network->inputs) {
-      if (in.stream.available() != 0 && in.held < in.depth) {
+      if (in.stream.available() != 0 && in.stream.held() < in.depth) {
         event = std::min(event, std::max(in.stream.next_arrival(), cycle_ + 1));
       }
     }
@@ -167,7 +168,7 @@ uint64_t ClockedUnit::next_event() const {
 bool ClockedUnit::is_known(uint64_t arrival) const {
   for (const Network* network : {&packets_, &scalars_}) {
     for (const In& in : network->inputs) {
-      if (in.stream.available() == 0 && in.held < in.depth) return false;
+      if (in.stream.available() == 0 && in.stream.held() < in.depth) return false;
     }
     for (const Out& out : network->outputs) {
       if (!out.stream.next_credit() && out.stream.next_credit_bound() <= arrival) return false;
@@ -182,7 +183,7 @@ bool ClockedUnit::is_known(uint64_t arrival) const {
 template <class Deliver>
 void ClockedUnit::deliver(Network& network, uint64_t arrival, Deliver deliver) {
   for (In& in : network.inputs) {
-    if (in.held == in.depth) {
+    if (in.stream.held() == in.depth) {
       in.late_until = arrival;
       continue;
     }
@@ -196,7 +197,6 @@ void ClockedUnit::deliver(Network& network, uint64_t arrival, Deliver deliver) {
       in.block = block;
       deliver(in, offset);
     });
-    ++in.held;
     in.late_until = arrival;
   }
 }
@@ -271,11 +271,10 @@ void ClockedUnit::take(Network& network, unsigned port, unsigned flows) {
   for_each_bit(flows, [&](unsigned flow) {
     const size_t at = port * network.flows + flow;
     In* in = flow < network.flows && at < network.in_at.size() ? network.in_at[at] : nullptr;
-    if (!in || in->held == 0) {
+    if (!in || in->stream.held() == 0) {
       broken(fmt::format("gives a credit for {} input {}, flow {}, where nothing was", network.name, port,
                          flow));
     }
-    --in->held;
     in->stream.taken(cycle_);
   });
 }
@@ -306,13 +305,15 @@ void ClockedUnit::give() {
   });
   for_each_bit(out_.credit, [&](unsigned port) { take(packets_, port, out_.in_credit[port]); });
   for_each_bit(out_.scalar_credit, [&](unsigned port) { take(scalars_, port, out_.sin_credit[port]); });
-  if ((out_.valid | out_.scalar_valid | out_.tokens | out_.credit | out_.scalar_credit) != 0) {
-    counts_.fired({cycle_, 0, 1});
+  const bool moves = (out_.valid | out_.scalar_valid | out_.tokens | out_.credit | out_.scalar_credit) != 0;
+  if (out_.fired != 0 || (moves && !counts_itself_)) {
+    counts_.fired({out_.fired == 2 ? cycle_ - 1 : cycle_, 0, 1});
     ++counts_.busy;
   }
 }
 
 const UnitCounts& ClockedUnit::counts() const {
+  model_->count(counts_);
   return counts_;
 }
 
@@ -328,7 +329,7 @@ std::string ClockedUnit::waits_for() const {
   if (!text.empty()) return text;
   for (const Network* network : {&packets_, &scalars_}) {
     for (const In& in : network->inputs) {
-      if (in.held != 0) continue;
+      if (in.stream.held() != 0) continue;
       add(fmt::format("{}input {} ({})", network == &scalars_ ? "scalar " : "", in.port, in.stream.source()));
     }
   }

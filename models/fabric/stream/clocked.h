@@ -59,7 +59,6 @@ class ClockedUnit : public BoundUnit {
     unsigned flow;
     uint64_t depth;
     InputPort stream;
-    uint64_t held = 0;        ///< packets in the model's FIFO
     uint64_t late_until = 0;  ///< what has arrived up to here may have had to wait for a place, or its turn
     BlockRef block;           ///< of the packet delivered last: keeps it alive
   };
@@ -125,6 +124,7 @@ class ClockedUnit : public BoundUnit {
   uint64_t cycle_ = 0;      ///< whose output pins out_ shows, and whose input pins come next
   bool has_begun_ = false;  ///< the pins of the first cycle have been given away
   uint64_t clocked_ = 0;
+  bool counts_itself_ = false;  ///< the model tells when it fires; else whatever shows on a pin is a firing
   mutable UnitCounts counts_;
 };
 

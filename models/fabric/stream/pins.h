@@ -6,6 +6,7 @@
 
 #include "fabric/config.h"
 #include "fabric/stream/block.h"
+#include "fabric/stream/unit.h"
 
 /// The pins of a unit: what a cycle model in C++ and a verilated module have in common. stream/README.md
 /// ("Pins") has the ports' names and rules.
@@ -73,6 +74,9 @@ struct PinOutputs {
   uint32_t tokens = 0;
   bool idle = true;   ///< nothing inside can change without an input
   bool done = false;  ///< all that was configured has been done
+  /// No pin, for PERF_*: 1 if the unit fired in this cycle, 2 if it did in the one before, 0 if it did not or
+  /// cannot tell.
+  uint8_t fired = 0;
   /// Where the model writes the 64 bytes of a valid packet; never null for a connected output, null for
   /// others (a model does not send there).
   std::array<uint8_t*, kMostPacketOut> data{};
@@ -82,7 +86,7 @@ struct PinOutputs {
   std::array<uint8_t, kMostScalarOut> scalar_flow{};
   std::array<uint8_t, kMostScalarIn> sin_credit{};
 
-  void clear() { valid = credit = scalar_valid = scalar_credit = tokens = 0; }
+  void clear() { valid = credit = scalar_valid = scalar_credit = tokens = fired = 0; }
 };
 
 /// The pins out_init and sout_init: credits at the start, by flow; 0 where nothing is connected. One queue
@@ -114,6 +118,12 @@ class PinModel {
   /// One clock: takes over what the input pins show in a cycle; `out`, which comes cleared, shows the output
   /// pins of the next cycle.
   virtual void tick(const PinInputs& in, PinOutputs& out) = 0;
+
+  /// Fills in firings, busy, vectors and bytes since the start. False: it does not know.
+  virtual bool count(UnitCounts& counts) const {
+    static_cast<void>(counts);
+    return false;
+  }
 
   /// Writes waves to a file from now, which is `cycle`, on. False: it has none to show.
   virtual bool record(const std::string& file, uint64_t cycle) {

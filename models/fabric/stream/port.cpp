@@ -39,6 +39,7 @@ void OutputPort::empty_stream(uint64_t cycle, uint64_t max_burst) {
   on_the_way_.clear();
   for (Sink& sink : sinks_) {
     sink.input->queue_.clear();
+    sink.input->held_ = 0;
     sink.credits.clear();
     sink.credits.push({cycle, 0, sink.capacity}, sink.capacity);
   }
@@ -56,13 +57,14 @@ uint64_t OutputPort::start_clocked(uint64_t cycle, uint64_t max_burst) {
   if (sinks_.empty()) return 0;
   uint64_t credits = ~uint64_t{0};
   for (const Sink& sink : sinks_) credits = std::min(credits, sink.capacity);
+  if (interval_ > 1) credits = std::min<uint64_t>(credits, 1);
   for (Sink& sink : sinks_) sink.credits.pop(credits);
   return credits;
 }
 
 std::optional<uint64_t> OutputPort::next_credit() const {
   if (on_the_way_.count() == 0) return std::nullopt;
-  uint64_t cycle = 0;
+  uint64_t cycle = interval_ > 1 ? on_the_way_.front() + interval_ : 0;
   for (const Sink& sink : sinks_) {
     if (sink.credits.count() == 0) return std::nullopt;
     cycle = std::max(cycle, sink.credits.front());

@@ -21,6 +21,8 @@ class InputPort {
 
   bool connected() const { return producer_ != nullptr; }
   uint64_t available() const { return queue_.count(); }
+  /// Those, and what lies in the FIFO inside a clocked unit.
+  uint64_t untaken() const { return queue_.count() + held_; }
   /// Arrival times for firings that take `per` packets each; n is 0 if not even one firing's have arrived.
   Run head(uint64_t per = 1) const { return queue_.head(per); }
 
@@ -46,9 +48,15 @@ class InputPort {
   template <class Use>
   void deliver(Use use) {
     queue_.pop(1, use);
+    ++held_;
   }
-  /// A packet has been taken from that FIFO.
-  void taken(uint64_t cycle) { return_credits({cycle, 0, 1}, 1); }
+  /// Packets in that FIFO.
+  uint64_t held() const { return held_; }
+  /// A packet has been taken from it.
+  void taken(uint64_t cycle) {
+    --held_;
+    return_credits({cycle, 0, 1}, 1);
+  }
 
  private:
   friend class OutputPort;
@@ -58,6 +66,7 @@ class InputPort {
   OutputPort* producer_ = nullptr;
   size_t sink_ = 0;
   BurstQueue queue_;
+  uint64_t held_ = 0;
 };
 
 /// A producer's end of a stream: an output FIFO, and one route to each consumer (more than one: multicast).
@@ -111,7 +120,7 @@ class OutputPort {
   // For a clocked unit, which has the output FIFO inside and counts its credits itself: a credit is one of
   // every consumer.
   /// Empties the stream, its consumers' queues included. Returns the credits at the start: the smallest
-  /// capacity.
+  /// capacity, or 1 if an interval has to be kept: then the next credit comes with the interval's end.
   uint64_t start_clocked(uint64_t cycle, uint64_t max_burst);
   /// The first cycle in which the next credit may be used; nothing if that is not known.
   std::optional<uint64_t> next_credit() const;

@@ -1,0 +1,143 @@
+#include <array>
+#include <cstring>
+#include <memory>
+#include <random>
+
+#include "core/error.h"
+#include "fabric/fidelity.h"
+#include "fabric/test/bench.h"
+#include "fabric/test/random_program.h"
+#include "test/catch.h"
+#include "test/seed.h"
+
+using namespace rdu;
+using namespace rdu::fabric;
+using namespace rdu::fabric::test;
+
+namespace {
+
+/// Short FIFOs and few slots, so that everything that can wait does.
+FabricParams tight(const std::string& fidelity, const std::string& fidelity_of) {
+  FabricParams p;
+  p.rows = 4;
+  p.columns = 4;
+  p.fifo_depth = 4;
+  p.output_depth = 10;
+  p.outstanding = 6;
+  p.fidelity = fidelity;
+  p.fidelity_of = fidelity_of;
+  return p;
+}
+
+struct Outcome {
+  uint64_t fault;
+  uint64_t cycles;
+  std::vector<std::array<uint64_t, 3>> counters;  ///< busy, vectors and bytes of all PCUs and PMUs
+  std::vector<FakeMemory::Seen> requests;
+  std::vector<uint8_t> memory;
+};
+
+Outcome run(Bench& b, const RandomProgram& program, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  for (size_t i = 0; i < b.memory.data.size(); i += 8) {
+    const uint64_t value = random() & 0xbfffbfffbfffbfff;  // moderate numbers
+    std::memcpy(&b.memory.data[i], &value, 8);
+  }
+  b.memory.latency = [seed](const core::Transfer& t) {
+    return 20'000 + (t.address / 256 * 0x9e3779b97f4a7c15 + seed) % 150'000;
+  };
+  Outcome outcome;
+  REQUIRE(b.load(program.builder().stream()) == 0);
+  b.memory.seen.clear();
+  const core::Time start = core::now();
+  outcome.fault = b.execute();
+  outcome.cycles = b.read(regs::sequencer::kEXEC_CYCLES_OFFSET, 8);
+  for (FakeMemory::Seen seen : b.memory.seen) {
+    seen.issue -= start;
+    seen.done -= start;
+    outcome.requests.push_back(seen);
+  }
+  for (unsigned kind : {RDU_UNIT_PCU, RDU_UNIT_PMU}) {
+    for (unsigned place = 0; place < 16; ++place) {
+      const Bench::Counters counters = b.counters(RDU_UNIT(kind, place / 4, place % 4));
+      outcome.counters.push_back({counters.busy, counters.vectors, counters.bytes});
+    }
+  }
+  outcome.memory = b.memory.data;
+  return outcome;
+}
+
+std::string error_of(const std::string& fidelity, const std::string& fidelity_of) {
+  try {
+    FidelityMap(tight(fidelity, fidelity_of));
+  } catch (const core::Error& e) {
+    REQUIRE(e.kind() == core::ErrorKind::bad_input);
+    return e.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("any mixture of fidelities has the same results, in the same cycles") {
+  const std::pair<const char*, const char*> kMixtures[] = {
+      {"fast", ""},
+      {"cycle", ""},
+      {"fast", "pcu[*][*]=cycle"},
+      {"fast", "pmu[*][*]=cycle"},
+      {"cycle", "pcu[*][1]=fast, pmu[2][*]=fast, pcu[0][1]=cycle"}};
+  std::vector<std::unique_ptr<Bench>> benches;
+  for (const auto& [fidelity, fidelity_of] : kMixtures) {
+    benches.push_back(std::make_unique<Bench>(("bench" + std::to_string(benches.size())).c_str(),
+                                              tight(fidelity, fidelity_of)));
+  }
+  unsigned well = 0;
+  unsigned hung = 0;
+  for (unsigned round = 0; round < 25; ++round) {
+    const uint64_t seed = test_seed() * 1000 + round;
+    INFO("RDU_SEED=" << test_seed() << " round " << round);
+    std::unique_ptr<RandomProgram> program;
+    try {
+      program = std::make_unique<RandomProgram>(benches[0]->params, seed);
+    } catch (const std::runtime_error&) {
+      continue;  // the router of the test found no way
+    }
+    const Outcome fast = run(*benches[0], *program, seed);
+    (fast.fault == 0 ? well : hung) += 1;
+    for (size_t i = 1; i < benches.size(); ++i) {
+      INFO(kMixtures[i].first << " " << kMixtures[i].second);
+      const Outcome other = run(*benches[i], *program, seed);
+      REQUIRE(other.fault == fast.fault);
+      const bool same_memory = other.memory == fast.memory;
+      REQUIRE(same_memory);
+      const bool same_requests = other.requests == fast.requests;
+      REQUIRE(same_requests);
+      if (fast.fault == 0) REQUIRE(other.cycles == fast.cycles);
+      REQUIRE(other.counters == fast.counters);
+    }
+  }
+  INFO("ended well " << well << " hung " << hung);
+  REQUIRE(well > 8);
+}
+
+TEST_CASE("which unit has which fidelity") {
+  const FidelityMap map(tight("fast", "pmu[*][*]=cycle, pmu[1][*] = fast,pcu[2][3]=cycle"));
+  CHECK(map.of(RDU_UNIT(RDU_UNIT_PMU, 0, 1)) == Fidelity::cycle);
+  CHECK(map.of(RDU_UNIT(RDU_UNIT_PMU, 1, 1)) == Fidelity::fast);
+  CHECK(map.of(RDU_UNIT(RDU_UNIT_PCU, 2, 3)) == Fidelity::cycle);
+  CHECK(map.of(RDU_UNIT(RDU_UNIT_PCU, 2, 2)) == Fidelity::fast);
+  CHECK(map.of(RDU_UNIT(RDU_UNIT_AGCU, 0, 0)) == Fidelity::fast);
+
+  const auto has = [](const std::string& text, const std::string& part) {
+    INFO(text);
+    CHECK(text.find(part) != std::string::npos);
+  };
+  has(error_of("slow", ""), "socket.tile.fidelity: 'slow' is none of fast, cycle, rtl");
+  has(error_of("fast", "pcu[1]=cycle"), "'pcu[1]=cycle' is not of the form UNIT[ROW][COLUMN]=FIDELITY");
+  has(error_of("fast", "pcu[4][0]=cycle"), "there is no row 4; a tile has 4");
+  has(error_of("fast", "pcu[*][9]=cycle"), "there is no column 9; a tile has 4");
+  has(error_of("fast", "agcu[0][0]=cycle"), "no unit 'agcu' has a choice; pcu and pmu have");
+  has(error_of("fast", "pmu[0][0]=quick"), "'quick' is none of fast, cycle, rtl");
+  has(error_of("rtl", ""), "this program was built without the Verilog of the PCU");
+  has(error_of("fast", "pmu[0][0]=rtl"), "this program was built without the Verilog of the PMU");
+}
