@@ -65,9 +65,11 @@ module network #(
   genvar b, i, o;
   generate
     for (b = 0; b < FLOWS; b++) begin : rename
+      logic [QUEUES-1:0] is;
+      assign next_is[b*QUEUES +: QUEUES] = is;
       always_ff @(posedge clk) begin
-        if (!rst_n) next_is[b*QUEUES +: QUEUES] <= '0;
-        else if (route_write) next_is[b*QUEUES + 32'(route_queue)] <= route_next == FW'(b);
+        if (!rst_n) is <= '0;
+        else if (route_write) is[QW'(route_queue)] <= route_next == FW'(b);
       end
     end
   endgenerate
