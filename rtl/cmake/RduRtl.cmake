@@ -82,11 +82,11 @@ function(rdu_verilate name)
   set_source_files_properties(${_slow} PROPERTIES COMPILE_OPTIONS "-O0")
 endfunction()
 
-# rdu_rtl_module(module [NO_MAP] [PARAMETERS NAME=VALUE ...]): tests of the source of module.sv. Verilator's and our rules find nothing
+# rdu_rtl_module(module [ELABORATE | NO_MAP] [PARAMETERS NAME=VALUE ...]): tests of the source of module.sv. Verilator's and our rules find nothing
 # to say about it (unit.lint_MODULE), with its own parameters and with those given; yosys reads and maps it with those
-# given, which make it small (rtl.map_MODULE), unless that would take too long (NO_MAP).
+# given, which make it small (rtl.map_MODULE); ELABORATE: only reads it, for a unit whose mapping takes minutes; NO_MAP: yosys is not asked, since it would take too long.
 function(rdu_rtl_module module)
-  cmake_parse_arguments(A "NO_MAP" "" "PARAMETERS" ${ARGN})
+  cmake_parse_arguments(A "ELABORATE;NO_MAP" "" "PARAMETERS" ${ARGN})
   set(_file ${CMAKE_CURRENT_SOURCE_DIR}/${module}.sv)
   get_filename_component(_top ${module} NAME)
   set(_lint ${VERILATOR} --lint-only -Wall --unroll-count 28 ${RDU_RTL_INCLUDES} --top-module ${_top} ${RDU_RTL_DIR}/lint.vlt ${_file})
@@ -100,6 +100,11 @@ function(rdu_rtl_module module)
   if(A_NO_MAP)
     return()
   endif()
-  add_test(NAME rtl.map_${_top} COMMAND ${PROJECT_SOURCE_DIR}/scripts/yosys --generated ${RDU_GENERATED_DIR} ${_top} ${A_PARAMETERS})
+  set(_elaborate)
+  if(A_ELABORATE)
+    set(_elaborate --elaborate)
+  endif()
+  add_test(NAME rtl.map_${_top}
+    COMMAND ${PROJECT_SOURCE_DIR}/scripts/yosys --generated ${RDU_GENERATED_DIR} ${_elaborate} ${_top} ${A_PARAMETERS})
   set_tests_properties(rtl.map_${_top} PROPERTIES LABELS rtl TIMEOUT 900)
 endfunction()
