@@ -69,6 +69,10 @@ class Counters {
     return {low, high};
   }
 
+  uint32_t count(unsigned level) const { return counts_[level]; }
+  int32_t stride(unsigned level) const { return strides_[level]; }
+  uint32_t index(unsigned level) const { return indices_[level]; }
+
   void rewind() {
     indices_.fill(0);
     offset_ = 0;

@@ -57,6 +57,22 @@ void Scratchpads::clear() {
   for (Scratchpad& pad : pads_) pad.clear();
 }
 
+uint64_t Scratchpads::corrected() const {
+  uint64_t sum = 0;
+  for (const Scratchpad& pad : pads_) sum += pad.corrected();
+  return sum;
+}
+
+uint64_t Scratchpads::uncorrectable() const {
+  uint64_t sum = 0;
+  for (const Scratchpad& pad : pads_) sum += pad.uncorrectable();
+  return sum;
+}
+
+void Scratchpads::clear_counts() {
+  for (Scratchpad& pad : pads_) pad.clear_counts();
+}
+
 Graph::Graph(const Site& site, const ProgramImage& program)
     : site_(site), params_(site.context.params), fidelity_(params_) {
   make_units(program);
@@ -81,7 +97,7 @@ void Graph::make_units(const ProgramImage& program) {
       }
       case RDU_UNIT_PMU: {
         const PmuConfig config = decode(unit, [&] { return PmuConfig::decode(w, params_); });
-        if (!config.enabled) break;
+        if (!config.enabled()) break;
         uses_.emplace(unit, config.ports());
         add_pmu(unit, config, w);
         break;

@@ -24,6 +24,10 @@ class Scratchpads {
   explicit Scratchpads(const FabricParams& params);
   Scratchpad& at(unsigned row, unsigned column) { return pads_[row * columns_ + column]; }
   void clear();
+  /// Words with errors that accesses have found, in all of them.
+  uint64_t corrected() const;
+  uint64_t uncorrectable() const;
+  void clear_counts();
 
  private:
   uint64_t columns_;

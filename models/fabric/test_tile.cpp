@@ -96,6 +96,21 @@ bool equal(const Bench& b, uint64_t x, uint64_t y, size_t n) {
   return std::memcmp(&b.memory.data[x], &b.memory.data[y], n) == 0;
 }
 
+/// One packet goes into a scratchpad, its first 16 rows come out.
+struct Remembering {
+  static constexpr uint32_t kPmu = RDU_UNIT(RDU_UNIT_PMU, 0, 1);
+
+  explicit Remembering(const Bench& b) : program(b.params) {
+    set_load(program.unit(kWest), Bench::virtual_address(0x1000), 64, {{1, 64}});
+    set_pmu(program.unit(kPmu), 1, 1, 4096, {}, {{16, 64}});
+    set_store(program.unit(kEast), Bench::virtual_address(0x2000), 64, {{16, 64}});
+    if (!program.route(kWest, {{kPmu, 0}}) || !program.route(kPmu, {{kEast, 0}})) {
+      throw std::runtime_error("no route");
+    }
+  }
+  ProgramBuilder program;
+};
+
 }  // namespace
 
 TEST_CASE("full-size tiles are made quickly and take little") {
@@ -538,6 +553,47 @@ TEST_CASE("programs whose parts do not fit together are refused") {
           }) == Q::FAULT::CODE_BAD_ROUTE);
   REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == RDU_UNIT(RDU_UNIT_SWITCH, 0, 1));
   REQUIRE(said("the streams from pmu[0][0] and from agcu_west[0] both come by west 0 as flow 0"));
+}
+
+TEST_CASE("errors in a scratchpad are corrected and counted, or end the kernel") {
+  Bench& b = bench();
+  const auto spoil = [&](uint32_t unit, uint64_t address, uint64_t bits) {
+    b.write(Q::kSRAM_ECC_UNIT_OFFSET, unit);
+    b.write(Q::kSRAM_ECC_ADDRESS_OFFSET, address);
+    b.write(Q::kSRAM_ECC_BITS_OFFSET, bits, 8);
+  };
+  const uint64_t corrected = b.read(Q::kSRAM_ECC_CORRECTED_OFFSET, 8);
+  const uint64_t uncorrectable = b.read(Q::kSRAM_ECC_UNCORRECTABLE_OFFSET, 8);
+  REQUIRE(b.load(Remembering(b).program.stream(), 0x100000, true) == 0);
+  fill(b, 0x1000, 64);
+  spoil(Remembering::kPmu, 0x148, uint64_t{1} << 38);
+  spoil(Remembering::kPmu, 0x04, 7);  // written before it is read
+  REQUIRE(b.execute() == 0);
+  REQUIRE(equal(b, 0x1000, 0x2000, 64));
+  REQUIRE(
+      std::all_of(&b.memory.data[0x2040], &b.memory.data[0x2400], [](uint8_t byte) { return byte == 0; }));
+  REQUIRE(b.read(Q::kSRAM_ECC_CORRECTED_OFFSET, 8) == corrected + 1);
+  REQUIRE(b.read(Q::kSRAM_ECC_UNCORRECTABLE_OFFSET, 8) == uncorrectable);
+
+  spoil(Remembering::kPmu, 0x1c4, 5);
+  b.faults.clear();
+  REQUIRE(b.execute() == Q::FAULT::CODE_SRAM_ECC);
+  REQUIRE(b.read(Q::kFAULT_UNIT_OFFSET) == Remembering::kPmu);
+  REQUIRE(b.read(Q::kFAULT_ADDRESS_OFFSET, 8) == 0x1c4);
+  REQUIRE(b.read(Q::kSRAM_ECC_UNCORRECTABLE_OFFSET, 8) == uncorrectable + 1);
+  REQUIRE(b.faults.size() == 1);
+  REQUIRE(b.faults[0].text == "SRAM_ECC: an uncorrectable error in the word at byte 0x1c4 of the scratchpad");
+
+  // Scrubbing clears errors; places that are none are refused.
+  REQUIRE(b.load(Remembering(b).program.stream(), 0x100000, true) == 0);
+  REQUIRE(b.execute() == 0);
+  for (const auto& [unit, address] :
+       {std::pair{RDU_UNIT(RDU_UNIT_PCU, 0, 1), 0u}, std::pair{RDU_UNIT(RDU_UNIT_PMU, 0, 200), 0u},
+        std::pair{Remembering::kPmu, 2u}, std::pair{Remembering::kPmu, 1u << 30}}) {
+    b.faults.clear();
+    spoil(unit, address, 1);
+    REQUIRE(b.faults.size() == 1);
+  }
 }
 
 TEST_CASE("a kernel that hangs says who waits for what") {

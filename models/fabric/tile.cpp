@@ -37,6 +37,10 @@ void Tile::jam() {
   impl_->sequencer.jam();
 }
 
+bool Tile::spoil(uint64_t row, uint64_t column, uint64_t address, uint64_t bits) {
+  return impl_->sequencer.spoil(row, column, address, bits);
+}
+
 TileStatistics Tile::statistics() const {
   return impl_->sequencer.statistics();
 }

@@ -68,6 +68,10 @@ class Tile : public sc_core::sc_module {
   /// frees the tile.
   void jam();
 
+  /// Flips `bits` (31..0 data, 38..32 check bits) of the word at byte `address` of a PMU's scratchpad, as
+  /// registers SRAM_ECC_* do. False if there is no such word.
+  bool spoil(uint64_t row, uint64_t column, uint64_t address, uint64_t bits);
+
   TileStatistics statistics() const;
   /// Of every unit that took part in an execution, in order of unit id.
   std::vector<UnitStatistics> unit_statistics() const;

@@ -225,6 +225,19 @@ void Control::add_injections() {
     if (offset >= controller.params().capacity) throw Refusal(memory + " is smaller than that");
     controller.spoil(offset, correctable);
   });
+  inject("sram-ecc", "row column offset [kind] [tile]", [this](Arguments& a) {
+    const uint64_t row = a.number("row");
+    const uint64_t column = a.number("column");
+    const uint64_t offset = a.number("offset");
+    const uint64_t tile = a.number("tile", 0);
+    const bool correctable =
+        !a.has("kind") || a.text("kind", {"correctable", "uncorrectable"}) == "correctable";
+    a.finish();
+    if (tile >= socket_.tiles()) throw Refusal(fmt::format("there are {} of them", socket_.tiles()));
+    if (!socket_.tile(static_cast<unsigned>(tile)).spoil(row, column, offset, correctable ? 1 : 3)) {
+      throw Refusal(fmt::format("pmu[{}][{}] has no word at byte {}", row, column, offset));
+    }
+  });
   inject("drop-interrupt", "vector", [this](Arguments& a) {
     const uint64_t vector = a.number("vector");
     a.finish();

@@ -99,8 +99,8 @@ class Dev:
     # Faults and events
 
     def inject(self, what, **members):
-        """A fault: "ecc" (memory, offset, kind), "drop-interrupt" (vector), "poison-dma", "link-error",
-        "stop-engine" (engine, index), "hang-firmware"."""
+        """A fault: "ecc" (memory, offset, kind), "sram-ecc" (row, column, offset, kind), "drop-interrupt" (vector),
+        "poison-dma", "link-error", "stop-engine" (engine, index), "hang-firmware"."""
         self.ask("inject", what=what, **members)
 
     def watch(self, register, off=False):

@@ -10,7 +10,8 @@ import pytest
 import rdu
 import vfio_user
 from dev import Dev, Refused
-from driver import ABI, CSTS_CFS, CSTS_FW, DDR, HBM, HOST, Device, program_stream, va
+from driver import ABI, CSTS_CFS, CSTS_FW, DDR, FAULT, HBM, HOST, Device, program_stream, va
+from test_contexts import Kernels
 
 
 @pytest.fixture
@@ -81,6 +82,9 @@ def test_writes_are_softwares(dev):
     (dict(command="write", register="HBM_CTL.IRQ", value=-1), "should be a number"),
     (dict(command="inject", what="ecc", memory="HBN", offset=0), "unknown memory 'HBN' (did you mean 'HBM'?)"),
     (dict(command="inject", what="ecc", memory="HBM", offset=1 << 50), "HBM is smaller than that"),
+    (dict(command="inject", what="sram-ecc", row=0, column=0, offset=2), "pmu[0][0] has no word at byte 2"),
+    (dict(command="inject", what="sram-ecc", row=99, column=0, offset=0), "pmu[99][0] has no word at byte 0"),
+    (dict(command="inject", what="sram-ecc", row=0, column=0, offset=0, tile=4), "there are 1 of them"),
     (dict(command="inject", what="drop-interrupt", vector=99), "vectors are 0 to 15"),
     (dict(command="inject", what="stop-engine", engine="tile", index=7), "there are 1 of them"),
     (dict(command="time", tiem=1), "unknown member 'tiem'"),
@@ -201,6 +205,22 @@ def test_wrong_bits(card, kind, status):
     done = copy(device, context, queue)
     assert done.status == ABI[status], done
     assert dev.reg(f"HBM_CTL.ECC_{'' if kind == 'correctable' else 'UN'}CORRECTED") == 1
+
+
+@pytest.mark.parametrize("kind, status", [("correctable", 0), ("uncorrectable", "SRAM_ECC")])
+def test_wrong_bits_in_a_scratchpad(card, kind, status):
+    _, device, dev = card
+    kernels = Kernels(device, 1)
+    kernels.load(va(HBM, 0), va(HBM, 4096), 1, through_pmu=16)  # writes the first row, reads 16
+    kernels.queue.ok(ABI["RDU_CMD_LAUNCH"], 0, 0, 0, context=kernels.context)
+    dev.inject("sram-ecc", row=0, column=0, offset=0x240, kind=kind)
+    kernels.queue.push(ABI["RDU_CMD_LAUNCH"], 0, 0, 0, context=kernels.context)
+    done = kernels.queue.completion()
+    assert done.status == (ABI["RDU_STATUS_PROGRAM"] + FAULT[status] if status else ABI["RDU_STATUS_OK"]), done
+    assert dev.reg(f"SEQUENCER0.SRAM_ECC_{'CORRECTED' if kind == 'correctable' else 'UNCORRECTABLE'}") == 1
+    if status:
+        assert dev.reg("SEQUENCER0.FAULT_UNIT") == 2 << 24  # pmu[0][0]
+        assert dev.reg("SEQUENCER0.FAULT_ADDRESS") == 0x240
 
 
 def test_poisoned_data(card):

@@ -28,9 +28,9 @@ constexpr uint64_t kUnitCounts = 0x21;
 
 const char* code_name(uint32_t code) {
   static constexpr const char* kNames[] = {
-      "NONE",      "NO_PROGRAM", "BAD_MAGIC", "BAD_VERSION", "BAD_SIZE",    "BAD_CRC",
-      "BAD_SHAPE", "BAD_UNIT",   "BAD_WORD",  "BAD_CONFIG",  "BAD_ROUTE",   "SEGMENT",
-      "MEMORY",    "HUNG",       "ABORTED",   "BUSY",        "BAD_SCHEDULE"};
+      "NONE",     "NO_PROGRAM", "BAD_MAGIC",    "BAD_VERSION", "BAD_SIZE", "BAD_CRC", "BAD_SHAPE",
+      "BAD_UNIT", "BAD_WORD",   "BAD_CONFIG",   "BAD_ROUTE",   "SEGMENT",  "MEMORY",  "HUNG",
+      "ABORTED",  "BUSY",       "BAD_SCHEDULE", "SRAM_ECC",    "SEQUENCE"};
   return kNames[code];
 }
 
@@ -54,6 +54,10 @@ Sequencer::Sequencer(const sc_core::sc_module_name& name, const std::string& til
       fetch_(context_, memory_, first_initiator + static_cast<uint32_t>(2 * params_.agcus())),
       word_(context_, memory_, first_initiator + static_cast<uint32_t>(2 * params_.agcus()),
             [this](uint32_t word, uint64_t cycle) { word_done(word, cycle); }) {
+  context_.fault = [this](const UnitFault& fault) {
+    if (state_ != State::execute) return;
+    fail({fault.code, fault.unit, fault.address, clock_.time(fault.cycle), fault.text});
+  };
   bind_registers();
   present();
   SC_METHOD(act);
@@ -83,11 +87,33 @@ void Sequencer::bind_registers() {
       reg.set_value(found == last_counts_.end() ? 0 : value(found->second));
     });
   };
+  regs_.SRAM_ECC_BITS.on_write([this](uint64_t) {
+    const uint64_t bits = regs_.SRAM_ECC_BITS.value();
+    const auto unit = static_cast<uint32_t>(regs_.SRAM_ECC_UNIT.value());
+    const uint64_t address = regs_.SRAM_ECC_ADDRESS.value();
+    if (RDU_UNIT_KIND(unit) != RDU_UNIT_PMU ||
+        !spoil(RDU_UNIT_ROW(unit), RDU_UNIT_COL(unit), address, bits)) {
+      core::report_guest_fault(
+          name(), fmt::format("SRAM_ECC_UNIT = {:#x}, SRAM_ECC_ADDRESS = {:#x} name no word of a scratchpad",
+                              unit, address));
+    }
+  });
+  regs_.SRAM_ECC_CORRECTED.on_read([this] { regs_.SRAM_ECC_CORRECTED.set_value(pads_.corrected()); });
+  regs_.SRAM_ECC_UNCORRECTABLE.on_read(
+      [this] { regs_.SRAM_ECC_UNCORRECTABLE.set_value(pads_.uncorrectable()); });
   counter(regs_.PERF_BUSY, [](const UnitCounts& c) { return c.busy; });
   counter(regs_.PERF_STALL_IN, [](const UnitCounts& c) { return c.stalls.input; });
   counter(regs_.PERF_STALL_OUT, [](const UnitCounts& c) { return c.stalls.output; });
   counter(regs_.PERF_VECTORS, [](const UnitCounts& c) { return c.vectors; });
   counter(regs_.PERF_BYTES, [](const UnitCounts& c) { return c.bytes; });
+}
+
+bool Sequencer::spoil(uint64_t row, uint64_t column, uint64_t address, uint64_t bits) {
+  if (row >= params_.rows || column >= params_.columns || address >= params_.pmu_bytes || address % 4 != 0) {
+    return false;
+  }
+  pads_.at(static_cast<unsigned>(row), static_cast<unsigned>(column)).inject(address, bits);
+  return true;
 }
 
 void Sequencer::present() {
@@ -169,6 +195,7 @@ void Sequencer::host_reset() {
   scrubbed_ = 0;
   graph_.reset();
   pads_.clear();
+  pads_.clear_counts();
   last_counts_.clear();
   regs_.reset();
   set_state(State::idle);

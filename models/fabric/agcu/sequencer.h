@@ -35,6 +35,8 @@ class Sequencer : public sc_core::sc_module, private MemoryListener {
   void host_reset();
   /// See Tile::jam().
   void jam() { jammed_ = true; }
+  /// See Tile::spoil().
+  bool spoil(uint64_t row, uint64_t column, uint64_t address, uint64_t bits);
 
   const TileStatistics& statistics() const { return statistics_; }
   std::vector<UnitStatistics> unit_statistics() const;

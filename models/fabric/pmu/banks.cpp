@@ -28,15 +28,18 @@ unsigned BankCost::compute(uint64_t address) const {
   for (unsigned i = 0; i < elements_; ++i) {
     const uint64_t first = address + static_cast<uint64_t>(stride_ * i);
     for (uint64_t word = first / kWordBytes; word <= (first + bytes_ - 1) / kWordBytes; ++word)
-      words[count++] = word;
+      words[count++] = word * kWordBytes;
   }
-  std::sort(words.begin(), words.begin() + count);
-  count = static_cast<unsigned>(std::unique(words.begin(), words.begin() + count) - words.begin());
+  return cost_of_words(words.data(), count);
+}
+
+unsigned BankCost::cost_of_words(uint64_t* words, unsigned count) const {
+  std::sort(words, words + count);
+  count = static_cast<unsigned>(std::unique(words, words + count) - words);
   std::array<uint8_t, 64> load{};
   uint8_t most = 1;
   for (unsigned i = 0; i < count; ++i) {
-    const uint64_t a = words[i] * kWordBytes;
-    const uint64_t bank = ((a >> shift_) + (skew_ != 0 ? a >> skew_ : 0)) % banks_;
+    const uint64_t bank = ((words[i] >> shift_) + (skew_ != 0 ? words[i] >> skew_ : 0)) % banks_;
     most = std::max(most, ++load[bank]);
   }
   return most;

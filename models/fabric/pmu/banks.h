@@ -24,6 +24,8 @@ class BankCost {
     if (cost == 0) cost = static_cast<uint8_t>(compute(address));
     return cost;
   }
+  /// Of an access that touches the words at these byte addresses, in any order; sorts them. 1 for none.
+  unsigned cost_of_words(uint64_t* words, unsigned count) const;
 
  private:
   unsigned compute(uint64_t address) const;

@@ -1,96 +1,96 @@
 #pragma once
 
 #include <array>
-#include <memory>
 #include <string>
+#include <vector>
 
-#include "fabric/pmu/banks.h"
+#include "fabric/pmu/pipeline.h"
 #include "fabric/pmu/pmu_config.h"
+#include "fabric/pmu/scratchpad.h"
+#include "fabric/pmu/tokens.h"
 #include "fabric/stream/port.h"
 
 namespace rdu::fabric {
 
-/// The memory of a PMU. Takes no host memory before its first use; keeps its content until clear().
-class Scratchpad {
- public:
-  explicit Scratchpad(uint64_t bytes) : bytes_(bytes) {}
-
-  uint8_t* data();
-  void clear() { data_.reset(); }
-
- private:
-  struct Free {
-    void operator()(uint8_t* p) const;
-  };
-  uint64_t bytes_;
-  std::unique_ptr<uint8_t, Free> data_;
-};
-
-/// A pattern memory unit: a write pipeline that fills buffers from the input stream, and a read pipeline that
-/// sends full buffers as the output stream, at the same time. What they do and when is in pmu/README.md.
+/// A pattern memory unit: two write pipelines that store what their inputs bring, two read pipelines that
+/// send vectors, at the same time, ordered by tokens. What they do and when is in pmu/README.md.
 class Pmu : public Unit {
  public:
   Pmu(Context& context, uint32_t id, const PmuConfig& config, Scratchpad& memory);
 
-  InputPort& input() { return input_; }
-  OutputPort& output() { return output_; }
-  InputPort& packet_input(unsigned, unsigned) override { return input_; }
-  OutputPort& packet_output(unsigned, unsigned) override { return output_; }
+  InputPort& packet_input(unsigned port, unsigned = 0) override { return inputs_[port]; }
+  /// Of read pipeline `port`; so is the scalar input.
+  OutputPort& packet_output(unsigned port, unsigned = 0) override { return readers_[port].output; }
+  InputPort& scalar_input(unsigned port, unsigned = 0) override { return readers_[port].scalar; }
+  TokenInput& token_input(unsigned port) override { return tokens_.control(port); }
+  TokenOutput& token_output(unsigned port) override { return token_outputs_[port]; }
+
   const PmuConfig& config() const { return config_; }
   void configure(const PmuConfig& config);
 
   void start(uint64_t cycle) override;
   void run() override;
-  bool finished() const override { return reader_.fill == config_.fills && output_.waiting() == 0; }
+  bool finished() const override;
   std::string waits_for() const override;
   const UnitCounts& counts() const override { return counts_; }
 
  private:
-  /// Accesses at address, address + the innermost stride, ...
-  struct Stretch {
-    uint64_t address;
-    unsigned count;
+  /// Byte addresses of the lanes that an access touches.
+  struct Lanes {
+    std::array<uint64_t, RDU_VECTOR_BYTES> address;
+    std::array<uint8_t, RDU_VECTOR_BYTES> lane;
+    unsigned count = 0;
   };
-  /// One of the two pipelines.
-  template <unsigned Levels>
-  struct Pipeline {
-    Counters<Levels> counters;  ///< of the next access
-    Counters<Levels> behind;    ///< look_ahead() leaves the counters behind what it saw, here
-    uint64_t per_fill = 1;
-    uint64_t fill = 0;   ///< that it works on
-    uint64_t index = 0;  ///< accesses done of that fill
-    uint64_t next = 0;   ///< earliest cycle of the next access
-    uint64_t busy = 0;
-    BankCost cost;
-    bool is_uniform = false;                 ///< accesses of the innermost level all cost the same
-    std::array<uint64_t, 31> handed_over{};  ///< cycle from which the other pipeline may use buffer b
-    std::array<Stretch, kBlockPackets> stretches{};
-    unsigned stretch_count = 0;
-    unsigned cycles = 1;  ///< that each of the next accesses takes
+  using Indices = std::array<int32_t, RDU_VECTOR_BYTES>;
+
+  struct Writer {
+    Pipeline pipeline;
+    Indices indices{};
+    std::vector<bool> seen;  ///< sequence ids of the fill
+  };
+  struct Reader {
+    Reader(Unit& owner, BlockPool& blocks) : output(owner), scalar(owner), out(blocks) {}
+    Pipeline pipeline;
+    Indices indices{};
+    OutputPort output;
+    InputPort scalar;
+    BlockWriter out;
+    bool has_scalar = false;  ///< of this fill
   };
 
-  uint64_t buffer(uint64_t fill) const { return config_.buffers == 1 ? 0 : fill % config_.buffers; }
-  template <unsigned Levels>
-  void start(Pipeline<Levels>& pipeline, const Counters<Levels>& counters, uint64_t per_fill, uint64_t cycle);
-  /// Lists the next accesses, at most `limit`, as far as they take the same number of cycles; returns how
-  /// many.
-  template <unsigned Levels>
-  uint64_t look_ahead(Pipeline<Levels>& pipeline, uint64_t limit);
-  /// The first run.n of them, of `seen`, have been made.
-  template <unsigned Levels>
-  void advance(Pipeline<Levels>& pipeline, const Run& run, uint64_t seen);
-  bool write();
-  bool read();
-  void gather(uint8_t* packets, uint64_t address, unsigned count) const;
+  bool write(Writer& w);
+  bool write_counters(Writer& w);
+  bool write_by_data(Writer& w);
+  bool read(Reader& r);
+  bool read_counters(Reader& r);
+  bool read_by_index(Reader& r);
+
+  /// Adds what the first access of a fill waits for. False if a token is not there yet.
+  bool need_tokens(const Pipeline& p, Firing& firing) const;
+  void begin_fill(const Pipeline& p);
+  void advance(Pipeline& p, const Run& run, const Pipeline::Batch& batch);
+  bool take_indices_beforehand(Pipeline& p, Indices& indices);
+  void take_indices(Pipeline& p, Indices& indices, const Run& run);
+  Lanes lanes_by_index(const Pipeline& p, const Indices& indices) const;
+  unsigned cost(const Pipeline& p, const Lanes& lanes) const;
+
+  void store(const Pipeline& p, const Lanes& lanes, const uint8_t* packet, uint64_t cycle);
+  void gather(const Pipeline& p, uint8_t* packets, uint64_t address, unsigned count);
+  void gather(const Pipeline& p, const Lanes& lanes, uint8_t* packet, uint64_t cycle);
+  Lanes all_lanes(const Pipeline& p, uint64_t address) const;
+  void send(Reader& r, const Run& run, unsigned cost);
+  void note_sequence(Writer& w, unsigned id, uint64_t cycle);
+  void report(const Scratchpad::Checked& checked, uint64_t cycle);
+  std::string waits_for(const Pipeline& p) const;
 
   PmuConfig config_;
   Scratchpad& memory_;
   uint8_t* bytes_ = nullptr;
-  InputPort input_;
-  OutputPort output_;
-  BlockWriter out_;
-  Pipeline<6> writer_;
-  Pipeline<6> reader_;
+  std::array<InputPort, PmuConfig::kInputs> inputs_;
+  std::array<TokenOutput, 2> token_outputs_;
+  Tokens tokens_;
+  std::array<Writer, PmuConfig::kPipelines> writers_;
+  std::array<Reader, PmuConfig::kPipelines> readers_;
   UnitCounts counts_;
 };
 

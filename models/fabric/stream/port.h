@@ -26,7 +26,7 @@ class InputPort {
   /// Arrival times for firings that take `per` packets each; n is 0 if not even one firing's have arrived.
   Run head(uint64_t per = 1) const { return queue_.head(per); }
 
-  /// The next packet, if one is there.
+  /// Data of the next packet; there is one.
   const uint8_t* front() const { return queue_.front().data(); }
 
   /// Takes packets away at the firings' times (packet q of a firing q cycles later) and returns their

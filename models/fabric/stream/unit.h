@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -64,6 +65,15 @@ class Worklist {
   std::vector<BoundUnit*> bound_;  ///< all of the execution
 };
 
+/// What a unit finds wrong in the middle of an execution.
+struct UnitFault {
+  uint32_t code = 0;  ///< regs::sequencer::FAULT::CODE_*
+  uint32_t unit = 0;
+  uint64_t address = 0;  ///< what it means depends on the code
+  uint64_t cycle = 0;
+  std::string text;
+};
+
 /// What the units of a tile share.
 struct Context {
   explicit Context(const FabricParams& p) : params(p) {}
@@ -71,6 +81,7 @@ struct Context {
   const FabricParams& params;
   BlockPool blocks;  ///< before the units: outlives their references
   Worklist work;
+  std::function<void(const UnitFault&)> fault;  ///< somebody has to listen
 };
 
 /// What a unit did in one execution. regs/sequencer.yaml (PERF_*) defines the sums.

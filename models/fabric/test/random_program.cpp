@@ -1,6 +1,7 @@
 #include "fabric/test/random_program.h"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 
 #include "fabric/test/bench.h"
@@ -37,7 +38,11 @@ RandomProgram::RandomProgram(const FabricParams& params, uint64_t seed)
         if (open_.size() < 3) open_.push_back(open_[pick(static_cast<uint32_t>(open_.size()))]);  // a fork
         break;
       case 2:
-        add_pmu();
+        if (open_.size() > 1 && chance(40)) {
+          add_joining_pmu();
+        } else {
+          add_pmu();
+        }
         break;
       case 3:
         add_matrix();
@@ -50,7 +55,7 @@ RandomProgram::RandomProgram(const FabricParams& params, uint64_t seed)
   unsigned stores = 0;
   for (const Open& stream : open_) add_store(stream, stores++);
   for (const auto& [source, sinks] : sinks_) {
-    if (!builder_.route(source, sinks)) throw std::runtime_error("no channels left");
+    if (!builder_.route(source.first, sinks, source.second)) throw std::runtime_error("no channels left");
   }
 }
 
@@ -80,7 +85,7 @@ RandomProgram::Open RandomProgram::take() {
 }
 
 void RandomProgram::consume(const Open& stream, uint32_t unit, unsigned input) {
-  sinks_[stream.source].push_back({unit, input});
+  sinks_[{stream.source, stream.output}].push_back({unit, input});
 }
 
 void RandomProgram::add_load() {
@@ -96,28 +101,88 @@ void RandomProgram::add_load() {
   open_.push_back({unit, rows * row_packets});
 }
 
+namespace {
+constexpr uint32_t kBufferSize = 16384;
+}
+
+/// Shape, counters, range and predicate of read pipeline r, for buffers of `writes` packets. Returns the
+/// packets of a fill; addresses stay below kBufferSize.
+uint32_t RandomProgram::random_reads(ConfigWords& words, unsigned r, uint32_t writes) {
+  const bool is_word = chance(50);
+  const bool is_column = chance(30);
+  const uint32_t size = is_word ? 4 : 2;
+  const uint32_t reads = chance(50) ? writes : 1 + pick(std::min(2 * writes, 40u));
+  const auto stride = static_cast<int32_t>(size * (is_column ? 1 + pick(16 / size) : pick(64 / size)));
+  set_loops(words, pmu_read(r, M::kREAD_COUNT_OFFSET), pmu_read(r, M::kREAD_STRIDE_OFFSET),
+            {{reads, stride}});
+  const uint64_t shape = pmu_read(r, M::kREAD_SHAPE_OFFSET);
+  words.set(shape, M::READ_SHAPE::LANES, 1 + pick(is_word ? 16 : 32));
+  words.set(shape, M::READ_SHAPE::ELEMENT,
+            is_word ? M::READ_SHAPE::ELEMENT_WORD : M::READ_SHAPE::ELEMENT_HALF);
+  words.set(pmu_read(r, M::kREAD_LANE_STRIDE_OFFSET), is_column ? 64 * (1 + pick(3)) : size);
+  if (chance(20)) {
+    set_range(words, pmu_read(r, 0), M::READ_MODE::RANGE_ZERO, static_cast<int32_t>(pick(100)),
+              static_cast<int32_t>(100 + pick(2000)));
+  }
+  if (reads == 1 || !chance(20)) return reads;
+  const uint32_t done = 1 + pick(reads - 1);
+  const bool negate = chance(50);
+  set_predicate(words, pmu_read(r, 0), M::READ_MODE::PRED_LT, negate, 0, done);
+  return negate ? reads - done : done;
+}
+
 void RandomProgram::add_pmu() {
   const Open in = take();
   const uint32_t unit = place(RDU_UNIT_PMU);
   const uint32_t writes = divisor(in.packets);
+  const uint32_t fills = in.packets / writes;
   const uint32_t buffers = 1 + pick(3);
-  const bool is_word = chance(50);
-  const bool is_column = chance(30);
-  const uint32_t reads = chance(50) ? writes : 1 + pick(std::min(2 * writes, 40u));
-  constexpr uint32_t kSize = 16384;
-  const uint32_t size = is_word ? 4 : 2;
-  // Reads step through the buffer, lane by lane or by columns; addresses stay below kSize for every count
-  // above.
-  const auto read_stride = static_cast<int32_t>(size * (is_column ? 1 + pick(16 / size) : pick(64 / size)));
-  set_pmu(builder_.unit(unit), in.packets / writes, buffers, kSize, {{writes, 64}}, {{reads, read_stride}});
   ConfigWords& words = builder_.unit(unit);
-  set_read_lanes(words, 1 + pick(is_word ? 16 : 32),
-                 is_word ? M::READ_SHAPE::ELEMENT_WORD : M::READ_SHAPE::ELEMENT_HALF,
-                 static_cast<int32_t>(is_column ? 64 * (1 + pick(3)) : size));
+  set_pmu(words, fills, buffers, kBufferSize, {{writes, 64}}, {});
+  const uint32_t reads = random_reads(words, 0, writes);
   if (chance(30)) words.set(M::kBANK_OFFSET, M::BANK::SKEW, 5 + pick(4));
   if (chance(30)) set_write_bytes(words, 1 + pick(64));
   consume(in, unit, 0);
-  open_.push_back({unit, in.packets / writes * reads});
+  open_.push_back({unit, fills * reads});
+  if (open_.size() < 4 && chance(30)) add_second_reader(unit, fills, buffers, writes);
+}
+
+void RandomProgram::add_second_reader(uint32_t unit, uint32_t fills, uint32_t buffers, uint32_t writes) {
+  ConfigWords& words = builder_.unit(unit);
+  set_read(words, 1, fills, buffers, kBufferSize, 0, {}, 0b1000, 0b0100);
+  words.set(pmu_write(0, M::kWRITE_TOKEN_OFFSET), M::WRITE_TOKEN::WAIT, 0b0101);
+  words.set(pmu_write(0, M::kWRITE_TOKEN_OFFSET), M::WRITE_TOKEN::GIVE, 0b1010);
+  words.set(M::kTOKENS_OFFSET + 2 * M::kTOKENS_STRIDE, buffers);
+  open_.push_back({unit, fills * random_reads(words, 1, writes), 1});
+}
+
+/// Two streams, of as many fills, one behind the other in each buffer.
+void RandomProgram::add_joining_pmu() {
+  const Open a = take();
+  const Open b = take();
+  const uint32_t unit = place(RDU_UNIT_PMU);
+  const uint32_t fills = divisor(std::gcd(a.packets, b.packets));
+  const uint32_t buffers = 1 + pick(3);
+  const uint32_t first = a.packets / fills;
+  const uint32_t second = b.packets / fills;
+  ConfigWords& words = builder_.unit(unit);
+  set_pmu(words, fills, buffers, kBufferSize, {{first, 64}}, {});
+  const unsigned input = 1 + pick(3);
+  if (first + second > 200 || chance(30)) {  // in places of their own, read by a pipeline each
+    constexpr uint32_t kBase = 4 * kBufferSize;
+    set_write(words, 1, input, fills, buffers, kBufferSize, kBase, {{second, 64}}, 0b0100, 0b1000);
+    set_read(words, 1, fills, buffers, kBufferSize, kBase, {}, 0b1000, 0b0100);
+    open_.push_back({unit, fills * random_reads(words, 1, second), 1});
+    open_.push_back({unit, fills * random_reads(words, 0, first)});
+  } else {
+    set_write(words, 1, input, fills, buffers, kBufferSize, 64 * first, {{second, 64}}, 0b0100, 0b1000);
+    words.set(pmu_read(0, M::kREAD_TOKEN_OFFSET), M::READ_TOKEN::WAIT, 0b1010);
+    words.set(pmu_read(0, M::kREAD_TOKEN_OFFSET), M::READ_TOKEN::GIVE, 0b0101);
+    open_.push_back({unit, fills * random_reads(words, 0, first + second)});
+  }
+  words.set(M::kTOKENS_OFFSET + 2 * M::kTOKENS_STRIDE, buffers);
+  consume(a, unit, 0);
+  consume(b, unit, input);
 }
 
 void RandomProgram::add_simd() {

@@ -20,6 +20,7 @@ class RandomProgram {
   struct Open {
     uint32_t source;
     uint32_t packets;
+    unsigned output = 0;
   };
   uint32_t pick(uint32_t below) { return static_cast<uint32_t>(random_() % below); }
   bool chance(uint32_t percent) { return pick(100) < percent; }
@@ -30,6 +31,9 @@ class RandomProgram {
 
   void add_load();
   void add_pmu();
+  void add_second_reader(uint32_t unit, uint32_t fills, uint32_t buffers, uint32_t writes);
+  void add_joining_pmu();
+  uint32_t random_reads(ConfigWords& words, unsigned r, uint32_t writes);
   void add_simd();
   void add_matrix();
   void add_store(const Open& stream, unsigned number);
@@ -41,7 +45,7 @@ class RandomProgram {
   std::vector<uint32_t> free_pmus_;
   std::vector<uint32_t> free_loads_;
   std::vector<Open> open_;
-  std::map<uint32_t, std::vector<ProgramBuilder::Sink>> sinks_;
+  std::map<std::pair<uint32_t, unsigned>, std::vector<ProgramBuilder::Sink>> sinks_;  ///< by unit and output
 };
 
 }  // namespace rdu::fabric::test

@@ -51,26 +51,81 @@ inline constexpr uint64_t pmu_read(unsigned r, uint64_t offset) {
   return regs::pmu::kREAD_OFFSET + r * regs::pmu::kREAD_STRIDE + offset;
 }
 
+/// Write pipeline w stores what comes by input `data`; `wait` and `give` are masks of tokens.
+inline void set_write(ConfigWords& words, unsigned w, unsigned data, uint32_t fills, uint32_t buffers,
+                      uint32_t buffer_size, uint32_t base, std::initializer_list<Loop> loops, uint32_t wait,
+                      uint32_t give) {
+  using namespace regs::pmu;
+  words.set(pmu_write(w, kWRITE_MODE_OFFSET), WRITE_MODE::ENABLE, 1);
+  words.set(pmu_write(w, kWRITE_MODE_OFFSET), WRITE_MODE::DATA, data);
+  words.set(pmu_write(w, kWRITE_BASE_OFFSET), base);
+  words.set(pmu_write(w, kWRITE_FILLS_OFFSET), fills);
+  words.set(pmu_write(w, kWRITE_BUFFERS_OFFSET), WRITE_BUFFERS::COUNT, buffers);
+  words.set(pmu_write(w, kWRITE_BUFFER_SIZE_OFFSET), buffer_size);
+  words.set(pmu_write(w, kWRITE_TOKEN_OFFSET), WRITE_TOKEN::WAIT, wait);
+  words.set(pmu_write(w, kWRITE_TOKEN_OFFSET), WRITE_TOKEN::GIVE, give);
+  set_loops(words, pmu_write(w, kWRITE_COUNT_OFFSET), pmu_write(w, kWRITE_STRIDE_OFFSET), loops);
+}
+/// Read pipeline r sends vectors.
+inline void set_read(ConfigWords& words, unsigned r, uint32_t fills, uint32_t buffers, uint32_t buffer_size,
+                     uint32_t base, std::initializer_list<Loop> loops, uint32_t wait, uint32_t give) {
+  using namespace regs::pmu;
+  words.set(pmu_read(r, kREAD_MODE_OFFSET), READ_MODE::ENABLE, 1);
+  words.set(pmu_read(r, kREAD_BASE_OFFSET), base);
+  words.set(pmu_read(r, kREAD_FILLS_OFFSET), fills);
+  words.set(pmu_read(r, kREAD_BUFFERS_OFFSET), READ_BUFFERS::COUNT, buffers);
+  words.set(pmu_read(r, kREAD_BUFFER_SIZE_OFFSET), buffer_size);
+  words.set(pmu_read(r, kREAD_TOKEN_OFFSET), READ_TOKEN::WAIT, wait);
+  words.set(pmu_read(r, kREAD_TOKEN_OFFSET), READ_TOKEN::GIVE, give);
+  set_loops(words, pmu_read(r, kREAD_COUNT_OFFSET), pmu_read(r, kREAD_STRIDE_OFFSET), loops);
+}
 /// Write pipeline 0 fills `buffers` buffers in turn and read pipeline 0 reads them: token 0 is a free buffer,
 /// token 1 a full one.
 inline void set_pmu(ConfigWords& words, uint32_t fills, uint32_t buffers, uint32_t buffer_size,
                     std::initializer_list<Loop> write, std::initializer_list<Loop> read) {
+  set_write(words, 0, 0, fills, buffers, buffer_size, 0, write, 1, 2);
+  set_read(words, 0, fills, buffers, buffer_size, 0, read, 2, 1);
+  words.set(regs::pmu::kTOKENS_OFFSET, buffers);
+}
+/// Range and predicate of the pipeline whose words begin at `pipeline` (pmu_write(w, 0), pmu_read(r, 0)).
+inline void set_range(ConfigWords& words, uint64_t pipeline, uint64_t range, int32_t low, int32_t high) {
   using namespace regs::pmu;
-  words.set(pmu_write(0, kWRITE_MODE_OFFSET), WRITE_MODE::ENABLE, 1);
-  words.set(pmu_write(0, kWRITE_FILLS_OFFSET), fills);
-  words.set(pmu_write(0, kWRITE_BUFFERS_OFFSET), WRITE_BUFFERS::COUNT, buffers);
-  words.set(pmu_write(0, kWRITE_BUFFER_SIZE_OFFSET), buffer_size);
-  words.set(pmu_write(0, kWRITE_TOKEN_OFFSET), WRITE_TOKEN::WAIT, 1);
-  words.set(pmu_write(0, kWRITE_TOKEN_OFFSET), WRITE_TOKEN::GIVE, 2);
-  set_loops(words, pmu_write(0, kWRITE_COUNT_OFFSET), pmu_write(0, kWRITE_STRIDE_OFFSET), write);
-  words.set(pmu_read(0, kREAD_MODE_OFFSET), READ_MODE::ENABLE, 1);
-  words.set(pmu_read(0, kREAD_FILLS_OFFSET), fills);
-  words.set(pmu_read(0, kREAD_BUFFERS_OFFSET), READ_BUFFERS::COUNT, buffers);
-  words.set(pmu_read(0, kREAD_BUFFER_SIZE_OFFSET), buffer_size);
-  words.set(pmu_read(0, kREAD_TOKEN_OFFSET), READ_TOKEN::WAIT, 2);
-  words.set(pmu_read(0, kREAD_TOKEN_OFFSET), READ_TOKEN::GIVE, 1);
-  set_loops(words, pmu_read(0, kREAD_COUNT_OFFSET), pmu_read(0, kREAD_STRIDE_OFFSET), read);
-  words.set(kTOKENS_OFFSET, buffers);
+  words.set(pipeline + kREAD_MODE_OFFSET, READ_MODE::RANGE, range);
+  words.set(pipeline + kREAD_RANGE_LOW_OFFSET, static_cast<uint32_t>(low));
+  words.set(pipeline + kREAD_RANGE_HIGH_OFFSET, static_cast<uint32_t>(high));
+}
+inline void set_predicate(ConfigWords& words, uint64_t pipeline, uint64_t pred, bool negate, unsigned level,
+                          uint32_t value) {
+  using namespace regs::pmu;
+  words.set(pipeline + kREAD_MODE_OFFSET, READ_MODE::PRED, pred);
+  words.set(pipeline + kREAD_MODE_OFFSET, READ_MODE::NOT, negate ? 1 : 0);
+  words.set(pipeline + kREAD_MODE_OFFSET, READ_MODE::PRED_LEVEL, level);
+  words.set(pipeline + kREAD_PRED_VALUE_OFFSET, value);
+}
+/// Read pipeline r gathers by the indices of input `input`; outside low .. high - 1 it gives zeros.
+inline void set_index(ConfigWords& words, unsigned r, unsigned input, int32_t stride, int32_t low,
+                      int32_t high) {
+  using namespace regs::pmu;
+  words.set(pmu_read(r, kREAD_MODE_OFFSET), READ_MODE::ADDRESS, READ_MODE::ADDRESS_INDEX);
+  words.set(pmu_read(r, kREAD_MODE_OFFSET), READ_MODE::INDEX, input);
+  words.set(pmu_read(r, kREAD_INDEX_STRIDE_OFFSET), static_cast<uint32_t>(stride));
+  set_range(words, pmu_read(r, 0), READ_MODE::RANGE_ZERO, low, high);
+}
+/// Write pipeline w scatters by the indices of input `input`.
+inline void set_scatter(ConfigWords& words, unsigned w, unsigned input, int32_t stride, int32_t low,
+                        int32_t high) {
+  using namespace regs::pmu;
+  words.set(pmu_write(w, kWRITE_MODE_OFFSET), WRITE_MODE::ADDRESS, WRITE_MODE::ADDRESS_INDEX);
+  words.set(pmu_write(w, kWRITE_MODE_OFFSET), WRITE_MODE::INDEX, input);
+  words.set(pmu_write(w, kWRITE_INDEX_STRIDE_OFFSET), static_cast<uint32_t>(stride));
+  set_range(words, pmu_write(w, 0), WRITE_MODE::RANGE_DROP, low, high);
+}
+/// Write pipeline w writes packets where their sequence ids say.
+inline void set_by_sequence(ConfigWords& words, unsigned w, int32_t stride, int32_t low, int32_t high) {
+  using namespace regs::pmu;
+  words.set(pmu_write(w, kWRITE_MODE_OFFSET), WRITE_MODE::ADDRESS, WRITE_MODE::ADDRESS_SEQUENCE);
+  words.set(pmu_write(w, kWRITE_INDEX_STRIDE_OFFSET), static_cast<uint32_t>(stride));
+  set_range(words, pmu_write(w, 0), WRITE_MODE::RANGE_DROP, low, high);
 }
 /// Of each packet its first `bytes` are stored, one behind the other.
 inline void set_write_bytes(ConfigWords& words, unsigned bytes) {

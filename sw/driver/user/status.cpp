@@ -119,6 +119,10 @@ std::string sequencer_text(uint8_t opcode, uint16_t code, uint64_t result) {
       return fmt::format("{} accessed {}, which memory refused", who, address_text(result));
     case RDU_SEQUENCER_FAULT_CODE_HUNG:
       return "the kernel hung: no unit can go on" + where;
+    case RDU_SEQUENCER_FAULT_CODE_SRAM_ECC:
+      return "the kernel read a word that error correction could not mend" + where;
+    case RDU_SEQUENCER_FAULT_CODE_SEQUENCE:
+      return "two packets of a fill had the same sequence id" + where;
     case RDU_SEQUENCER_FAULT_CODE_ABORTED:
       return "it was aborted";
     case RDU_SEQUENCER_FAULT_CODE_BUSY:
