@@ -69,7 +69,7 @@ PcuCycle::PcuCycle(const FabricParams& params) : params_(params) {
 
 bool PcuCycle::count(UnitCounts& counts) const {
   counts.firings = counts_.firings;
-  counts.busy = counts_.busy;
+  counts.busy = std::max(programs_[0].spent, programs_[1].spent);
   counts.vectors = counts_.vectors;
   counts.bytes = 0;
   return true;
@@ -369,7 +369,7 @@ bool PcuCycle::begin(unsigned p, PinOutputs& out) {
   cost = std::max<uint64_t>(cost, places);
 
   ++counts_.firings;
-  counts_.busy += cost;
+  program.spent += cost;
   counts_.vectors += sends;
   out.fired = 2;
   for (unsigned s = 0; s < 2; ++s) {
@@ -707,7 +707,7 @@ void PcuCycle::matrix_step(PinOutputs& out) {
   }
   is_active_ = true;
   ++counts_.firings;
-  ++counts_.busy;
+  ++program.spent;
   out.fired = 2;
   const Packet lanes = fifos_[0].front();
   const Packet rows = fifos_[1].front();

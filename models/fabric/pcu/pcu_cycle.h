@@ -85,6 +85,7 @@ class PcuCycle : public PinModel {
     // --- registers ---
     std::array<uint32_t, kLevels> counters{};
     bool is_over = false;  ///< all firings are made
+    uint64_t spent = 0;    ///< cycles of all firings
     uint64_t busy = 0;     ///< cycles that the header still needs for the firing
     uint32_t taking = 0;   ///< inputs from which that firing takes
     unsigned step = 0;     ///< of these packets
