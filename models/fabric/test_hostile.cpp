@@ -116,7 +116,13 @@ std::vector<uint8_t> spoil(const ProgramBuilder& program, std::mt19937_64& rando
         records.push_back(r);
         ++header.units;
         break;
-      case 6:
+      case 6:  // a stream loses its way or its end
+        if (records.size() > 1) {
+          std::swap(r, records.back());
+          records.pop_back();
+          --header.units;
+        }
+        break;
       case 7:
       case 8:
       case 9:

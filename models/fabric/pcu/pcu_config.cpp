@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "fabric/program.h"
 #include "regs/pcu.hpp"
 
 namespace rdu::fabric {
@@ -15,7 +16,6 @@ using Operand = PcuConfig::Operand;
 using Predicate = PcuConfig::Predicate;
 
 constexpr unsigned kNone = PcuConfig::kPrograms;
-constexpr unsigned kDynamicFlow = 7;
 constexpr unsigned kScalarFlows = 4;
 
 unsigned log2_of(uint64_t power_of_two) {
@@ -177,10 +177,10 @@ class Decoder {
       if (column >= params_.columns || row >= params_.rows || port < 16 || port > 25) {
         bad("PROGRAM[{}].DEST: no unit has an input at column {}, row {}, port {}", p_, column, row, port);
       }
-      p.flow = kDynamicFlow;
+      p.flow = RDU_FLOW_DYNAMIC;
       p.destination = column | row << 8 | port << 16;
-    } else if (p.flow == kDynamicFlow) {
-      bad("PROGRAM[{}].OUT.FLOW = {} is for dynamic routes", p_, kDynamicFlow);
+    } else if (p.flow == RDU_FLOW_DYNAMIC) {
+      bad("PROGRAM[{}].OUT.FLOW = {} is for dynamic routes", p_, RDU_FLOW_DYNAMIC);
     }
   }
 

@@ -179,7 +179,8 @@ bool Pmu::write_counters(Writer& w) {
   Firing firing(p.next(), interval, batch.count);
   firing.need(p.slots(arrivals, interval), Cause::input);
   if (!need_tokens(p, firing)) return false;
-  const auto [run, stalls] = firing.solve();
+  const Firing::Result solution = firing.solve();
+  const Run& run = solution.run;
   const int64_t stride = p.inner_stride();
   const bool is_packed = c.lane_stride == c.element || c.lanes == 1;
   const unsigned length = c.lanes * c.element;
@@ -203,7 +204,7 @@ bool Pmu::write_counters(Writer& w) {
     }
   });
   if (batch.deed == Deed::access) counts_.bytes += run.n * length;
-  counts_.stalls += stalls;
+  counts_.stalls += solution.stalls;
   advance(p, run, batch);
   return true;
 }
@@ -224,7 +225,8 @@ bool Pmu::write_by_data(Writer& w) {
     firing.need(p.slots(indices, c.period), Cause::input);
   }
   if (!need_tokens(p, firing)) return false;
-  const auto [run, stalls] = firing.solve();
+  const Firing::Result solution = firing.solve();
+  const Run& run = solution.run;
   if (is_scatter) take_indices(p, w.indices, run);
   Pipeline::Batch batch;
   batch.count = 1;
@@ -244,7 +246,7 @@ bool Pmu::write_by_data(Writer& w) {
     store(p, lanes, block.packet(offset), run.t);
     counts_.bytes += lanes.count * c.element;
   });
-  counts_.stalls += stalls;
+  counts_.stalls += solution.stalls;
   advance(p, run, batch);
   if (p.at_begin_of_fill()) w.seen.clear();
   return true;

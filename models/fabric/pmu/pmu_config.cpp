@@ -210,7 +210,7 @@ void decode_pipeline(const ConfigWords& all, Pipeline& p, const FabricParams& pa
   p.sequence_first = static_cast<uint16_t>(words.get(regs::kREAD_SEQ_OFFSET, regs::READ_SEQ::FIRST));
   p.sequence_step = static_cast<uint16_t>(words.get(regs::kREAD_SEQ_OFFSET, regs::READ_SEQ::STEP));
   p.is_dynamic = words.get(regs::kREAD_OUT_OFFSET, regs::READ_OUT::DYNAMIC) != 0;
-  p.out_flow = p.is_dynamic ? 0 : words.get(regs::kREAD_OUT_OFFSET, regs::READ_OUT::FLOW);
+  p.out_flow = p.is_dynamic ? RDU_FLOW_DYNAMIC : words.get(regs::kREAD_OUT_OFFSET, regs::READ_OUT::FLOW);
   if (p.is_dynamic) p.destination = words.at(regs::kREAD_DEST_OFFSET) & 0x1fffff;
 }
 
