@@ -318,8 +318,7 @@ Standstill Graph::standstill() const {
   // Who waits for more than one packet at a time has some, but not enough.
   each_stream([&](const OutputPort& output, size_t, const InputPort& input) {
     const Unit& consumer = input.owner();
-    if (consumer.finished() || graph.waiting(consumer.id()) || input.untaken() >= params_.fifo_depth)
-      return;
+    if (consumer.finished() || graph.waiting(consumer.id()) || input.untaken() >= params_.fifo_depth) return;
     graph.waits(consumer.id(), output.owner().id(),
                 fmt::format("more than {} packets in {} from {}", input.untaken(), name_of(input),
                             unit_name(output.owner().id())));

@@ -54,10 +54,8 @@ int main(int argc, char** argv) {
   app.add_flag("--routes", routes, "Every stream, switch by switch, and the done tokens' ways");
   app.add_flag("--disassemble,-d", disassemble, "Every configuration word by name and field");
   app.add_flag("--json", json, "All of it as JSON, for scripts");
-  app.add_option(
-      "--explain", log,
-      "Prints this log, say of a kernel that hung, with the program's names behind those of units; -: "
-      "standard input");
+  app.add_option("--explain", log,
+                 "Prints this log, of a kernel that hung, with the names of its units; -: standard input");
   app.add_option("--color", colour, "Colours in the floor plan")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
