@@ -187,7 +187,7 @@ module pmu #(
   end
 
   // ---- scratchpad
-  logic [38:0] memory [SCRATCHPAD_BYTES / 4] /*verilator public_flat_rd*/;
+  logic [38:0] memory [SCRATCHPAD_BYTES / 4];
   logic [4*BANKS-1:0] corrected;
   logic [4*BANKS-1:0] uncorrectable;
   logic [2*BANKS*39-1:0] stored;

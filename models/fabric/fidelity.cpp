@@ -45,16 +45,17 @@ FidelityMap::FidelityMap(const FabricParams& params)
     rules_.push_back(parse(text.substr(begin, end - begin), params));
     begin = end + 1;
   }
-  const auto need = [&](bool is_there, unsigned kind, const char* name) {
+  const auto need = [&](bool is_there, const auto& check, unsigned kind, const char* name) {
     bool wanted = all_ == Fidelity::rtl;
     for (const Rule& rule : rules_) wanted |= rule.kind == kind && rule.fidelity == Fidelity::rtl;
     if (wanted && !is_there) {
       core::bad_input(
           fmt::format("fidelity rtl: this program was built without the Verilog of the {}", name));
     }
+    if (wanted && check) check(params);
   };
-  need(static_cast<bool>(rtl_units().pcu), RDU_UNIT_PCU, "PCU");
-  need(static_cast<bool>(rtl_units().pmu), RDU_UNIT_PMU, "PMU");
+  need(static_cast<bool>(rtl_units().pcu), rtl_units().check_pcu, RDU_UNIT_PCU, "PCU");
+  need(static_cast<bool>(rtl_units().pmu), rtl_units().check_pmu, RDU_UNIT_PMU, "PMU");
 }
 
 FidelityMap::Rule FidelityMap::parse(const std::string& text, const FabricParams& params) {

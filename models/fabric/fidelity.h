@@ -26,7 +26,7 @@ const char* to_string(Fidelity fidelity);
 class FidelityMap {
  public:
   /// Throws bad_input for a pattern that is none, that fits no unit of a tile of this shape, or that asks for
-  /// what a kind of unit does not have.
+  /// what a kind of unit does not have, or not for these numbers.
   explicit FidelityMap(const FabricParams& params);
 
   Fidelity of(uint32_t unit) const;
@@ -46,10 +46,13 @@ class FidelityMap {
 };
 
 /// Verilated units: made by who links them, so that the models do not depend on them. A maker is empty if its
-/// unit was not built in; it throws bad_input if the Verilog was built for other numbers than `params` has.
+/// unit was not built in. What checks throws bad_input if the Verilog was built for other numbers than
+/// `params` has.
 struct RtlUnits {
   std::function<std::unique_ptr<PinModel>(const FabricParams& params)> pcu;
   std::function<std::unique_ptr<PinModel>(const FabricParams& params, Scratchpad& memory)> pmu;
+  std::function<void(const FabricParams& params)> check_pcu;
+  std::function<void(const FabricParams& params)> check_pmu;
 };
 /// Of this process; set before the first tile is made.
 RtlUnits& rtl_units();

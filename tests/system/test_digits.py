@@ -82,7 +82,11 @@ def test_burst_size_changes_neither_bits_nor_times(first, digits, tmp_path, burs
     assert other.stats["simulated_ns"] == first.stats["simulated_ns"]
 
 
-@pytest.mark.parametrize("fidelity, of", [("cycle", ""), ("fast", "pcu[*][*]=cycle"), ("cycle", "pcu[*][1]=fast, pmu[0][*]=fast")])
+MIXTURES = [("cycle", ""), ("fast", "pcu[*][*]=cycle"), ("cycle", "pcu[*][1]=fast, pmu[0][*]=fast"), ("rtl", ""),
+            ("fast", "pcu[*][1]=rtl, pmu[0][*]=rtl"), ("cycle", "pcu[0][*]=rtl, pmu[*][1]=rtl")]
+
+
+@pytest.mark.parametrize("fidelity, of", MIXTURES)
 def test_fidelity_changes_neither_bits_nor_times(first, digits, tmp_path, fidelity, of):
     other = one_run(digits, tmp_path, "--set", f"socket.tile.fidelity={fidelity}", "--set", f"socket.tile.fidelity_of={of}")
     assert other.report["bit_exact"] is True
@@ -90,16 +94,18 @@ def test_fidelity_changes_neither_bits_nor_times(first, digits, tmp_path, fideli
     assert other.report["unfused_ns"] == first.report["unfused_ns"]
     assert other.stats["simulated_ns"] == first.stats["simulated_ns"]
     told = {unit["fidelity"] for tile in other.stats["tiles"] for unit in tile["units"] if "fidelity" in unit}
-    assert told == ({"cycle"} if not of else {"cycle", "fast"})
+    assert told == {fidelity} | set(re.findall(r"=(\w+)", of))
 
 
 def test_a_fidelity_that_is_not_there_is_refused():
     for assignment, words in (
         ("socket.tile.fidelity=slow", "none of fast|cycle|rtl"),
         ("socket.tile.fidelity_of=pcu[9][0]=cycle", "there is no row 9"),
-        ("socket.tile.fidelity=rtl", "built without the Verilog of the PCU"),
+        ("socket.tile.fidelity_of=switch[0][0]=rtl", "no unit 'switch' has a choice"),
+        ("socket.tile.lanes=16", "the Verilog of the PCU was built for lanes = 32, not 16"),
+        ("socket.tile.pmu_bytes=256 KiB", "the Verilog of the PMU was built for pmu_bytes = 524288, not 262144"),
     ):
-        result = rdu.run("rduvp", "--set", assignment)
+        result = rdu.run("rduvp", "--set", "socket.tile.fidelity=rtl", "--set", assignment)
         assert result.returncode == 2 and words in result.stderr, result.stderr
 
 

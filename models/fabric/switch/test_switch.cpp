@@ -503,8 +503,8 @@ class Mesh {
 
   /// Makes units and connects them; then ready, interval and so on are to be set.
   void build(const std::set<uint32_t>& on_pins = {}, bool check = true) {
+    units_.clear();  // their packets lie in the context's blocks
     context = std::make_unique<Context>(params);
-    units_.clear();
     senders.clear();
     takers.clear();
     for (const auto& [id, use] : uses_) {
