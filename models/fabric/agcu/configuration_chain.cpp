@@ -29,7 +29,8 @@ uint64_t ConfigurationChain::take(const uint8_t* data, uint32_t bytes, uint64_t 
     std::memcpy(&header, head_.data(), std::min(sizeof header, head_.size()));
     if (head_.size() >= sizeof header && head_.size() >= RDU_PROGRAM_BODY(header.units)) {
       std::vector<rdu_program_unit> table(header.units);
-      std::memcpy(table.data(), head_.data() + sizeof header, table.size() * sizeof table[0]);
+      if (!table.empty())
+        std::memcpy(table.data(), head_.data() + sizeof header, table.size() * sizeof table[0]);
       files_.emplace(table);
       shifting_.assign(table.size(), 0);
     }

@@ -1089,6 +1089,8 @@ TEST_CASE("what the router refuses as a circle does hang") {
   Routes routes;
   routes.packets = Network(NetworkShape::packets(params), params, words, uses, none).cut(routes.clocked);
   const auto fired = [&](uint64_t late) {
+    context.work.clear();
+    units.clear();
     sender(pcu(0, 0), 0);
     sender(pmu(0, 0), late);
     auto fresh = std::make_unique<Both>(context);
@@ -1098,7 +1100,6 @@ TEST_CASE("what the router refuses as a circle does hang") {
     connect(routes, params, units);
     std::vector<Unit*> all;
     for (const auto& [id, u] : units) all.push_back(u.get());
-    context.work.clear();
     run_all(context, all);
     return unit.fired;
   };
