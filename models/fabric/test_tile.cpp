@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -112,14 +111,6 @@ struct Remembering {
 };
 
 }  // namespace
-
-TEST_CASE("full-size tiles are made quickly and take little") {
-  const std::clock_t begin = std::clock();
-  benches();
-  const double ms = 1e3 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
-  INFO(ms << " ms");
-  REQUIRE(ms < 200);  // two tiles, with all of SystemC's and the self-test of the arithmetic
-}
 
 TEST_CASE("a hand-computed pipeline, to the cycle") {
   Bench& b = bench();
