@@ -229,6 +229,12 @@ void Graph::start(uint64_t cycle) {
   site_.context.work.clear();
   for (const auto& [id, unit] : units_) unit->start(cycle);
   for (const auto& [id, unit] : units_) unit->wake();
+  for (const auto& [id, unit] : clocked_) {
+    if (RDU_UNIT_KIND(id) != RDU_UNIT_PMU || !site_.pads.at(RDU_UNIT_ROW(id), RDU_UNIT_COL(id)).has_errors())
+      continue;
+    site_.context.fault({codes::CODE_BAD_CONFIG, id, 0, cycle,
+                         "errors injected into a scratchpad are modelled at fidelity fast only"});
+  }
 }
 
 std::optional<uint64_t> Graph::run(uint64_t horizon) {

@@ -223,6 +223,19 @@ def test_wrong_bits_in_a_scratchpad(card, kind, status):
         assert dev.reg("SEQUENCER0.FAULT_ADDRESS") == 0x240
 
 
+def test_wrong_bits_where_they_are_not_modelled(tmp_path):
+    """A scratchpad clock by clock, or in Verilog, knows no injected errors: the kernel ends and the log says so."""
+    with rdu.Simulator("--control", tmp_path / "control", "--set", "socket.tile.fidelity=cycle") as simulator:
+        with Dev(tmp_path / "control") as dev, Device(simulator.ready().socket) as device:
+            kernels = Kernels(device, 1)
+            kernels.load(va(HBM, 0), va(HBM, 4096), 1, through_pmu=16)
+            kernels.queue.ok(ABI["RDU_CMD_LAUNCH"], 0, 0, 0, context=kernels.context)
+            dev.inject("sram-ecc", row=0, column=0, offset=0x240, kind="correctable")
+            kernels.queue.push(ABI["RDU_CMD_LAUNCH"], 0, 0, 0, context=kernels.context)
+            assert kernels.queue.completion().status == ABI["RDU_STATUS_PROGRAM"] + FAULT["BAD_CONFIG"]
+            simulator.wait_for("errors injected into a scratchpad are modelled at fidelity fast only")
+
+
 def test_poisoned_data(card):
     _, device, dev = card
     context = device.create_context()
