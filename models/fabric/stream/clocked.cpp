@@ -88,7 +88,7 @@ void ClockedUnit::broken(const std::string& text) const {
 }
 
 void ClockedUnit::start(uint64_t cycle) {
-  cycle_ = cycle;
+  cycle_ = first_cycle_ = cycle;
   has_begun_ = false;
   clocked_ = 0;
   counts_ = {};
@@ -219,6 +219,7 @@ void ClockedUnit::collect_credits(Network& network, uint64_t arrival, Credit cre
 void ClockedUnit::tick() {
   const uint64_t arrival = cycle_ + 1;
   in_.clear();
+  in_.cycle = cycle_ - first_cycle_;
   deliver(packets_, arrival, [&](const In& in, uint32_t offset) {
     if ((in_.valid >> in.port & 1) != 0) broken(fmt::format("two packets enter by input {}", in.port));
     in_.valid |= 1u << in.port;

@@ -121,8 +121,9 @@ class ClockedUnit : public BoundUnit {
 
   PinInputs in_;
   PinOutputs out_;
-  uint64_t cycle_ = 0;      ///< whose output pins out_ shows, and whose input pins come next
-  bool has_begun_ = false;  ///< the pins of the first cycle have been given away
+  uint64_t first_cycle_ = 0;  ///< of the execution
+  uint64_t cycle_ = 0;        ///< whose output pins out_ shows, and whose input pins come next
+  bool has_begun_ = false;    ///< the pins of the first cycle have been given away
   uint64_t clocked_ = 0;
   bool counts_itself_ = false;  ///< the model tells when it fires; else whatever shows on a pin is a firing
   mutable UnitCounts counts_;

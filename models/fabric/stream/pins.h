@@ -50,6 +50,7 @@ struct PinCounts {
 
 /// Input pins in one cycle. Masks say what is valid; everything else in the arrays is garbage.
 struct PinInputs {
+  uint64_t cycle = 0;   ///< no pin: which cycle of the execution this is
   uint32_t valid = 0;   ///< bit n: in_valid[n]
   uint32_t credit = 0;  ///< bit n: credits of output n in out_credit[n], bit f for flow f
   uint32_t scalar_valid = 0;
