@@ -24,7 +24,7 @@ struct rdu_schedule_instruction {
 #define RDU_SCHEDULE_END 0u
 #define RDU_SCHEDULE_LOAD 1u      /* address, count: bytes of a configuration stream (fabric/program.h) */
 #define RDU_SCHEDULE_ARGUMENTS 2u /* address, count: pairs (struct rdu_argument_tuple), at least one */
-#define RDU_SCHEDULE_ARGUMENT 3u /* address: a control word; value + step * counter (0, 1, ..) goes there */
+#define RDU_SCHEDULE_ARGUMENT 3u  /* address: a control word; value + step * counter (0, 1, ..) goes there */
 #define RDU_SCHEDULE_EXECUTE 4u
 #define RDU_SCHEDULE_LOOP 5u /* count: how often what follows is done, up to its END_LOOP. 0: for ever */
 #define RDU_SCHEDULE_END_LOOP 6u
