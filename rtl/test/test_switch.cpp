@@ -6,15 +6,14 @@
 #include <functional>
 #include <memory>
 #include <random>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "Vrtl_switch.h"
 #include "fabric/stream/pins.h"
 #include "fabric/switch/cycle_switch.h"
+#include "fabric/test/random_switch.h"
 #include "pins/verilated_pins.h"
-#include "regs/switch.hpp"
 #include "test/catch.h"
 #include "test/seed.h"
 
@@ -33,45 +32,29 @@ using rdu::fabric::PinOutputs;
 constexpr unsigned kDepth = 2;        // parameters of the verilated module
 constexpr unsigned kScalarDepth = 4;  // ...
 
-/// A packet or a word: what it carries is told by `tag`.
-struct Item {
-  uint64_t tag = 0;
-  uint32_t sequence = 0;
-  unsigned column = 0, row = 0, port = 0;
-  unsigned flow = 0;
-};
-
-struct Shape {
-  unsigned in, out, sides, flows, depth;
-  bool dynamic;
-};
-
-struct Routes {
-  std::vector<uint32_t> out;   // by queue
-  std::vector<unsigned> next;  // flow id on leaving
-  std::vector<bool> join;      // by unit output
-  std::vector<unsigned> interval;
-  std::vector<std::vector<unsigned>> init;  // credits by output and flow
-  unsigned column = 0, row = 0;
-};
+using rdu::fabric::test::NetworkRoutes;
+using rdu::fabric::test::NetworkSize;
+using rdu::fabric::test::RandomNetwork;
+using rdu::fabric::test::switch_words;
+using rdu::fabric::test::SwitchItem;
 
 /// What the pins show in a cycle.
 struct Shown {
   std::vector<bool> valid;
-  std::vector<Item> item;
+  std::vector<SwitchItem> item;
   std::vector<std::vector<bool>> credit;  // by input and flow
   bool idle = true;
 };
 struct Driven {
   std::vector<bool> valid;
-  std::vector<Item> item;
+  std::vector<SwitchItem> item;
   std::vector<std::vector<bool>> credit;  // by output and flow
 };
 
 /// The page's pseudo-code.
 class ByThePage {
  public:
-  ByThePage(const Shape& shape, const Routes& routes) : s_(shape), r_(routes) {
+  ByThePage(const NetworkSize& shape, const NetworkRoutes& routes) : s_(shape), r_(routes) {
     const unsigned queues = s_.in * s_.flows;
     q_.resize(queues);
     done_.assign(queues, 0);
@@ -92,7 +75,7 @@ class ByThePage {
 
  private:
   uint32_t outputs(unsigned q) const {
-    const Item& head = q_[q].front();
+    const SwitchItem& head = q_[q].front();
     if (!s_.dynamic || head.flow != s_.flows - 1) return r_.out[q];
     if (head.column > r_.column) return 1u << 4;
     if (head.column < r_.column) return 1u << 12;
@@ -185,9 +168,9 @@ class ByThePage {
     return shown;
   }
 
-  Shape s_;
-  Routes r_;
-  std::vector<std::deque<Item>> q_;
+  NetworkSize s_;
+  NetworkRoutes r_;
+  std::vector<std::deque<SwitchItem>> q_;
   std::vector<uint32_t> done_;
   std::vector<std::vector<unsigned>> credits_;
   std::vector<unsigned> rr_, expected_, hold_, room_, flow_;
@@ -195,23 +178,12 @@ class ByThePage {
 };
 
 /// Producers before and consumers behind a network: legal traffic with random stalls.
-class Traffic {
+class Traffic : public RandomNetwork {
  public:
-  Traffic(const Shape& shape, std::mt19937_64& random) : s_(shape), random_(random) {
-    const unsigned queues = s_.in * s_.flows;
-    routes.out.assign(queues, 0);
-    routes.next.assign(queues, 0);
-    routes.join.assign(s_.out - s_.sides, false);
-    routes.interval.assign(s_.in - s_.sides, 0);
-    routes.init.assign(s_.out, std::vector<unsigned>(s_.flows, 0));
-    routes.column = dice(4);
-    routes.row = dice(4);
-    routes_streams();
+  Traffic(const NetworkSize& shape, std::mt19937_64& random)
+      : RandomNetwork(shape, random), s_(shape), random_(random) {
     pace_ = 1 + dice(8);
     drain_ = 1 + dice(8);
-    for (unsigned o = 0; o < s_.out; ++o)
-      for (unsigned f = 0; f < s_.flows; ++f)
-        if (o < s_.sides || f == 0) routes.init[o][f] = 1 + dice(4);
     held_.assign(s_.out, std::vector<unsigned>(s_.flows, 0));
     credits_.assign(s_.in, std::vector<unsigned>(s_.flows, s_.depth));
     for (unsigned p = s_.sides; p < s_.in; ++p)
@@ -234,7 +206,7 @@ class Traffic {
       const unsigned first = dice(s_.flows);
       for (unsigned i = 0; i < s_.flows && !d.valid[p]; ++i) {
         const unsigned f = (first + i) % s_.flows;
-        auto& queue = to_send_[p * s_.flows + f];
+        auto& queue = to_send[p * s_.flows + f];
         if (queue.empty() || credits_[p][f] == 0) continue;
         d.valid[p] = true;
         d.item[p] = queue.front();
@@ -262,104 +234,22 @@ class Traffic {
         }
   }
   bool sent_all() const {
-    return std::all_of(to_send_.begin(), to_send_.end(), [](const auto& queue) { return queue.empty(); });
+    return std::all_of(to_send.begin(), to_send.end(), [](const auto& queue) { return queue.empty(); });
   }
 
-  Routes routes;
-  unsigned expected = 0, arrived = 0;
-  unsigned multicast = 0, dynamic = 0, throttled = 0;
+  unsigned arrived = 0;
 
  private:
   unsigned dice(unsigned n) { return static_cast<unsigned>(random_() % n); }
 
-  void routes_streams() {
-    const unsigned queues = s_.in * s_.flows;
-    to_send_.resize(queues);
-    std::set<std::pair<unsigned, unsigned>> taken;  // (output, flow id)
-    for (unsigned n = 0; n < s_.in - s_.sides; ++n)
-      if (s_.dynamic && dice(3) == 0) {
-        routes.interval[n] = dice(7);
-        throttled += routes.interval[n] > 1;
-      }
-    // Joins: a few unit outputs, each with a few streams whose ids take turns.
-    std::vector<bool> used(queues, false);
-    const unsigned shared = s_.flows - (s_.dynamic ? 1 : 0);  // static flow ids
-    if (s_.dynamic)
-      for (unsigned o = s_.sides; o < s_.out; ++o) {
-        if (dice(3) != 0) continue;
-        routes.join[o - s_.sides] = true;
-        const unsigned streams = 2 + dice(4), packets = 5 + dice(30);
-        for (unsigned k = 0; k < streams; ++k) {
-          unsigned q;
-          do q = dice(s_.in) * s_.flows + dice(shared);
-          while (used[q] || (q >= s_.sides * s_.flows && routes.interval[q / s_.flows - s_.sides] > 1 &&
-                             q % s_.flows != 0));
-          used[q] = true;
-          routes.out[q] = 1u << o;
-          routes.next[q] = dice(shared);
-          for (unsigned i = 0; i < packets; ++i) add(q, k + i * streams, 1);
-        }
-      }
-    for (unsigned q = 0; q < queues; ++q) {
-      if (used[q] || dice(3) == 0) continue;
-      const unsigned f = q % s_.flows, p = q / s_.flows, packets = dice(60);
-      // A throttled output's places are shared, so its streams could hold each other up at joins: it has one.
-      if (p >= s_.sides && routes.interval[p - s_.sides] > 1 && f != 0) continue;
-      if (s_.dynamic && f == s_.flows - 1) {
-        for (unsigned i = 0; i < packets; ++i) {
-          add(q, static_cast<uint32_t>(random_() & 0xffff), 1);
-          Item& item = to_send_[q].back();
-          item.column = dice(4);
-          item.row = dice(4);
-          do item.port = s_.sides + dice(s_.out - s_.sides);
-          while (routes.join[item.port - s_.sides]);
-          ++dynamic;
-        }
-        continue;
-      }
-      const unsigned next = dice(shared);
-      uint32_t out = 0;
-      for (unsigned tries = 1 + dice(4); tries != 0; --tries) {
-        const unsigned o = dice(s_.out);
-        if (o >= s_.sides ? routes.join[o - s_.sides] : !taken.insert({o, next}).second) continue;
-        out |= 1u << o;
-      }
-      if (out == 0) continue;
-      routes.out[q] = out;
-      routes.next[q] = next;
-      const auto ends = static_cast<unsigned>(__builtin_popcount(out));
-      multicast += ends > 1;
-      for (unsigned i = 0; i < packets; ++i) add(q, static_cast<uint32_t>(random_() & 0xffff), ends);
-    }
-  }
-  void add(unsigned q, uint32_t sequence, unsigned ends) {
-    Item item;
-    item.tag = random_();
-    item.sequence = s_.dynamic ? sequence & 0xffff : 0;
-    item.flow = q % s_.flows;
-    to_send_[q].push_back(item);
-    expected += ends;
-  }
-
-  Shape s_;
+  NetworkSize s_;
   std::mt19937_64& random_;
-  std::vector<std::deque<Item>> to_send_;
   std::vector<std::vector<unsigned>> credits_, held_;
   unsigned pace_ = 1, drain_ = 1;
 };
 
-constexpr Shape kVectors{21, 26, 16, 8, kDepth, true};
-constexpr Shape kScalars{11, 14, 8, 4, kScalarDepth, false};
-
-uint64_t head_of(const Item& i) {
-  return i.sequence | uint64_t{i.column} << 16 | uint64_t{i.row} << 24 | uint64_t{i.port} << 32 |
-         uint64_t{i.flow} << 37;
-}
-/// Word w of a packet.
-uint32_t word_of(uint64_t tag, unsigned w) {
-  uint64_t x = (tag + w) * 0x9e3779b97f4a7c15u;
-  return static_cast<uint32_t>(x ^ x >> 29);
-}
+constexpr NetworkSize kVectors = NetworkSize::vectors(kDepth);
+constexpr NetworkSize kScalars = NetworkSize::scalars(kScalarDepth);
 
 /// A switch on its pins: driven, and compared with what the page expects.
 class Bench {
@@ -367,7 +257,7 @@ class Bench {
   explicit Bench(PinModel& model) : model_(model) {
     for (unsigned o = 0; o < 26; ++o) out_.data[o] = sent_[o].data();
   }
-  void start(const ConfigWords& words, const Routes& vectors, const Routes& scalars) {
+  void start(const ConfigWords& words, const NetworkRoutes& vectors, const NetworkRoutes& scalars) {
     model_.reset();
     model_.configure(words);
     PinCredits credits;
@@ -385,9 +275,9 @@ class Bench {
     for (unsigned p = 0; p < 21; ++p) {
       if (!v.valid[p]) continue;
       in.valid |= 1u << p;
-      for (unsigned w = 0; w < 16; ++w) data[p][w] = word_of(v.item[p].tag, w);
+      for (unsigned w = 0; w < 16; ++w) data[p][w] = v.item[p].word(w);
       in.data[p] = reinterpret_cast<const uint8_t*>(data[p].data());
-      in.head[p] = head_of(v.item[p]);
+      in.head[p] = v.item[p].head();
     }
     for (unsigned o = 0; o < 26; ++o) {
       in.out_credit[o] = mask(v.credit[o]);
@@ -396,7 +286,7 @@ class Bench {
     for (unsigned p = 0; p < 11; ++p) {
       if (!s.valid[p]) continue;
       in.scalar_valid |= 1u << p;
-      in.scalar[p] = word_of(s.item[p].tag, 0);
+      in.scalar[p] = s.item[p].word(0);
       in.scalar_flow[p] = static_cast<uint8_t>(s.item[p].flow);
     }
     for (unsigned o = 0; o < 14; ++o) {
@@ -413,9 +303,9 @@ class Bench {
       const std::string at = " of vector output " + std::to_string(o);
       if ((out_.valid >> o & 1) != v.valid[o]) return "valid" + at;
       if (!v.valid[o]) continue;
-      if (out_.head[o] != head_of(v.item[o])) return "head" + at;
+      if (out_.head[o] != v.item[o].head()) return "head" + at;
       for (unsigned w = 0; w < 16; ++w) {
-        const uint32_t word = word_of(v.item[o].tag, w);
+        const uint32_t word = v.item[o].word(w);
         if (std::memcmp(&sent_[o][4 * w], &word, 4) != 0) return "data" + at;
       }
     }
@@ -426,7 +316,7 @@ class Bench {
       const std::string at = " of scalar output " + std::to_string(o);
       if ((out_.scalar_valid >> o & 1) != s.valid[o]) return "valid" + at;
       if (!s.valid[o]) continue;
-      if (out_.scalar[o] != word_of(s.item[o].tag, 0)) return "data" + at;
+      if (out_.scalar[o] != s.item[o].word(0)) return "data" + at;
       if (out_.scalar_flow[o] != s.item[o].flow) return "flow" + at;
     }
     for (unsigned p = 0; p < 11; ++p)
@@ -451,23 +341,6 @@ class Bench {
   std::array<std::array<uint8_t, 64>, 26> sent_;
 };
 
-ConfigWords words_of(const Routes& vectors, const Routes& scalars, const std::array<uint32_t, 22>& wires) {
-  namespace regs = rdu::regs::switch_;
-  ConfigWords words = ConfigWords::reset_of<regs::Registers>();
-  for (unsigned q = 0; q < 168; ++q) {
-    words.set(regs::kROUTE_OFFSET + 4 * q, regs::ROUTE::OUT, vectors.out[q]);
-    words.set(regs::kROUTE_OFFSET + 4 * q, regs::ROUTE::NEXT_FLOW, vectors.next[q]);
-  }
-  for (unsigned q = 0; q < 44; ++q) {
-    words.set(regs::kSCALAR_OFFSET + 4 * q, regs::SCALAR::OUT, scalars.out[q]);
-    words.set(regs::kSCALAR_OFFSET + 4 * q, regs::SCALAR::NEXT_FLOW, scalars.next[q]);
-  }
-  for (unsigned n = 0; n < 10; ++n) words.set(regs::kJOIN_OFFSET + 4 * n, vectors.join[n]);
-  for (unsigned n = 0; n < 5; ++n) words.set(regs::kTHROTTLE_OFFSET + 4 * n, vectors.interval[n]);
-  for (unsigned p = 0; p < 22; ++p) words.set(regs::kCONTROL_OFFSET + 4 * p, wires[p]);
-  return words;
-}
-
 /// Rounds of random configurations and traffic on a switch.
 void hold_against_the_page(
     const std::function<std::unique_ptr<PinModel>(unsigned row, unsigned column)>& make) {
@@ -490,7 +363,7 @@ void hold_against_the_page(
     for (unsigned w = 0; w < 28; ++w)
       if (random() % 2) wires[random() % 22] |= 1u << w;
     Bench bench(*model);
-    bench.start(words_of(vectors.routes, scalars.routes, wires), vectors.routes, scalars.routes);
+    bench.start(switch_words(vectors.routes, scalars.routes, wires), vectors.routes, scalars.routes);
 
     uint32_t tokens = 0;
     for (unsigned cycle = 0, quiet = 0; quiet < 100; ++cycle) {
