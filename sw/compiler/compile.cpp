@@ -24,8 +24,10 @@ constexpr unsigned kFlow = 0;
 /// Flow ids of a channel that static routes may have.
 constexpr unsigned kStaticFlows = RDU_FLOW_DYNAMIC;
 
-unsigned output_port(Role role) {
-  return role == Role::pcu ? RDU_PORT_FROM_PCU : role == Role::pmu ? RDU_PORT_FROM_PMU : RDU_PORT_FROM_AGCU;
+unsigned output_port(Role role, unsigned output) {
+  return output + (role == Role::pcu   ? RDU_PORT_FROM_PCU
+                   : role == Role::pmu ? RDU_PORT_FROM_PMU
+                                       : RDU_PORT_FROM_AGCU);
 }
 unsigned input_port(Role role, unsigned input) {
   return input + (role == Role::pcu   ? RDU_PORT_TO_PCU
@@ -78,6 +80,9 @@ void check_target(const Graph& graph, const Target& target) {
                                 pad->buffer_size, target.pmu_bytes));
       }
     }
+    if (const uint64_t bytes = graph.scratchpad_bytes(u); bytes > target.pmu_bytes) {
+      throw Error(fmt::format("{}: {} bytes do not fit a PMU of {} bytes", who, bytes, target.pmu_bytes));
+    }
     const auto lanes = [&](unsigned n) {
       if (n > target.lanes) throw Error(fmt::format("{}: {} lanes, a PCU has {}", who, n, target.lanes));
     };
@@ -107,27 +112,35 @@ struct Layout {
   std::vector<std::vector<RouteStep>> tokens;   ///< of each store, in order of units
 };
 
-/// Places and routes with one seed, up to `flows` streams on a channel; returns what was overfull, or
-/// nothing.
-std::string lay_out(const Graph& graph, const Netlist& netlist, const Shape& shape, uint64_t seed,
-                    unsigned flows, Layout* layout) {
-  layout->sites = place(netlist, shape, seed);
+/// Shares of a channel's time that the streams take: packets, compared with the busiest stream.
+std::vector<double> loads_of(const Graph& graph) {
+  const std::vector<uint64_t> packets = graph.traffic();
+  const uint64_t most =
+      packets.empty() ? 1 : std::max<uint64_t>(1, *std::max_element(packets.begin(), packets.end()));
+  std::vector<double> loads;
+  for (const uint64_t n : packets) loads.push_back(static_cast<double>(n) / static_cast<double>(most));
+  return loads;
+}
+
+/// Routes what has been placed; returns what was overfull, or nothing.
+std::string route_all(const Graph& graph, const Netlist& netlist, const Shape& shape,
+                      const std::vector<double>& loads, const Sharing& sharing, Layout* layout) {
   const auto at = [&](size_t unit) {
     return std::make_pair(layout->sites[unit].row, layout->sites[unit].col);
   };
   std::vector<RouteRequest> streams;
   for (const auto& net : netlist.nets) {
-    RouteRequest request{graph.units()[net.source].name, at(net.source), {}};
+    RouteRequest request{graph.units()[net.source].name, at(net.source), {}, loads[streams.size()]};
     for (size_t sink : net.sinks) request.sinks.push_back(at(sink));
     streams.push_back(std::move(request));
   }
-  std::string overfull = route(streams, shape, shape.channels, flows, &layout->streams);
+  std::string overfull = route(streams, shape, shape.channels, sharing, &layout->streams);
   if (!overfull.empty()) return overfull;
   std::vector<RouteRequest> tokens;
   for (size_t u = 0; u < netlist.units.size(); ++u) {
-    if (netlist.units[u].role == Role::store) tokens.push_back({netlist.units[u].name, at(u), {{0, 0}}});
+    if (netlist.units[u].role == Role::store) tokens.push_back({netlist.units[u].name, at(u), {{0, 0}}, 1});
   }
-  overfull = route(tokens, shape, kControlWires, 1, &layout->tokens);
+  overfull = route(tokens, shape, kControlWires, {}, &layout->tokens);
   return overfull.empty() ? "" : "done tokens: " + overfull;
 }
 
@@ -142,7 +155,8 @@ void write_stream(const Graph::Edge& edge, const Netlist& netlist, const Layout&
   };
   std::map<std::pair<uint16_t, uint16_t>, At> passed;
   const Site& source = layout.sites[edge.from];
-  passed[{source.row, source.col}] = {output_port(netlist.units[edge.from].role), kFlow, 0, kFlow};
+  passed[{source.row, source.col}] = {output_port(netlist.units[edge.from].role, edge.output), kFlow, 0,
+                                      kFlow};
   for (const RouteStep& s : steps) {
     const unsigned port = mesh_port(s.side, s.channel);
     At& from = passed.at({s.row, s.col});
@@ -159,6 +173,22 @@ void write_stream(const Graph::Edge& edge, const Netlist& netlist, const Layout&
                        RDU_SWITCH_ROUTE(at.port * RDU_FLOWS + at.flow) / 4,
                        RDU_SWITCH_ROUTE_VALID_MASK | at.out << RDU_SWITCH_ROUTE_OUT_SHIFT |
                            at.next_flow << RDU_SWITCH_ROUTE_NEXT_FLOW_SHIFT);
+  }
+}
+
+/// JOIN words of inputs at which several streams end.
+void write_joins(const Graph& graph, const Netlist& netlist, const Layout& layout,
+                 Configuration* configuration) {
+  std::map<std::pair<size_t, unsigned>, unsigned> streams;
+  for (const auto& edge : graph.edges()) {
+    for (const auto& sink : edge.to) ++streams[{sink.unit, sink.input}];
+  }
+  for (const auto& [end, count] : streams) {
+    const auto [unit, input] = end;
+    if (count == 1 || takes_by_sequence(graph.units()[unit].kind, input)) continue;
+    const Site& site = layout.sites[unit];
+    const unsigned n = input_port(netlist.units[unit].role, input) - RDU_PORT_MESH;
+    configuration->set(switch_at(site.row, site.col), RDU_SWITCH_JOIN(n) / 4, RDU_SWITCH_JOIN_ENABLE_MASK);
   }
 }
 
@@ -188,12 +218,16 @@ void write_tokens(const Netlist& netlist, const Layout& layout, Configuration* c
 /// Routes in words, from the configuration itself, and proof that they are what the graph asked for.
 void describe_routes(const Graph& graph, const Netlist& netlist, const Layout& layout,
                      const Configuration& configuration, ProgramParts* parts) {
-  std::map<uint32_t, TracedRoute> traced;
-  for (TracedRoute& r : trace_routes(configuration)) traced.emplace(r.source, std::move(r));
+  std::map<std::pair<uint32_t, unsigned>, TracedRoute> traced;
+  for (TracedRoute& r : trace_routes(configuration)) {
+    const auto key = std::make_pair(r.source, r.output);
+    traced.emplace(key, std::move(r));
+  }
   for (const auto& edge : graph.edges()) {
     const std::string& name = graph.units()[edge.from].name;
-    const TracedRoute& found = traced.at(layout.sites[edge.from].id);
-    RouteEntry entry{name, name, {}, found.hops};
+    const TracedRoute& found = traced.at({layout.sites[edge.from].id, edge.output});
+    RouteEntry entry{
+        edge.output == 0 ? name : fmt::format("{}.{}", name, edge.output), name, edge.output, {}, found.hops};
     std::vector<TracedSink> wanted;
     for (const auto& sink : edge.to) {
       wanted.push_back({layout.sites[sink.unit].id, sink.input});
@@ -227,6 +261,7 @@ Program assemble(const Graph& graph, const Netlist& netlist, const Layout& layou
   for (size_t e = 0; e < graph.edges().size(); ++e) {
     write_stream(graph.edges()[e], netlist, layout, layout.streams[e], &configuration);
   }
+  write_joins(graph, netlist, layout, &configuration);
   write_tokens(netlist, layout, &configuration);
   describe_routes(graph, netlist, layout, configuration, &parts);
   parts.config = configuration.stream();
@@ -242,14 +277,21 @@ Program compile(const Graph& graph, const Target& target, const CompileOptions& 
     graph.check();
     check_target(graph, target);
     const Netlist netlist = netlist_of(graph);
+    const std::vector<double> loads = loads_of(graph);
+    // Streams of which a channel full has time for all may share one at no cost; others only if nothing else
+    // helps.
+    const Sharing alone, light{kStaticFlows, 1.0 / kStaticFlows}, all{kStaticFlows, 1.0};
+    std::vector<std::vector<Sharing>> rounds{{alone}};
+    if (options.share_channels) rounds = {{alone, light}, {all}};
     std::string overfull;
-    // Channels are shared only if nothing else helps: it costs time.
-    for (const unsigned flows : {1u, kStaticFlows}) {
-      if (flows > 1 && !options.share_channels) break;
+    for (const auto& round : rounds) {
       for (unsigned i = 0; i < options.attempts; ++i) {
         Layout layout;
-        overfull = lay_out(graph, netlist, target.shape, options.seed + i, flows, &layout);
-        if (overfull.empty()) return assemble(graph, netlist, layout, target.shape, options.build);
+        layout.sites = place(netlist, target.shape, options.seed + i);
+        for (const Sharing& sharing : round) {
+          overfull = route_all(graph, netlist, target.shape, loads, sharing, &layout);
+          if (overfull.empty()) return assemble(graph, netlist, layout, target.shape, options.build);
+        }
       }
     }
     throw Error(fmt::format("the streams do not fit the mesh after {} placements{}; in the last one {}",

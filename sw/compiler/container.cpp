@@ -111,7 +111,9 @@ std::string routes_to_text(const std::vector<RouteEntry>& routes, const std::vec
                       {"out", h.out},
                       {"next_flow", h.next_flow}});
     }
-    entries.push_back({{"name", r.name}, {"source", r.source}, {"sinks", sinks}, {"hops", hops}});
+    json entry = {{"name", r.name}, {"source", r.source}, {"sinks", sinks}, {"hops", hops}};
+    if (r.output != 0) entry["output"] = r.output;
+    entries.push_back(std::move(entry));
   }
   for (const TokenEntry& t : tokens) {
     json hops = json::array();
@@ -253,6 +255,7 @@ void routes_from(const TextSection& text, ProgramParts* parts) {
     RouteEntry route;
     route.name = entry.at("name").get<std::string>();
     route.source = entry.at("source").get<std::string>();
+    if (entry.contains("output")) route.output = number<unsigned>(entry, "output");
     for (const json& s : entry.at("sinks")) {
       route.sinks.push_back({s.at("unit").get<std::string>(), number<unsigned>(s, "input")});
     }
@@ -548,10 +551,13 @@ void check_routes(const ProgramParts& parts, const Configuration& configuration,
       throw Error(fmt::format("{} names a unit '{}' that is not listed", who, name));
     return *found;
   };
-  std::map<uint32_t, TracedRoute> routes;
+  std::map<std::pair<uint32_t, unsigned>, TracedRoute> routes;
   std::map<uint32_t, TracedToken> tokens;
   try {
-    for (TracedRoute& r : trace_routes(configuration)) routes.emplace(r.source, std::move(r));
+    for (TracedRoute& r : trace_routes(configuration)) {
+      const auto key = std::make_pair(r.source, r.output);
+      routes.emplace(key, std::move(r));
+    }
     for (TracedToken& t : trace_tokens(configuration)) tokens.emplace(t.source, std::move(t));
   } catch (const Error& e) {
     throw Error(fmt::format("{}: {}", where, e.what()));
@@ -563,7 +569,7 @@ void check_routes(const ProgramParts& parts, const Configuration& configuration,
   for (const RouteEntry& r : parts.routes) {
     check_name(r.name, where + ": a route");
     const std::string who = fmt::format("{}: route '{}'", where, r.name);
-    const auto found = routes.find(find(r.source, who).id);
+    const auto found = routes.find({find(r.source, who).id, r.output});
     if (found == routes.end()) throw Error(who + " is listed, but not configured");
     std::vector<TracedSink> sinks;
     for (const auto& s : r.sinks) sinks.push_back({find(s.unit, who).id, s.input});
@@ -576,7 +582,8 @@ void check_routes(const ProgramParts& parts, const Configuration& configuration,
     routes.erase(found);
   }
   if (!routes.empty()) {
-    throw Error(fmt::format("{}: the route of {} is not listed", where, unit_text(routes.begin()->first)));
+    throw Error(
+        fmt::format("{}: the route of {} is not listed", where, unit_text(routes.begin()->first.first)));
   }
   for (const TokenEntry& t : parts.tokens) {
     const std::string who = fmt::format("{}: done token of '{}'", where, t.source);

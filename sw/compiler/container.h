@@ -42,7 +42,7 @@ struct UnitEntry {
 struct RouteEntry {
   struct Sink {
     std::string unit;
-    unsigned input = 0;  ///< input of the unit: 0-3 PCU, 0 PMU and store
+    unsigned input = 0;  ///< input of the unit: 0-3 PCU and PMU, 0-1 AGCU
   };
   struct Hop {
     uint16_t row = 0, col = 0;  ///< the switch
@@ -52,7 +52,8 @@ struct RouteEntry {
     uint32_t out = 0;           ///< output ports, a bit each
   };
   std::string name;
-  std::string source;  ///< unit
+  std::string source;   ///< unit
+  unsigned output = 0;  ///< of the unit
   std::vector<Sink> sinks;
   std::vector<Hop> hops;  ///< in the order in which a packet first meets them
 };

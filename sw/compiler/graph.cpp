@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -15,6 +16,12 @@ constexpr unsigned kAgcuCounters = 6;
 constexpr unsigned kWriteCounters = 4;
 constexpr unsigned kReadCounters = 6;
 constexpr unsigned kMaxBuffers = 16;
+constexpr unsigned kPipelines = 2;  // of a kind, in a PMU
+constexpr unsigned kPipelineBuffers = 31;
+constexpr unsigned kPipelineCounters = 6;
+constexpr unsigned kPmuInputs = 4;
+constexpr unsigned kIndicesOfPacket = RDU_VECTOR_BYTES / 4;
+constexpr uint64_t kSequenceIds = 65536;
 constexpr unsigned kMaxStages = 8;  // that the encoding has; a chip may have fewer
 constexpr unsigned kCounters = 6;
 constexpr unsigned kPredicates = 3;
@@ -103,7 +110,7 @@ class UnitCheck {
     number("bytes written of a packet", u.write_bytes, 1, RDU_VECTOR_BYTES);
     counters("write", u.write, kWriteCounters);
     counters("read", u.read, kReadCounters);
-    const unsigned size = u.element == Element::half ? 2 : 4;
+    const unsigned size = bytes_of(u.element);
     number("lanes", u.lanes, 1, RDU_VECTOR_BYTES / size);
     stride("lane", u.lane_stride);
     const auto aligned = [&](const char* what, int64_t bytes) {
@@ -116,6 +123,55 @@ class UnitCheck {
     aligned("buffer", u.buffer_size);
     number("bank shift", u.bank_shift, 0, 31);
     number("bank skew", u.bank_skew, 0, 31);
+  }
+
+  void operator()(const PatternMemory& u) const {
+    if (u.writers.empty() && u.readers.empty()) fail("it has no pipelines");
+    number("write pipelines", u.writers.size(), 0, kPipelines);
+    number("read pipelines", u.readers.size(), 0, kPipelines);
+    number("bank shift", u.bank_shift, 0, 31);
+    number("bank skew", u.bank_skew, 0, 31);
+    unsigned inputs = 0;
+    const auto use = [&](unsigned input) {
+      number("an input", input, 0, kPmuInputs - 1);
+      if (inputs >> input & 1) fail(fmt::format("input {} has two uses", input));
+      inputs |= 1u << input;
+    };
+    unsigned given = 0, waited = 0;
+    const auto pipeline = [&](const char* kind, size_t n, const Access& a) {
+      const UnitCheck check(fmt::format("{}, {} pipeline {}", who_, kind, n));
+      check.access(a);
+      if (a.address == Access::Address::index) use(a.index_input);
+      if ((given & a.give) != 0) check.fail("it gives a token that another pipeline gives, too");
+      if ((waited & a.wait) != 0) check.fail("it waits for a token that another pipeline waits for, too");
+      given |= a.give;
+      waited |= a.wait;
+      return check;
+    };
+    for (size_t n = 0; n < u.writers.size(); ++n) {
+      const Writer& w = u.writers[n];
+      const UnitCheck check = pipeline("write", n, w);
+      use(w.input);
+      if (w.address == Access::Address::scalar) check.fail("only read pipelines take scalars");
+      if (w.range == Access::Range::zero) check.fail("only read pipelines give zeros outside their range");
+      if (w.address == Access::Address::sequence && (!w.when.is_always() || moves(w))) {
+        check.fail("with addresses from sequence ids it has neither a predicate nor strides");
+      }
+    }
+    for (size_t n = 0; n < u.readers.size(); ++n) {
+      const Reader& r = u.readers[n];
+      const UnitCheck check = pipeline("read", n, r);
+      if (r.address == Access::Address::sequence) check.fail("only write pipelines take sequence ids");
+      if (r.address == Access::Address::scalar) check.fail("scalars have no form in a graph yet");
+      if (r.address == Access::Address::index && r.range != Access::Range::zero) {
+        check.fail("a gather gives zeros outside its range");
+      }
+    }
+    const unsigned lost = given & ~waited, missing = waited & ~given;
+    if (lost != 0) fail(fmt::format("no pipeline waits for token {}, which one gives", __builtin_ctz(lost)));
+    if (missing != 0) {
+      fail(fmt::format("no pipeline gives token {}, which one waits for", __builtin_ctz(missing)));
+    }
   }
 
   void operator()(const Matrix& u) const {
@@ -195,6 +251,44 @@ class UnitCheck {
       if (c.count.is_constant()) number(what, c.count.at(0), 1, UINT32_MAX);
     }
   }
+  static bool moves(const Access& a) {
+    return std::any_of(a.counters.begin(), a.counters.end(), [](const Counter& c) {
+      return c.stride != 0 && !(c.count.is_constant() && c.count.at(0) == 1);
+    });
+  }
+  /// What write and read pipelines of a PMU have in common.
+  void access(const Access& a) const {
+    number("buffers", a.buffers, 1, kPipelineBuffers);
+    if (a.buffers > 1 && a.buffer_size == 0) fail("the buffer size is zero");
+    counters("nested", a.counters, kPipelineCounters);
+    const unsigned size = bytes_of(a.element);
+    number("lanes", a.lanes, 1, RDU_VECTOR_BYTES / size);
+    stride("lane", a.lane_stride);
+    stride("index", a.index_stride);
+    const auto aligned = [&](const char* what, int64_t bytes) {
+      if (bytes % size != 0)
+        fail(fmt::format("{} {} is not a multiple of the element size {}", what, bytes, size));
+    };
+    aligned("the base", a.base);
+    if (a.lanes > 1) aligned("the lane stride", a.lane_stride);
+    if (a.buffers > 1) aligned("the buffer size", a.buffer_size);
+    for (const Counter& c : a.counters) aligned("a stride", c.stride);
+    if (a.address != Access::Address::counters) {
+      aligned("the index stride", a.index_stride);
+      if (a.range == Access::Range::off) fail("addresses that depend on data need a range");
+    }
+    if (a.range != Access::Range::off && a.low >= a.high) {
+      fail(fmt::format("the range from {} to {} is empty", a.low, a.high));
+    }
+    const Predicate& p = a.when;
+    if (p.kind == Predicate::Kind::first || p.kind == Predicate::Kind::last) {
+      fail("a pipeline knows the predicates equal and less only");
+    }
+    if (p.is_never()) fail("no access would be done");
+    if (p.kind != Predicate::Kind::always && p.level >= kPipelineCounters) {
+      fail(fmt::format("its predicate looks at counter {}, there are {}", p.level, kPipelineCounters));
+    }
+  }
   template <class Generator>
   void agcu(const Generator& u) const {
     number("bytes of a row", u.row_bytes, 1, kMaxRowBytes);
@@ -257,10 +351,8 @@ uint64_t packets_of(Format format) {
   return format == Format::fp32 || format == Format::int32 ? 2 : 1;
 }
 
-/// In how many firings the predicate holds.
-uint64_t firings_of(const Simd& u, const Predicate& p, const Sample& at) {
-  std::vector<uint64_t> counts(u.inner.begin(), u.inner.end());
-  counts.push_back(at(u.vectors));
+/// In how many iterations of nested counters the predicate holds.
+uint64_t iterations_of(const std::vector<uint64_t>& counts, const Predicate& p) {
   uint64_t all = 1;
   for (const uint64_t n : counts) all = checked_multiply(all, n);
   uint64_t held = all;
@@ -272,29 +364,71 @@ uint64_t firings_of(const Simd& u, const Predicate& p, const Sample& at) {
       for (unsigned l = 0; l <= p.level; ++l) held /= std::max<uint64_t>(counts[l], 1);
       break;
     case Predicate::Kind::equal:
+      if (p.level >= counts.size()) return (p.value == 0) != p.negated ? all : 0;  // a counter of one
       held = p.value < counts[p.level] ? all / counts[p.level] : 0;
       break;
     case Predicate::Kind::less:
+      if (p.level >= counts.size()) return (p.value > 0) != p.negated ? all : 0;
       held = all / std::max<uint64_t>(counts[p.level], 1) * std::min<uint64_t>(p.value, counts[p.level]);
       break;
   }
   return p.negated ? all - held : held;
 }
+
+uint64_t firings_of(const Simd& u, const Predicate& p, const Sample& at) {
+  std::vector<uint64_t> counts(u.inner.begin(), u.inner.end());
+  counts.push_back(at(u.vectors));
+  return iterations_of(counts, p);
+}
+
+/// Accesses of a fill that are done, by predicate and range.
+uint64_t accesses_done(const Access& a, const Sample& at) {
+  std::vector<uint64_t> counts;
+  for (const Counter& c : a.counters) counts.push_back(at(c.count));
+  if (a.range != Access::Range::drop || a.address != Access::Address::counters) {
+    return iterations_of(counts, a.when);
+  }
+  // One by one over the counters that matter, times the others.
+  const bool chooses = a.when.kind != Predicate::Kind::always;
+  uint64_t times = 1;
+  for (size_t l = 0; l < counts.size(); ++l) {
+    const bool matters = a.counters[l].stride != 0 || (chooses && l == a.when.level);
+    if (!matters) times = checked_multiply(times, std::exchange(counts[l], 1));
+  }
+  std::vector<uint64_t> i(counts.size());
+  uint64_t done = 0;
+  while (true) {
+    Wide offset = 0;
+    for (size_t l = 0; l < i.size(); ++l) offset += static_cast<Wide>(i[l]) * a.counters[l].stride;
+    const uint64_t counter = chooses && a.when.level < i.size() ? i[a.when.level] : 0;
+    const bool holds =
+        !chooses || (a.when.kind == Predicate::Kind::equal ? counter == a.when.value
+                                                           : counter < a.when.value) != a.when.negated;
+    done += holds && a.low <= offset && offset < a.high;
+    size_t l = 0;
+    while (l < i.size() && ++i[l] == counts[l]) i[l++] = 0;
+    if (l == i.size()) return checked_multiply(done, times);
+  }
+}
+
 uint64_t packets_of_row(uint32_t bytes) {
   return (bytes + RDU_VECTOR_BYTES - 1) / RDU_VECTOR_BYTES;
 }
 
 uint64_t packets_of_indices(uint64_t rows) {
-  constexpr uint64_t kIndices = RDU_VECTOR_BYTES / 4;
-  return rows / kIndices + (rows % kIndices != 0 ? 1 : 0);
+  return rows / kIndicesOfPacket + (rows % kIndicesOfPacket != 0 ? 1 : 0);
 }
 
-uint64_t packets_sent(const UnitKind& kind, const Sample& at) {
+uint64_t packets_sent(const UnitKind& kind, unsigned output, const Sample& at) {
   return std::visit(
       Overload{
           [&](const Load& u) { return checked_multiply(packets_of_row(u.row_bytes), at.product(u.rows)); },
           [&](const Store&) { return uint64_t{0}; },
           [&](const Scratchpad& u) { return checked_multiply(at(u.fills), at.product(u.read)); },
+          [&](const PatternMemory& u) {
+            const Reader& r = u.readers[output];
+            return checked_multiply(at(r.fills), accesses_done(r, at));
+          },
           [&](const Matrix& u) { return checked_multiply(at(u.tiles), u.rows * packets_of(u.out)); },
           [&](const Simd& u) { return checked_multiply(firings_of(u, u.send, at), packets_of(u.out)); }},
       kind);
@@ -309,11 +443,31 @@ uint64_t packets_taken(const UnitKind& kind, unsigned input, const Sample& at) {
                                    : packets_of_indices(rows);
                },
                [&](const Scratchpad& u) { return checked_multiply(at(u.fills), at.product(u.write)); },
+               [&](const PatternMemory& u) {
+                 const auto accesses = [&](const Access& a) {
+                   return checked_multiply(at(a.fills), at.product(a.counters));
+                 };
+                 const auto indices = [&](const Access& a) {
+                   return a.address == Access::Address::index && a.index_input == input
+                              ? checked_multiply(accesses(a), packets_of_indices(a.lanes))
+                              : 0;
+                 };
+                 uint64_t taken = 0;
+                 for (const Writer& w : u.writers) taken += w.input == input ? accesses(w) : indices(w);
+                 for (const Reader& r : u.readers) taken += indices(r);
+                 return taken;
+               },
                [&](const Matrix& u) { return checked_multiply(at(u.tiles), u.k); },
                [&](const Simd& u) {
                  return checked_multiply(firings_of(u, u.take[input], at), packets_of(u.in[input]));
                }},
       kind);
+}
+
+template <class Visit>
+void for_each_access(const PatternMemory& u, Visit visit) {
+  for (const Writer& w : u.writers) visit(static_cast<const Access&>(w));
+  for (const Reader& r : u.readers) visit(static_cast<const Access&>(r));
 }
 
 /// Every count that the unit takes from an argument must be at least one: hardware reads a count of zero as
@@ -333,6 +487,12 @@ void check_counts(const std::string& who, const UnitKind& kind, const Sample& at
                         positive(u.fills, "the number of fills");
                         all(u.write, "a write count");
                         all(u.read, "a read count");
+                      },
+                      [&](const PatternMemory& u) {
+                        for_each_access(u, [&](const Access& a) {
+                          positive(a.fills, "the number of fills");
+                          all(a.counters, "a count");
+                        });
                       },
                       [&](const Matrix& u) { positive(u.tiles, "the number of tiles"); },
                       [&](const Simd& u) { positive(u.vectors, "the number of vectors"); }},
@@ -371,7 +531,7 @@ void check_extent(const std::string& who, const char* what, const std::vector<Co
 }
 
 void check_addresses(const std::string& who, const Scratchpad& u, const Sample& at) {
-  const int64_t element = u.element == Element::half ? 2 : 4;
+  const int64_t element = bytes_of(u.element);
   const int64_t last_lane = u.lane_stride * static_cast<int64_t>(u.lanes - 1);
   check_extent(who, "write", u.write, at, 0, u.write_bytes - 1, u.buffer_size);
   check_extent(who, "read", u.read, at, std::min<int64_t>(last_lane, 0),
@@ -388,6 +548,63 @@ void check_addresses(const std::string& who, const Scratchpad& u, const Sample& 
       }
     }
   });
+}
+
+/// What a pipeline may touch: from the first byte to behind the last one.
+std::pair<Wide, Wide> extent(const Access& a, const Sample& at) {
+  Wide low = 0, high = 0;
+  if (a.address == Access::Address::counters) {
+    for (const Counter& c : a.counters) {
+      const Wide reach = static_cast<Wide>(at(c.count) - 1) * c.stride;
+      (reach < 0 ? low : high) += reach;
+    }
+    if (a.range != Access::Range::off) {
+      low = std::max<Wide>(low, a.low);
+      high = std::min<Wide>(high, a.high - 1);
+    }
+  } else {
+    low = a.low;
+    high = a.high - 1;
+  }
+  if (a.address != Access::Address::index) {
+    const int64_t last_lane = a.lane_stride * static_cast<int64_t>(a.lanes - 1);
+    (last_lane < 0 ? low : high) += last_lane;
+  }
+  high += static_cast<Wide>(a.buffers - 1) * a.buffer_size;
+  return {a.base + low, a.base + high + bytes_of(a.element)};
+}
+
+// --- sequence ids
+// ----------------------------------------------------------------------------------------------------
+
+struct Numbered {
+  std::string unit;
+  Sequence sequence;
+  uint64_t packets;
+};
+
+/// Several streams at one input: no two packets have the same id, and with `joined` every id comes.
+void check_sequences(const std::string& where, const std::vector<Numbered>& streams, bool joined) {
+  uint64_t total = 0;
+  for (size_t i = 0; i < streams.size(); ++i) {
+    total += streams[i].packets;
+    for (size_t j = 0; j < i; ++j) {
+      const Sequence &a = streams[i].sequence, &b = streams[j].sequence;
+      const uint64_t apart = std::gcd(std::gcd(uint64_t{a.step}, uint64_t{b.step}), kSequenceIds);
+      if (a.first % apart != b.first % apart) continue;
+      throw Error(fmt::format("{}: packets of '{}' and '{}' may have the same sequence id", where,
+                              streams[j].unit, streams[i].unit));
+    }
+  }
+  if (!joined) return;
+  // Ids differ, so if none is too large all come.
+  for (const Numbered& s : streams) {
+    const uint64_t last = s.sequence.first + checked_multiply(s.packets - 1, s.sequence.step);
+    if (s.packets == 0 || last < total) continue;
+    throw Error(
+        fmt::format("{}: '{}' numbers its packets up to {}, but there are {} in all, so some id never comes",
+                    where, s.unit, last, total));
+  }
 }
 
 }  // namespace
@@ -465,6 +682,50 @@ bool crosses_lanes(Op op) {
   return op >= Op::fred_sum;
 }
 
+unsigned bytes_of(Element element) {
+  switch (element) {
+    case Element::byte:
+      return 1;
+    case Element::half:
+      return 2;
+    case Element::word:
+      return 4;
+  }
+  return 0;
+}
+
+PatternMemory in_full(const Scratchpad& pad) {
+  constexpr uint8_t kFree = 1, kFull = 2;
+  Writer w;
+  w.fills = pad.fills;
+  w.buffers = pad.buffers;
+  w.buffer_size = pad.buffer_size;
+  w.lanes = pad.write_bytes;
+  w.element = Element::byte;
+  w.lane_stride = 1;
+  w.counters = pad.write;
+  w.wait = kFree;
+  w.give = kFull;
+  Reader r;
+  r.fills = pad.fills;
+  r.buffers = pad.buffers;
+  r.buffer_size = pad.buffer_size;
+  r.lanes = pad.lanes;
+  r.element = pad.element;
+  r.lane_stride = pad.lane_stride;
+  r.counters = pad.read;
+  r.wait = kFull;
+  r.give = kFree;
+  r.sequence = pad.sequence;
+  PatternMemory memory;
+  memory.writers = {w};
+  memory.readers = {r};
+  memory.tokens[0] = static_cast<uint8_t>(pad.buffers);
+  memory.bank_shift = pad.bank_shift;
+  memory.bank_skew = pad.bank_skew;
+  return memory;
+}
+
 Constant::Constant(float value) {
   std::memcpy(&bits, &value, sizeof bits);
 }
@@ -490,35 +751,78 @@ std::vector<Predicate> predicates_of(const Simd& u) {
 // ---------------------------------------------------------------------------------------------
 
 unsigned inputs_of(const UnitKind& kind) {
-  return std::visit(Overload{[](const Load& u) { return u.indexed ? 2u : 0u; },
-                             [](const Store& u) { return u.indexed ? 3u : 1u; },
-                             [](const Scratchpad&) { return 1u; }, [](const Matrix&) { return 3u; },
-                             [](const Simd& u) {
-                               unsigned inputs = 0;
-                               const auto add = [&](Operand operand) {
-                                 if (input_of(operand) >= 0) inputs |= 1u << input_of(operand);
-                               };
-                               for (const Stage& s : u.stages) {
-                                 for (const Operand operand : operands_of(s)) add(operand);
-                               }
-                               return inputs;
-                             }},
+  return std::visit(
+      Overload{[](const Load& u) { return u.indexed ? 2u : 0u; },
+               [](const Store& u) { return u.indexed ? 3u : 1u; }, [](const Scratchpad&) { return 1u; },
+               [](const PatternMemory& u) {
+                 unsigned inputs = 0;
+                 for (const Writer& w : u.writers) inputs |= 1u << w.input;
+                 for_each_access(u, [&](const Access& a) {
+                   if (a.address == Access::Address::index) inputs |= 1u << a.index_input;
+                 });
+                 return inputs;
+               },
+               [](const Matrix&) { return 3u; },
+               [](const Simd& u) {
+                 unsigned inputs = 0;
+                 const auto add = [&](Operand operand) {
+                   if (input_of(operand) >= 0) inputs |= 1u << input_of(operand);
+                 };
+                 for (const Stage& s : u.stages) {
+                   for (const Operand operand : operands_of(s)) add(operand);
+                 }
+                 return inputs;
+               }},
+      kind);
+}
+
+unsigned outputs_of(const UnitKind& kind) {
+  if (const auto* memory = std::get_if<PatternMemory>(&kind)) return (1u << memory->readers.size()) - 1;
+  return std::holds_alternative<Store>(kind) ? 0 : 1;
+}
+
+std::optional<Sequence> sequence_of(const UnitKind& kind, unsigned output) {
+  return std::visit(Overload{[](const Store&) { return std::optional<Sequence>(); },
+                             [&](const PatternMemory& u) { return u.readers.at(output).sequence; },
+                             [](const auto& u) { return u.sequence; }},
                     kind);
 }
 
-bool has_output(const UnitKind& kind) {
-  return !std::holds_alternative<Store>(kind);
+bool takes_by_sequence(const UnitKind& kind, unsigned input) {
+  const auto* memory = std::get_if<PatternMemory>(&kind);
+  return memory != nullptr &&
+         std::any_of(memory->writers.begin(), memory->writers.end(), [&](const Writer& w) {
+           return w.input == input && w.address == Access::Address::sequence;
+         });
 }
 
 Role role_of(const UnitKind& kind) {
-  return std::visit(Overload{[](const Load&) { return Role::load; }, [](const Store&) { return Role::store; },
-                             [](const Scratchpad&) { return Role::pmu; },
-                             [](const Matrix&) { return Role::pcu; }, [](const Simd&) { return Role::pcu; }},
-                    kind);
+  return std::visit(
+      Overload{[](const Load&) { return Role::load; }, [](const Store&) { return Role::store; },
+               [](const Scratchpad&) { return Role::pmu; }, [](const PatternMemory&) { return Role::pmu; },
+               [](const Matrix&) { return Role::pcu; }, [](const Simd&) { return Role::pcu; }},
+      kind);
 }
 
 // --- Graph
 // -----------------------------------------------------------------------------------------------------------
+
+uint64_t Graph::scratchpad_bytes(const UnitDescription& unit) const {
+  if (const auto* pad = std::get_if<Scratchpad>(&unit.kind)) return uint64_t{pad->buffers} * pad->buffer_size;
+  Wide most = 0;
+  if (const auto* memory = std::get_if<PatternMemory>(&unit.kind)) {
+    const Sample at(arguments_, kSamples - 1);
+    for_each_access(*memory, [&](const Access& a) {
+      const auto [low, high] = extent(a, at);
+      if (low < 0) {
+        throw Error(fmt::format("unit '{}': a pipeline goes {} bytes below the scratchpad", unit.name,
+                                static_cast<int64_t>(-low)));
+      }
+      most = std::max(most, high);
+    });
+  }
+  return static_cast<uint64_t>(most);
+}
 
 Graph::Graph(std::string kernel, std::string description) {
   check_name(kernel, "the kernel");
@@ -576,34 +880,93 @@ Node Graph::add(const std::string& name, UnitKind kind, const std::string& note)
   return {units_.size() - 1};
 }
 
-void Graph::connect(Node from, Node to, unsigned input) {
-  if (from.index >= units_.size() || to.index >= units_.size())
+void Graph::connect(Output from, Node to, unsigned input) {
+  if (from.node.index >= units_.size() || to.index >= units_.size())
     throw Error("connecting a unit of another graph");
-  const UnitDescription& source = units_[from.index];
+  const UnitDescription& source = units_[from.node.index];
   const UnitDescription& sink = units_[to.index];
-  if (!has_output(source.kind)) throw Error(fmt::format("unit '{}' has no output", source.name));
+  if (outputs_of(source.kind) == 0) throw Error(fmt::format("unit '{}' has no output", source.name));
+  if (from.number >= 32 || (outputs_of(source.kind) >> from.number & 1) == 0) {
+    throw Error(fmt::format("unit '{}' has no output {}", source.name, from.number));
+  }
   if (input >= 32 || (inputs_of(sink.kind) >> input & 1) == 0) {
     throw Error(fmt::format("unit '{}' does not use an input {}", sink.name, input));
   }
   for (const Edge& e : edges_) {
     for (const Edge::Sink& s : e.to) {
-      if (s.unit == to.index && s.input == input) {
-        throw Error(fmt::format("input {} of unit '{}' is connected to '{}' already", input, sink.name,
-                                units_[e.from].name));
-      }
+      if (s.unit != to.index || s.input != input) continue;
+      const bool again = e.from == from.node.index && e.output == from.number;
+      if (!again && sequence_of(source.kind, from.number) && sequence_of(units_[e.from].kind, e.output))
+        continue;
+      throw Error(fmt::format("input {} of unit '{}' is connected to '{}' already", input, sink.name,
+                              units_[e.from].name));
     }
   }
-  auto edge = std::find_if(edges_.begin(), edges_.end(), [&](const Edge& e) { return e.from == from.index; });
-  if (edge == edges_.end()) edge = edges_.insert(edges_.end(), Edge{from.index, {}});
+  auto edge = std::find_if(edges_.begin(), edges_.end(), [&](const Edge& e) {
+    return e.from == from.node.index && e.output == from.number;
+  });
+  if (edge == edges_.end()) edge = edges_.insert(edges_.end(), Edge{from.node.index, from.number, {}});
   edge->to.push_back({to.index, input});
 }
+
+std::vector<uint64_t> Graph::traffic() const {
+  const Sample at(arguments_, 0);
+  std::vector<uint64_t> packets;
+  for (const Edge& e : edges_) packets.push_back(packets_sent(units_[e.from].kind, e.output, at));
+  return packets;
+}
+
+namespace {
+
+/// All streams that end at one input: together they bring what it takes, in an order that it can tell.
+void check_input(const Graph& graph, size_t unit, unsigned input, const Sample& at) {
+  const auto& units = graph.units();
+  const Graph::UnitDescription& sink = units[unit];
+  std::vector<Numbered> streams;
+  uint64_t sent = 0;
+  for (const Graph::Edge& e : graph.edges()) {
+    const auto here = [&](const Graph::Edge::Sink& s) { return s.unit == unit && s.input == input; };
+    if (std::none_of(e.to.begin(), e.to.end(), here)) continue;
+    const UnitKind& kind = units[e.from].kind;
+    const uint64_t packets = packets_sent(kind, e.output, at);
+    streams.push_back({units[e.from].name, sequence_of(kind, e.output).value_or(Sequence{}), packets});
+    sent = checked_add(sent, packets);
+    if (takes_by_sequence(sink.kind, input) && !sequence_of(kind, e.output)) {
+      throw Error(fmt::format(
+          "input {} of unit '{}' takes addresses from sequence ids, but packets of '{}' have none", input,
+          sink.name, units[e.from].name));
+    }
+  }
+  const uint64_t taken = packets_taken(sink.kind, input, at);
+  if (sent != taken) {
+    std::string with;
+    for (const Argument& a : graph.arguments()) {
+      if (a.address) continue;
+      with +=
+          fmt::format(" {} = {}", a.name, at.argument(static_cast<size_t>(&a - graph.arguments().data())));
+    }
+    std::string who = fmt::format("unit '{}' sends", streams.front().unit);
+    if (streams.size() > 1) {
+      who = fmt::format("the {} units from '{}' to '{}' send", streams.size(), streams.front().unit,
+                        streams.back().unit);
+    }
+    throw Error(fmt::format("{} {} packets, but input {} of '{}' takes {}{}{}", who, sent, input, sink.name,
+                            taken, with.empty() ? "" : ", for", with));
+  }
+  if (streams.size() > 1) {
+    check_sequences(fmt::format("input {} of unit '{}'", input, sink.name), streams,
+                    !takes_by_sequence(sink.kind, input));
+  }
+}
+
+}  // namespace
 
 void Graph::check() const {
   if (units_.empty()) throw Error(fmt::format("kernel '{}' has no units", info_.kernel));
   std::vector<unsigned> connected(units_.size());
-  std::vector<bool> sends(units_.size());
+  std::vector<unsigned> sends(units_.size());
   for (const Edge& e : edges_) {
-    sends[e.from] = true;
+    sends[e.from] |= 1u << e.output;
     for (const Edge::Sink& s : e.to) connected[s.unit] |= 1u << s.input;
   }
   bool stores = false;
@@ -614,7 +977,11 @@ void Graph::check() const {
     if (missing != 0) {
       throw Error(fmt::format("input {} of unit '{}' is not connected", __builtin_ctz(missing), u.name));
     }
-    if (has_output(u.kind) && !sends[i]) throw Error(fmt::format("output of unit '{}' goes nowhere", u.name));
+    const unsigned idle = outputs_of(u.kind) & ~sends[i];
+    if (idle == 0) continue;
+    const unsigned output = static_cast<unsigned>(__builtin_ctz(idle));
+    throw Error(fmt::format("output {}of unit '{}' goes nowhere",
+                            output == 0 ? "" : fmt::format("{} ", output), u.name));
   }
   if (!stores) throw Error(fmt::format("kernel '{}' stores nothing, so it would never end", info_.kernel));
 
@@ -627,26 +994,14 @@ void Graph::check() const {
       const auto* pad = std::get_if<Scratchpad>(&u.kind);
       if (pad && (index == 0 || index == kSamples - 1)) check_addresses(who, *pad, at);
     }
-    for (const Edge& e : edges_) {
-      const uint64_t sent = packets_sent(units_[e.from].kind, at);
-      for (const Edge::Sink& s : e.to) {
-        const uint64_t taken = packets_taken(units_[s.unit].kind, s.input, at);
-        if (sent == taken) continue;
-        std::string with;
-        for (const Argument& a : arguments_) {
-          if (a.address) continue;
-          with += fmt::format(" {} = {}", a.name, at.argument(static_cast<size_t>(&a - arguments_.data())));
-        }
-        throw Error(fmt::format("unit '{}' sends {} packets, but input {} of '{}' takes {}{}{}",
-                                units_[e.from].name, sent, s.input, units_[s.unit].name, taken,
-                                with.empty() ? "" : ", for", with));
+    for (size_t u = 0; u < units_.size(); ++u) {
+      for (unsigned input = 0; input < 32; ++input) {
+        if (connected[u] >> input & 1) check_input(*this, u, input, at);
       }
     }
   }
   // Once with the largest values, without looking at every address.
   for (const UnitDescription& u : units_) {
-    const auto* pad = std::get_if<Scratchpad>(&u.kind);
-    if (!pad) continue;
     const auto moving = [&](const std::vector<Counter>& counters) {
       for (const Counter& c : counters) {
         if (!c.count.is_constant() && c.stride != 0) {
@@ -655,8 +1010,12 @@ void Graph::check() const {
         }
       }
     };
-    moving(pad->write);
-    moving(pad->read);
+    if (const auto* pad = std::get_if<Scratchpad>(&u.kind)) {
+      moving(pad->write);
+      moving(pad->read);
+    } else if (const auto* memory = std::get_if<PatternMemory>(&u.kind)) {
+      for_each_access(*memory, [&](const Access& a) { moving(a.counters); });
+    }
   }
   for (size_t i = 0; i < arguments_.size(); ++i) {
     const auto uses = [&](const Value& v) { return v.argument() == static_cast<int>(i); };
@@ -668,6 +1027,12 @@ void Graph::check() const {
           Overload{[&](const Load& x) { return uses(x.base) || any(x.rows); },
                    [&](const Store& x) { return uses(x.base) || any(x.rows); },
                    [&](const Scratchpad& x) { return uses(x.fills) || any(x.write) || any(x.read); },
+                   [&](const PatternMemory& x) {
+                     bool found = false;
+                     for_each_access(
+                         x, [&](const Access& a) { found = found || uses(a.fills) || any(a.counters); });
+                     return found;
+                   },
                    [&](const Matrix& x) { return uses(x.tiles); },
                    [&](const Simd& x) { return uses(x.vectors); }},
           u.kind);

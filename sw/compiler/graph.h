@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -51,7 +52,16 @@ struct Counter {
 /// Of vectors on the network. FP32 and INT32 are two packets, the others one; bf16_sr is an output rounded
 /// stochastically.
 enum class Format : uint8_t { fp32, bf16, int32, int8, bf16_sr };
-enum class Element : uint8_t { half, word };  ///< 2 or 4 bytes
+enum class Element : uint8_t { half, word, byte };  ///< 2, 4 or 1 bytes
+unsigned bytes_of(Element element);
+
+/// Numbers that packets carry: packet i of an execution has sequence id first + i * step, modulo 65536.
+/// Several streams that have them may end at one input, which takes them in the order of their ids, 0 first
+/// (a join). A write pipeline of a PMU may take its address from them instead.
+struct Sequence {
+  uint16_t first = 0;
+  uint16_t step = 1;
+};
 
 /// AGCU: rows of memory become packets of 64 bytes, the last of each row padded with zero. Gather: with
 /// `indexed`, input 1 takes a list of INT32, 16 a packet, and row r lies index[r] * index_stride bytes
@@ -62,6 +72,7 @@ struct Load {
   std::vector<Counter> rows;
   bool indexed = false;
   int64_t index_stride = 0;  ///< bytes, must fit 32 bits with sign
+  std::optional<Sequence> sequence = {};
 };
 
 /// What a store does to the words in memory, coded as in AGCU.STORE; all but `write` are atomic.
@@ -78,7 +89,7 @@ struct Store {
 };
 
 /// PMU: a scratchpad of `buffers` buffers, each filled by the write counters and then read by the read
-/// counters.
+/// counters. The common case of PatternMemory, in short.
 struct Scratchpad {
   Value fills = 1;  ///< how many times a buffer is filled and read
   unsigned buffers = 1;
@@ -91,7 +102,74 @@ struct Scratchpad {
   std::vector<Counter> read;
   unsigned bank_shift = 2;
   unsigned bank_skew = 0;
+  std::optional<Sequence> sequence = {};  ///< of the packets that are read
 };
+
+/// Whether a firing (of a PCU) or an access (of a PMU) does something, by the counters of its unit. Level 0
+/// is the innermost counter.
+struct Predicate {
+  enum class Kind : uint8_t { always = 0, first, last, equal, less } kind = Kind::always;
+  unsigned level = 0;
+  uint32_t value = 0;  ///< of equal and less, below 2^24
+  bool negated = false;
+
+  static Predicate first(unsigned level) { return {Kind::first, level, 0, false}; }
+  static Predicate last(unsigned level) { return {Kind::last, level, 0, false}; }
+  static Predicate equal(unsigned level, uint32_t value) { return {Kind::equal, level, value, false}; }
+  static Predicate less(unsigned level, uint32_t value) { return {Kind::less, level, value, false}; }
+  Predicate operator!() const { return {kind, level, value, !negated}; }
+  bool is_always() const { return kind == Kind::always && !negated; }
+  bool is_never() const { return kind == Kind::always && negated; }
+  friend bool operator==(const Predicate& a, const Predicate& b) {
+    return a.kind == b.kind && a.level == b.level && a.value == b.value && a.negated == b.negated;
+  }
+};
+
+/// What a write and a read pipeline of a PMU have in common: `fills` times, the accesses of the counters.
+struct Access {
+  Value fills = 1;
+  unsigned buffers = 1;      ///< fill f is in buffer f modulo buffers; at most 31
+  uint32_t buffer_size = 0;  ///< bytes from one buffer to the next
+  int64_t base = 0;          ///< byte in the scratchpad that addresses are counted from
+  unsigned lanes = 32;       ///< elements of a packet
+  Element element = Element::half;
+  int64_t lane_stride = 2;  ///< bytes from one lane's element to the next
+  std::vector<Counter> counters;
+  /// What else the address depends on: nothing; a packet's sequence id (write pipelines); a word of scalar
+  /// input r a fill (read pipeline r); an index a lane, INT32, that comes by input `index_input`. It is
+  /// multiplied by index_stride.
+  enum class Address : uint8_t { counters = 0, sequence, scalar, index } address = Address::counters;
+  int64_t index_stride = 0;
+  unsigned index_input = 0;
+  /// Accesses whose offset is outside low .. high - 1 are not done, or (read pipelines) give zeros. With
+  /// Address::index each lane by itself.
+  enum class Range : uint8_t { off = 0, drop, zero } range = Range::off;
+  int64_t low = 0, high = 0;
+  Predicate when = {};  ///< always, equal, less: else the access is not done
+  /// Tokens (a bit each) of which a fill takes one before it begins, and gives one when it is over.
+  uint8_t wait = 0, give = 0;
+};
+struct Writer : Access {
+  unsigned input = 0;  ///< that its packets come by
+};
+struct Reader : Access {
+  std::optional<Sequence> sequence = {};  ///< counts accesses that are not done, too
+};
+
+/// PMU with all that it has: up to two write and two read pipelines, read pipeline r sending by output r, and
+/// eight tokens that order them. Pipelines that touch the same bytes, one of them writing, must be ordered by
+/// tokens, as the PMU's page says; the tile refuses a program in which they are not.
+struct PatternMemory {
+  std::vector<Writer> writers;
+  std::vector<Reader> readers;
+  std::array<uint8_t, 8> tokens{};  ///< that are there at the start
+  unsigned bank_shift = 2;
+  unsigned bank_skew = 0;
+  bool together = false;  ///< two pipelines of a kind never need the same bank: none waits for its turn
+};
+/// The same in full: write pipeline 0 takes a free buffer (token 0) and makes a full one (token 1), read
+/// pipeline 0 the other way round.
+PatternMemory in_full(const Scratchpad& pad);
 
 /// PCU in matrix mode: input 0 is the side of the lanes, input 1 that of the rows; after k steps `rows`
 /// vectors leave. With `int8` a step is two k, and `out` is int32 or int8.
@@ -103,6 +181,7 @@ struct Matrix {
   Format out = Format::fp32;
   bool int8 = false;
   uint32_t seed = 0;  ///< of bf16_sr
+  std::optional<Sequence> sequence = {};
 };
 
 /// Operands of a SIMD stage, coded as in PCU.STAGE.
@@ -201,25 +280,6 @@ enum class Tail : uint8_t { none = 0, exp, recip, log, sqrt, rsqrt, sigmoid, tan
 unsigned operands_of(Op op);
 bool crosses_lanes(Op op);
 
-/// Whether a firing does something, by the counters of its unit. Level 0 is the innermost counter.
-struct Predicate {
-  enum class Kind : uint8_t { always = 0, first, last, equal, less } kind = Kind::always;
-  unsigned level = 0;
-  uint32_t value = 0;  ///< of equal and less, below 2^24
-  bool negated = false;
-
-  static Predicate first(unsigned level) { return {Kind::first, level, 0, false}; }
-  static Predicate last(unsigned level) { return {Kind::last, level, 0, false}; }
-  static Predicate equal(unsigned level, uint32_t value) { return {Kind::equal, level, value, false}; }
-  static Predicate less(unsigned level, uint32_t value) { return {Kind::less, level, value, false}; }
-  Predicate operator!() const { return {kind, level, value, !negated}; }
-  bool is_always() const { return kind == Kind::always && !negated; }
-  bool is_never() const { return kind == Kind::always && negated; }
-  friend bool operator==(const Predicate& a, const Predicate& b) {
-    return a.kind == b.kind && a.level == b.level && a.value == b.value && a.negated == b.negated;
-  }
-};
-
 struct Stage {
   Op op = Op::nop;
   Operand a = Operand::prev;
@@ -254,13 +314,20 @@ struct Simd {
   unsigned lanes = 32;
   std::array<Constant, 4> constants{};
   uint32_t seed = 0;  ///< of bf16_sr or srbf16
+  std::optional<Sequence> sequence = {};
 };
 
-using UnitKind = std::variant<Load, Store, Scratchpad, Matrix, Simd>;
+using UnitKind = std::variant<Load, Store, Scratchpad, PatternMemory, Matrix, Simd>;
 
 /// A handle of a unit in a Graph.
 struct Node {
   size_t index = 0;
+};
+/// One of its outputs; a node by itself is output 0.
+struct Output {
+  Node node;
+  unsigned number = 0;
+  Output(Node n, unsigned output = 0) : node(n), number(output) {}  // NOLINT: nodes are Outputs
 };
 
 class Graph {
@@ -273,6 +340,7 @@ class Graph {
   /// A stream from one unit's output to inputs of others.
   struct Edge {
     size_t from = 0;
+    unsigned output = 0;
     struct Sink {
       size_t unit = 0;
       unsigned input = 0;
@@ -290,21 +358,28 @@ class Graph {
                uint64_t multiple = 1);
   /// Adds a unit. Throws Error for a name that is taken or a configuration that no unit has.
   Node add(const std::string& name, UnitKind kind, const std::string& note = "");
-  /// Connects an output with an input; more than one input: multicast. Throws Error for an input that does
-  /// not exist or is connected already, and for a unit without output.
-  void connect(Node from, Node to, unsigned input = 0);
+  /// Connects an output with an input; more than one input: multicast; more than one output: a join. Throws
+  /// Error for an input or output that does not exist, and for an input that is connected already unless all
+  /// its streams have sequence ids.
+  void connect(Output from, Node to, unsigned input = 0);
   /// A fact for people and applications, kept in the container.
   void property(const std::string& name, const std::string& value) { info_.properties[name] = value; }
 
   const ProgramInfo& info() const { return info_; }
   const std::vector<UnitDescription>& units() const { return units_; }
   const std::vector<Edge>& edges() const { return edges_; }  ///< in order of first connection
+  /// Packets of each edge with the smallest values of all arguments.
+  std::vector<uint64_t> traffic() const;
+  /// From the scratchpad's beginning to behind the last byte that a PMU uses, 0 for other units. Throws Error
+  /// if it would use bytes before the beginning.
+  uint64_t scratchpad_bytes(const UnitDescription& unit) const;
   /// Without fixups; those follow from where the Values are used.
   const std::vector<Argument>& arguments() const { return arguments_; }
 
   /// Throws Error for anything about the whole graph that cannot work: inputs or outputs without a stream,
   /// streams whose ends disagree about the number of packets, counts that may become zero, scratchpad
-  /// addresses outside their buffer or read without having been written.
+  /// addresses outside their buffer or read without having been written, sequence ids that two streams share
+  /// or that never come.
   void check() const;
 
  private:
@@ -320,7 +395,12 @@ class Graph {
 std::vector<Predicate> predicates_of(const Simd& simd);
 /// Inputs that the unit takes packets from, a bit each.
 unsigned inputs_of(const UnitKind& kind);
-bool has_output(const UnitKind& kind);
+/// Outputs that it sends packets by, a bit each.
+unsigned outputs_of(const UnitKind& kind);
+/// Sequence ids of an output's packets.
+std::optional<Sequence> sequence_of(const UnitKind& kind, unsigned output);
+/// Whether the input's packets are put in their places by their sequence ids, so that any order will do.
+bool takes_by_sequence(const UnitKind& kind, unsigned input);
 Role role_of(const UnitKind& kind);
 
 }  // namespace rdu::compiler

@@ -19,7 +19,9 @@ class Lowering {
       : id_(id), configuration_(configuration), arguments_(arguments) {}
 
   void operator()(const Load& u) const {
-    set(RDU_AGCU_LOAD, RDU_AGCU_LOAD_ENABLE_MASK | (u.indexed ? RDU_AGCU_LOAD_INDEX_MASK : 0u));
+    set(RDU_AGCU_LOAD, RDU_AGCU_LOAD_ENABLE_MASK | (u.indexed ? RDU_AGCU_LOAD_INDEX_MASK : 0u) |
+                           (u.sequence ? RDU_AGCU_LOAD_SEQUENCE_MASK : 0u));
+    if (u.sequence) set(RDU_AGCU_LOAD_SEQ, sequence(*u.sequence));
     if (u.indexed) set(RDU_AGCU_LOAD_INDEX_STRIDE, stride(u.index_stride));
     set(RDU_AGCU_LOAD_ROW_BYTES, u.row_bytes);
     set(RDU_AGCU_LOAD_BASE, u.base, 2);
@@ -40,46 +42,42 @@ class Lowering {
     }
   }
 
-  void operator()(const Scratchpad& u) const {
-    // Write pipeline 0 takes a free buffer (token 0) and makes a full one (token 1), read pipeline 0 the
-    // other way round.
-    constexpr uint32_t kFree = 1;
-    constexpr uint32_t kFull = 2;
-    set(RDU_PMU_WRITE_MODE(0), RDU_PMU_WRITE_MODE_ENABLE_MASK);
-    set(RDU_PMU_WRITE_SHAPE(0), bits(u.write_bytes, RDU_PMU_WRITE_SHAPE_LANES_MASK) |
-                                    bits(RDU_PMU_WRITE_SHAPE_ELEMENT_BYTE, RDU_PMU_WRITE_SHAPE_ELEMENT_MASK));
-    set(RDU_PMU_WRITE_LANE_STRIDE(0), 1);
-    set(RDU_PMU_WRITE_FILLS(0), u.fills);
-    set(RDU_PMU_WRITE_BUFFERS(0), u.buffers);
-    set(RDU_PMU_WRITE_BUFFER_SIZE(0), u.buffer_size);
-    set(RDU_PMU_WRITE_TOKEN(0),
-        bits(kFree, RDU_PMU_WRITE_TOKEN_WAIT_MASK) | bits(kFull, RDU_PMU_WRITE_TOKEN_GIVE_MASK));
-    for (unsigned i = 0; i < u.write.size(); ++i) {
-      counter(RDU_PMU_WRITE_COUNT(0, i), RDU_PMU_WRITE_STRIDE(0, i), u.write[i]);
+  void operator()(const Scratchpad& u) const { (*this)(in_full(u)); }
+
+  void operator()(const PatternMemory& u) const {
+    for (unsigned n = 0; n < u.writers.size(); ++n) {
+      const Writer& w = u.writers[n];
+      set(RDU_PMU_WRITE_MODE(n),
+          RDU_PMU_WRITE_MODE_ENABLE_MASK | bits(w.input, RDU_PMU_WRITE_MODE_DATA_MASK) |
+              bits(write_address(w.address), RDU_PMU_WRITE_MODE_ADDRESS_MASK) |
+              bits(w.index_input, RDU_PMU_WRITE_MODE_INDEX_MASK) |
+              bits(static_cast<uint32_t>(w.range), RDU_PMU_WRITE_MODE_RANGE_MASK) | access_predicate(w.when));
+      // Both kinds of pipeline have the same words, but for MODE, at the same distance from their first.
+      access(w, RDU_PMU_WRITE_MODE(n));
     }
-    set(RDU_PMU_READ_MODE(0), RDU_PMU_READ_MODE_ENABLE_MASK);
-    set(RDU_PMU_READ_SHAPE(0), bits(u.lanes, RDU_PMU_READ_SHAPE_LANES_MASK) |
-                                   bits(u.element == Element::word ? RDU_PMU_READ_SHAPE_ELEMENT_WORD
-                                                                   : RDU_PMU_READ_SHAPE_ELEMENT_HALF,
-                                        RDU_PMU_READ_SHAPE_ELEMENT_MASK));
-    set(RDU_PMU_READ_LANE_STRIDE(0), stride(u.lane_stride));
-    set(RDU_PMU_READ_FILLS(0), u.fills);
-    set(RDU_PMU_READ_BUFFERS(0), u.buffers);
-    set(RDU_PMU_READ_BUFFER_SIZE(0), u.buffer_size);
-    set(RDU_PMU_READ_TOKEN(0),
-        bits(kFull, RDU_PMU_READ_TOKEN_WAIT_MASK) | bits(kFree, RDU_PMU_READ_TOKEN_GIVE_MASK));
-    for (unsigned i = 0; i < u.read.size(); ++i) {
-      counter(RDU_PMU_READ_COUNT(0, i), RDU_PMU_READ_STRIDE(0, i), u.read[i]);
+    for (unsigned n = 0; n < u.readers.size(); ++n) {
+      const Reader& r = u.readers[n];
+      set(RDU_PMU_READ_MODE(n),
+          RDU_PMU_READ_MODE_ENABLE_MASK | (r.sequence ? RDU_PMU_READ_MODE_SEQUENCE_MASK : 0u) |
+              bits(read_address(r.address), RDU_PMU_READ_MODE_ADDRESS_MASK) |
+              bits(r.index_input, RDU_PMU_READ_MODE_INDEX_MASK) |
+              bits(static_cast<uint32_t>(r.range), RDU_PMU_READ_MODE_RANGE_MASK) | access_predicate(r.when));
+      access(r, RDU_PMU_READ_MODE(n));
+      if (r.sequence) set(RDU_PMU_READ_SEQ(n), sequence(*r.sequence));
     }
-    set(RDU_PMU_TOKENS(0), u.buffers);
-    set(RDU_PMU_BANK,
-        bits(u.bank_shift, RDU_PMU_BANK_SHIFT_MASK) | bits(u.bank_skew, RDU_PMU_BANK_SKEW_MASK));
+    for (unsigned n = 0; n < u.tokens.size(); ++n) {
+      if (u.tokens[n] != 0) set(RDU_PMU_TOKENS(n), u.tokens[n]);
+    }
+    set(RDU_PMU_BANK, bits(u.bank_shift, RDU_PMU_BANK_SHIFT_MASK) |
+                          bits(u.bank_skew, RDU_PMU_BANK_SKEW_MASK) |
+                          (u.together ? RDU_PMU_BANK_TOGETHER_MASK : 0u));
   }
 
   void operator()(const Matrix& u) const {
     set(RDU_PCU_PROGRAM_MODE(0), bits(RDU_PCU_PROGRAM_MODE_MODE_MATRIX, RDU_PCU_PROGRAM_MODE_MODE_MASK) |
                                      bits(u.lanes, RDU_PCU_PROGRAM_MODE_LANES_MASK));
-    set(RDU_PCU_PROGRAM_OUT(0), bits(static_cast<uint32_t>(u.out), RDU_PCU_PROGRAM_OUT_FORMAT_MASK));
+    set(RDU_PCU_PROGRAM_OUT(0),
+        bits(static_cast<uint32_t>(u.out), RDU_PCU_PROGRAM_OUT_FORMAT_MASK) | numbers(u.sequence));
     set(RDU_PCU_PROGRAM_COUNT(0, 0), u.tiles);
     set(RDU_PCU_PROGRAM_MATRIX(0),
         bits(u.k, RDU_PCU_PROGRAM_MATRIX_K_MASK) | bits(u.rows, RDU_PCU_PROGRAM_MATRIX_ROWS_MASK) |
@@ -103,7 +101,8 @@ class Lowering {
              1;
     };
     set(RDU_PCU_PROGRAM_OUT(0), bits(static_cast<uint32_t>(u.out), RDU_PCU_PROGRAM_OUT_FORMAT_MASK) |
-                                    bits(number(u.send), RDU_PCU_PROGRAM_OUT_PRED_MASK));
+                                    bits(number(u.send), RDU_PCU_PROGRAM_OUT_PRED_MASK) |
+                                    numbers(u.sequence));
     for (unsigned l = 0; l < u.inner.size(); ++l) set(RDU_PCU_PROGRAM_COUNT(0, l), u.inner[l]);
     set(RDU_PCU_PROGRAM_COUNT(0, static_cast<uint32_t>(u.inner.size())), u.vectors);
     bool rounds = u.out == Format::bf16_sr;
@@ -139,6 +138,76 @@ class Lowering {
   }
 
  private:
+  /// FIRST and STEP of sequence ids lie alike in all units.
+  static uint32_t sequence(const Sequence& s) {
+    return bits(s.first, RDU_PCU_PROGRAM_SEQ_FIRST_MASK) | bits(s.step, RDU_PCU_PROGRAM_SEQ_STEP_MASK);
+  }
+  /// Of a PCU's OUT; sets SEQ, too.
+  uint32_t numbers(const std::optional<Sequence>& s) const {
+    if (!s) return 0;
+    set(RDU_PCU_PROGRAM_SEQ(0), sequence(*s));
+    return RDU_PCU_PROGRAM_OUT_SEQUENCE_MASK;
+  }
+  static uint32_t write_address(Access::Address address) {
+    switch (address) {
+      case Access::Address::sequence:
+        return RDU_PMU_WRITE_MODE_ADDRESS_SEQUENCE;
+      case Access::Address::index:
+        return RDU_PMU_WRITE_MODE_ADDRESS_INDEX;
+      default:
+        return RDU_PMU_WRITE_MODE_ADDRESS_COUNTERS;
+    }
+  }
+  static uint32_t read_address(Access::Address address) {
+    switch (address) {
+      case Access::Address::scalar:
+        return RDU_PMU_READ_MODE_ADDRESS_SCALAR;
+      case Access::Address::index:
+        return RDU_PMU_READ_MODE_ADDRESS_INDEX;
+      default:
+        return RDU_PMU_READ_MODE_ADDRESS_COUNTERS;
+    }
+  }
+  static uint32_t element_of(Element element) {
+    switch (element) {
+      case Element::byte:
+        return RDU_PMU_READ_SHAPE_ELEMENT_BYTE;
+      case Element::word:
+        return RDU_PMU_READ_SHAPE_ELEMENT_WORD;
+      default:
+        return RDU_PMU_READ_SHAPE_ELEMENT_HALF;
+    }
+  }
+  static uint32_t access_predicate(const Predicate& p) {
+    const uint32_t kind = p.kind == Predicate::Kind::equal  ? RDU_PMU_READ_MODE_PRED_EQ
+                          : p.kind == Predicate::Kind::less ? RDU_PMU_READ_MODE_PRED_LT
+                                                            : RDU_PMU_READ_MODE_PRED_ALWAYS;
+    return bits(kind, RDU_PMU_READ_MODE_PRED_MASK) | (p.negated ? RDU_PMU_READ_MODE_NOT_MASK : 0u) |
+           bits(p.level, RDU_PMU_READ_MODE_PRED_LEVEL_MASK);
+  }
+  /// All but MODE; `mode` is its offset.
+  void access(const Access& a, uint32_t mode) const {
+    const auto at = [&](uint32_t offset) { return offset - RDU_PMU_READ_MODE(0) + mode; };
+    set(at(RDU_PMU_READ_SHAPE(0)), bits(a.lanes, RDU_PMU_READ_SHAPE_LANES_MASK) |
+                                       bits(element_of(a.element), RDU_PMU_READ_SHAPE_ELEMENT_MASK));
+    set(at(RDU_PMU_READ_LANE_STRIDE(0)), stride(a.lane_stride));
+    if (a.base != 0) set(at(RDU_PMU_READ_BASE(0)), stride(a.base));
+    set(at(RDU_PMU_READ_FILLS(0)), a.fills);
+    set(at(RDU_PMU_READ_BUFFERS(0)), a.buffers);
+    set(at(RDU_PMU_READ_BUFFER_SIZE(0)), a.buffer_size);
+    set(at(RDU_PMU_READ_TOKEN(0)),
+        bits(a.wait, RDU_PMU_READ_TOKEN_WAIT_MASK) | bits(a.give, RDU_PMU_READ_TOKEN_GIVE_MASK));
+    if (a.address != Access::Address::counters) set(at(RDU_PMU_READ_INDEX_STRIDE(0)), stride(a.index_stride));
+    if (a.range != Access::Range::off) {
+      set(at(RDU_PMU_READ_RANGE_LOW(0)), stride(a.low));
+      set(at(RDU_PMU_READ_RANGE_HIGH(0)), stride(a.high));
+    }
+    if (!a.when.is_always()) set(at(RDU_PMU_READ_PRED_VALUE(0)), a.when.value);
+    for (unsigned i = 0; i < a.counters.size(); ++i) {
+      counter(at(RDU_PMU_READ_COUNT(0, i)), at(RDU_PMU_READ_STRIDE(0, i)), a.counters[i]);
+    }
+  }
+
   static uint32_t stride(int64_t bytes) { return static_cast<uint32_t>(static_cast<int32_t>(bytes)); }
   static uint32_t predicate(const Predicate& p) {
     return bits(static_cast<uint32_t>(p.kind), RDU_PCU_PROGRAM_PRED_KIND_MASK) |

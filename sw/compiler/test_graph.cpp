@@ -436,3 +436,109 @@ TEST_CASE("streams of predicated firings are counted") {
   CHECK_THROWS_WITH(build(Predicate::last(0), 3), Catch::Matchers::Contains("'pcu' sends"));
   CHECK_THROWS_WITH(build(Predicate::first(1), 1), Catch::Matchers::Contains("'pcu' sends 1 packets"));
 }
+
+TEST_CASE("pipelines of a PMU: what cannot be is refused") {
+  const auto refuse = [](const std::function<void(PatternMemory&)>& change, const std::string& text) {
+    PatternMemory pad = in_full(small_pad());
+    change(pad);
+    check_throws([&] { Graph("g", "").add("p", pad); }, text);
+  };
+  using Address = Access::Address;
+  using Range = Access::Range;
+  CHECK_NOTHROW(Graph("g", "").add("p", in_full(small_pad())));
+  refuse([](auto& p) { p = {}; }, "unit 'p': it has no pipelines");
+  refuse([](auto& p) { p.writers.resize(3, p.writers[0]); }, "write pipelines is 3, it must be 0 to 2");
+  refuse([](auto& p) { p.readers[0].buffers = 32; },
+         "unit 'p', read pipeline 0: buffers is 32, it must be 1 to 31");
+  refuse([](auto& p) { p.readers[0].base = 1; }, "the base 1 is not a multiple of the element size 2");
+  refuse([](auto& p) { p.readers[0].lanes = 33; }, "lanes is 33, it must be 1 to 32");
+  refuse([](auto& p) { p.writers[0].input = 4; }, "an input is 4, it must be 0 to 3");
+  refuse([](auto& p) { p.writers[0].address = Address::sequence; },
+         "addresses that depend on data need a range");
+  refuse([](auto& p) { p.writers[0].range = Range::drop; }, "the range from 0 to 0 is empty");
+  refuse([](auto& p) { p.writers[0].range = Range::zero, p.writers[0].high = 64; },
+         "only read pipelines give zeros");
+  refuse(
+      [](auto& p) {
+        p.writers[0].address = Address::sequence, p.writers[0].range = Range::drop, p.writers[0].high = 64;
+      },
+      "neither a predicate nor strides");
+  refuse(
+      [](auto& p) {
+        p.readers[0].address = Address::index, p.readers[0].range = Range::zero, p.readers[0].high = 64;
+      },
+      "input 0 has two uses");
+  refuse([](auto& p) { p.writers[0].when = Predicate::first(0); }, "the predicates equal and less only");
+  refuse([](auto& p) { p.writers[0].when = !Predicate{}; }, "no access would be done");
+  refuse([](auto& p) { p.readers[0].wait = 4; }, "no pipeline waits for token 1, which one gives");
+  refuse([](auto& p) { p.readers[0].give = 0; }, "no pipeline gives token 0, which one waits for");
+  refuse([](auto& p) { p.readers.push_back(p.readers[0]); },
+         "read pipeline 1: it gives a token that another pipeline gives, too");
+}
+
+TEST_CASE("pipelines stay in the scratchpad, and what they send is counted") {
+  const auto build = [](const std::function<void(PatternMemory&)>& change, uint32_t packets) {
+    Graph g("g", "");
+    PatternMemory pad = in_full(small_pad());
+    change(pad);
+    Load load;
+    load.row_bytes = 128;
+    Store store;
+    store.row_bytes = 64 * packets;
+    const Node a = g.add("a", load), b = g.add("b", pad), c = g.add("c", store);
+    g.connect(a, b);
+    g.connect({b, 0}, c);
+    compile(g);
+  };
+  using Range = Access::Range;
+  build([](auto&) {}, 2);
+  build([](auto& p) { p.readers[0].when = Predicate::equal(0, 1); }, 1);
+  build([](auto& p) { p.readers[0].when = !Predicate::less(0, 1); }, 1);
+  build([](auto& p) { p.readers[0].when = Predicate::less(3, 1); }, 2);
+  build([](auto& p) { p.readers[0].range = Range::drop, p.readers[0].high = 64; }, 1);
+  build([](auto& p) { p.readers[0].range = Range::zero, p.readers[0].high = 64; }, 2);
+  check_throws([&] { build([](auto& p) { p.readers[0].when = Predicate::equal(0, 1); }, 2); },
+               "unit 'b' sends 1 packets, but input 0 of 'c' takes 2");
+  check_throws([&] { build([](auto& p) { p.readers[0].base = -2; }, 2); },
+               "unit 'b': a pipeline goes 2 bytes below the scratchpad");
+  check_throws([&] { build([](auto& p) { p.readers[0].base = 512 * 1024 - 64; }, 2); },
+               "unit 'b': 524352 bytes do not fit a PMU of 524288 bytes");
+  check_throws([&] { build([](auto& p) { p.readers.push_back(Reader{}); }, 2); },
+               "output 1 of unit 'b' goes nowhere");
+}
+
+TEST_CASE("streams that end at one input have sequence ids, all of them and none twice") {
+  const auto build = [](std::optional<Sequence> first, std::optional<Sequence> second, uint32_t packets) {
+    Graph g("g", "");
+    Load a, b;
+    a.rows = b.rows = {{4, 64}};
+    a.sequence = first, b.sequence = second;
+    Store store;
+    store.rows = {{packets, 64}};
+    const Node out = g.add("out", store);
+    g.connect(g.add("a", a), out);
+    g.connect(g.add("b", b), out);
+    return compile(g);
+  };
+  const Program p = build(Sequence{0, 2}, Sequence{1, 2}, 8);
+  const auto joins = [](const RouteEntry& r) { return r.sinks.size() == 1 && r.sinks[0].unit == "out"; };
+  CHECK(std::count_if(p.routes().begin(), p.routes().end(), joins) == 2);
+  CHECK_NOTHROW(Program::parse(p.serialize().data(), p.serialize().size(), "p"));
+  check_throws([&] { build({}, Sequence{1, 2}, 8); }, "input 0 of unit 'out' is connected to 'a' already");
+  check_throws([&] { build(Sequence{0, 2}, {}, 8); }, "input 0 of unit 'out' is connected to 'a' already");
+  check_throws(
+      [&] {
+        build(Sequence{0, 2}, Sequence{1, 2}, 7);
+      },
+      "the 2 units from 'a' to 'b' send 8 packets, but input 0 of 'out' takes 7");
+  check_throws(
+      [&] {
+        build(Sequence{0, 2}, Sequence{2, 2}, 8);
+      },
+      "input 0 of unit 'out': packets of 'a' and 'b' may have the same sequence id");
+  check_throws(
+      [&] {
+        build(Sequence{0, 2}, Sequence{1, 4}, 8);
+      },
+      "'b' numbers its packets up to 13, but there are 8 in all, so some id never comes");
+}

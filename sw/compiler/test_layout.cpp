@@ -186,7 +186,7 @@ TEST_CASE("routing finds ways around, and says when there is none") {
   // Three streams from west to east through the middle row's only channel: two must go around.
   const std::vector<RouteRequest> crossing = {
       {"a", {1, 0}, {{1, 2}}}, {"b", {1, 0}, {{1, 2}}}, {"c", {1, 0}, {{1, 2}, {0, 2}}}};
-  REQUIRE(route(crossing, shape, 1, 1, &steps).empty());
+  REQUIRE(route(crossing, shape, 1, {}, &steps).empty());
   std::set<std::tuple<int, int, int, int>> used;
   for (const auto& tree : steps) {
     for (const auto& s : tree) CHECK(used.emplace(s.row, s.col, s.side, s.channel).second);
@@ -194,10 +194,10 @@ TEST_CASE("routing finds ways around, and says when there is none") {
   CHECK(steps[0].size() + steps[1].size() + steps[2].size() >= 2 + 4 + 4);
   auto fourth = crossing;
   fourth.push_back({"d", {1, 0}, {{1, 2}}});
-  CHECK_THAT(route(fourth, shape, 1, 1, &steps), Contains("streams leave SW"));
-  CHECK(route(fourth, shape, 2, 1, &steps).empty());
+  CHECK_THAT(route(fourth, shape, 1, {}, &steps), Contains("streams leave SW"));
+  CHECK(route(fourth, shape, 2, {}, &steps).empty());
   // Only to its own switch: no steps.
-  REQUIRE(route({{"e", {2, 2}, {{2, 2}}}}, shape, 1, 1, &steps).empty());
+  REQUIRE(route({{"e", {2, 2}, {{2, 2}}}}, shape, 1, {}, &steps).empty());
   CHECK(steps[0].empty());
 }
 
@@ -217,7 +217,7 @@ TEST_CASE("streams share channels where they have to, under flow ids of their ow
       requests.push_back(request);
     }
     std::vector<std::vector<RouteStep>> steps;
-    REQUIRE(route(requests, shape, 2, 7, &steps).empty());
+    REQUIRE(route(requests, shape, 2, {7, 1}, &steps).empty());
     std::set<std::tuple<int, int, int, int, int>> used;
     std::set<std::tuple<int, int, int, int>> channels;
     for (const auto& tree : steps) {
@@ -235,13 +235,33 @@ TEST_CASE("streams share channels where they have to, under flow ids of their ow
   // Not where there is another way.
   std::vector<std::vector<RouteStep>> steps;
   const std::vector<RouteRequest> two = {{"a", {1, 0}, {{1, 2}}}, {"b", {1, 0}, {{1, 2}}}};
-  REQUIRE(route(two, shape, 1, 7, &steps).empty());
+  REQUIRE(route(two, shape, 1, {7, 1}, &steps).empty());
   for (const auto& tree : steps) {
     for (const RouteStep& s : tree) CHECK(s.flow == 0);
   }
   // Eight streams have one way of one channel.
-  CHECK_THAT(route(std::vector<RouteRequest>(8, {"a", {0, 0}, {{0, 1}}}), {1, 2, 1}, 1, 7, &steps),
+  CHECK_THAT(route(std::vector<RouteRequest>(8, {"a", {0, 0}, {{0, 1}}}), {1, 2, 1}, 1, {7, 1}, &steps),
              Contains("8 streams leave SW 0.0 to the east (1 channels of 7 flows)"));
+}
+
+TEST_CASE("streams with much to carry have channels of their own, the others share what is left") {
+  // All of one way: two that fill a channel, and fourteen that share the other two.
+  std::vector<RouteRequest> requests(16, {"s", {0, 0}, {{0, 3}}, 0.1});
+  requests[3].load = requests[9].load = 0.5;
+  const Sharing light{7, 1.0 / 7};
+  std::vector<std::vector<RouteStep>> steps;
+  REQUIRE(route(requests, {1, 4, 4}, 4, light, &steps).empty());
+  std::map<std::pair<int, int>, std::set<size_t>> users;  // of column, channel
+  for (size_t n = 0; n < steps.size(); ++n) {
+    for (const RouteStep& s : steps[n]) CHECK(users[{s.col, s.channel}].insert(n).second);
+  }
+  CHECK(users.size() == 3 * 4);
+  for (const auto& channel : users) {
+    const bool alone = channel.second.count(3) + channel.second.count(9) != 0;
+    CHECK(channel.second.size() == (alone ? 1 : 7));
+  }
+  CHECK_FALSE(route(requests, {1, 4, 3}, 3, light, &steps).empty());
+  CHECK(route(requests, {1, 4, 3}, 3, {7, 1}, &steps).empty());
 }
 
 TEST_CASE("a mesh that is too thin for a program is named") {

@@ -7,6 +7,7 @@
 #include "compiler/programs/matmul.h"
 #include "compiler/programs/softmax.h"
 #include "compiler/test/digits_network.h"
+#include "compiler/test/examples.h"
 #include "compiler/test/functional_tile.h"
 #include "test/catch.h"
 
@@ -48,56 +49,6 @@ class Memory {
  private:
   static constexpr uint8_t kGap = 0xaa;
   std::vector<uint8_t> bytes_;
-};
-
-/// Sums rows of a table by bins: out[bin[i]] += table[choice[i]], 16 INT32 a row.
-Graph sums_by_bin() {
-  Graph g("sums_by_bin", "out[bin[i]] += table[choice[i]]");
-  const Value table = g.address("table", "rows of 64 bytes", 64);
-  const Value choice = g.address("choice", "which row, INT32", 64);
-  const Value bin = g.address("bin", "where to, INT32", 64);
-  const Value out = g.address("out", "the sums", 64);
-  const Value rows = g.number("rows", "how many", 16, 16000, 16);
-  const auto list = [&](const Value& base) {
-    Load load;
-    load.base = base;
-    load.rows = {{rows / 16, 64}};
-    return load;
-  };
-  Load gather;
-  gather.base = table;
-  gather.rows = {{rows, 0}};
-  gather.indexed = true;
-  gather.index_stride = 64;
-  Store scatter;
-  scatter.base = out;
-  scatter.rows = {{rows, 0}};
-  scatter.indexed = true;
-  scatter.index_stride = 64;
-  scatter.op = MemoryOp::iadd;
-  const Node choices = g.add("choices", list(choice)), bins = g.add("bins", list(bin));
-  const Node from = g.add("gather", gather), to = g.add("scatter", scatter);
-  g.connect(choices, from, 1);
-  g.connect(bins, to, 1);
-  g.connect(from, to, 0);
-  return g;
-}
-
-struct SumsByBin {
-  static constexpr size_t kRows = 160, kTable = 40, kBins = 7;
-  std::vector<int32_t> table, choice, bin, expected;
-  SumsByBin() : table(kTable * 16), choice(kRows), bin(kRows), expected(kBins * 16, 0) {
-    for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<int32_t>(i * 2654435761u);
-    for (size_t i = 0; i < kRows; ++i) {
-      choice[i] = static_cast<int32_t>(i < 32 ? i : i * i % kTable);
-      bin[i] = static_cast<int32_t>(i * 3 % kBins);
-      for (size_t k = 0; k < 16; ++k) {
-        int32_t& sum = expected[static_cast<size_t>(bin[i]) * 16 + k];
-        sum = static_cast<int32_t>(static_cast<uint32_t>(sum) +
-                                   static_cast<uint32_t>(table[static_cast<size_t>(choice[i]) * 16 + k]));
-      }
-    }
-  }
 };
 
 }  // namespace
@@ -158,6 +109,20 @@ TEST_CASE("a matrix product on several PCUs") {
   Memory m;
   const uint64_t at_a = m.put(a), at_b = m.put(b), at_c = m.reserve(kM * kN * 4);
   m.run(compile(programs::gemm(kM, kN, kK, 2, 2)), {{"a", at_a}, {"b", at_b}, {"c", at_c}});
+  CHECK(same_bits(m.get<float>(at_c, kM * kN), matrix_product(a, b, kM, kN, kK)));
+}
+
+TEST_CASE("a matrix product on a grid of PCUs, columns of which two programs share the matrices") {
+  constexpr size_t kM = 48, kN = 256, kK = 96;
+  const auto a = random_bf16(kM * kK, 1, 1), b = random_bf16(kK * kN, 2, 1);
+  Memory m;
+  const uint64_t at_a = m.put(a), at_b = m.put(b), at_c = m.reserve(kM * kN * 4);
+  programs::GemmGrid grid;
+  grid.m = kM, grid.n = kN / 2, grid.k = kK, grid.pitch = kN;
+  grid.row_groups = 4, grid.column_groups = 2;
+  const Program program = compile(programs::gemm_grid(grid));
+  for (const size_t first : {size_t{0}, kN / 2})
+    m.run(program, {{"a", at_a}, {"b", at_b + 2 * first}, {"c", at_c + 4 * first}});
   CHECK(same_bits(m.get<float>(at_c, kM * kN), matrix_product(a, b, kM, kN, kK)));
 }
 
@@ -246,4 +211,17 @@ TEST_CASE("gather and scatter: rows of a table summed by bins") {
   m.run(compile(sums_by_bin()),
         {{"table", table}, {"choice", choice}, {"bin", bin}, {"out", out}, {"rows", SumsByBin::kRows}});
   CHECK(m.get<int32_t>(out, d.expected.size()) == d.expected);
+}
+
+TEST_CASE("a scratchpad with two readers, and two scratchpads whose streams are joined") {
+  const TwoWays d;
+  Memory m;
+  const uint64_t x = m.put(d.x), y = m.reserve(d.x.size() * 2), t = m.reserve(d.x.size() * 2);
+  m.run(compile(two_ways()), {{"x", x}, {"y", y}, {"t", t}, {"blocks", TwoWays::kBlocks}});
+  CHECK(m.get<uint16_t>(y, d.x.size()) == d.x);
+  CHECK(m.get<uint16_t>(t, d.x.size()) == d.transposed);
+
+  const uint64_t z = m.reserve(d.x.size() * 2);
+  m.run(compile(in_turns()), {{"x", x}, {"y", z}, {"blocks", TwoWays::kBlocks}});
+  CHECK(m.get<uint16_t>(z, d.x.size()) == d.x);
 }

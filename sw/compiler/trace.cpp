@@ -19,6 +19,7 @@ namespace {
 
 constexpr unsigned kPortsPerSide = RDU_PORT_CHANNELS;
 constexpr unsigned kMeshPorts = RDU_PORT_MESH;
+constexpr unsigned kPipelines = 2;                      // of a kind, in a PMU
 constexpr unsigned kDoneWire = RDU_WIRE_FROM_AGCU + 1;  // of a store generator
 constexpr uint32_t kMaster = RDU_UNIT(RDU_UNIT_AGCU, 0, 0);
 
@@ -73,9 +74,15 @@ class Words {
   const Configuration& configuration_;
 };
 
-struct Output {
+struct Source {
   uint32_t unit;
   unsigned row, col, port, flow;
+  bool numbered;  ///< packets carry sequence ids
+  unsigned number() const {
+    return port - (port >= RDU_PORT_FROM_AGCU  ? RDU_PORT_FROM_AGCU
+                   : port >= RDU_PORT_FROM_PMU ? RDU_PORT_FROM_PMU
+                                               : RDU_PORT_FROM_PCU);
+  }
 };
 
 /// Inputs of a PCU that its configuration takes packets from.
@@ -101,9 +108,10 @@ unsigned pcu_inputs(const Words& words, uint32_t id) {
   return inputs;
 }
 
-/// What the units' configurations send and take.
-void find_ends(const Configuration& configuration, std::vector<Output>* outputs,
-               std::set<TracedSink>* inputs) {
+/// What the units' configurations send and take; `unordered`: inputs whose packets find their places by their
+/// sequence ids.
+void find_ends(const Configuration& configuration, std::vector<Source>* outputs, std::set<TracedSink>* inputs,
+               std::set<TracedSink>* unordered) {
   const Words words(configuration);
   const unsigned last = configuration.shape().cols - 1u;
   for (const auto& entry : configuration.units()) {
@@ -118,8 +126,9 @@ void find_ends(const Configuration& configuration, std::vector<Output>* outputs,
           throw Error(unit_text(id) + ": a second program is not supported yet");
         }
         if (field(mode, RDU_PCU_PROGRAM_MODE_MODE_MASK) == RDU_PCU_PROGRAM_MODE_MODE_OFF) break;
-        const uint32_t flow = field(words.at(id, RDU_PCU_PROGRAM_OUT(0)), RDU_PCU_PROGRAM_OUT_FLOW_MASK);
-        outputs->push_back({id, r, c, RDU_PORT_FROM_PCU, flow});
+        const uint32_t out = words.at(id, RDU_PCU_PROGRAM_OUT(0));
+        outputs->push_back({id, r, c, RDU_PORT_FROM_PCU, field(out, RDU_PCU_PROGRAM_OUT_FLOW_MASK),
+                            (out & RDU_PCU_PROGRAM_OUT_SEQUENCE_MASK) != 0});
         const unsigned used = pcu_inputs(words, id);
         for (unsigned i = 0; i < 4; ++i) {
           if (used >> i & 1) inputs->insert({id, i});
@@ -127,17 +136,33 @@ void find_ends(const Configuration& configuration, std::vector<Output>* outputs,
         break;
       }
       case RDU_UNIT_PMU: {
-        if (field(words.at(id, RDU_PMU_READ_MODE(0)), RDU_PMU_READ_MODE_ENABLE_MASK) == 0) break;
-        outputs->push_back({id, r, c, RDU_PORT_FROM_PMU,
-                            field(words.at(id, RDU_PMU_READ_OUT(0)), RDU_PMU_READ_OUT_FLOW_MASK)});
-        inputs->insert({id, 0});
+        for (unsigned p = 0; p < kPipelines; ++p) {
+          const uint32_t mode = words.at(id, RDU_PMU_WRITE_MODE(p));
+          if ((mode & RDU_PMU_WRITE_MODE_ENABLE_MASK) == 0) continue;
+          const unsigned input = field(mode, RDU_PMU_WRITE_MODE_DATA_MASK);
+          const uint32_t address = field(mode, RDU_PMU_WRITE_MODE_ADDRESS_MASK);
+          inputs->insert({id, input});
+          if (address == RDU_PMU_WRITE_MODE_ADDRESS_INDEX)
+            inputs->insert({id, field(mode, RDU_PMU_WRITE_MODE_INDEX_MASK)});
+          if (address == RDU_PMU_WRITE_MODE_ADDRESS_SEQUENCE) unordered->insert({id, input});
+        }
+        for (unsigned p = 0; p < kPipelines; ++p) {
+          const uint32_t mode = words.at(id, RDU_PMU_READ_MODE(p));
+          if ((mode & RDU_PMU_READ_MODE_ENABLE_MASK) == 0) continue;
+          outputs->push_back({id, r, c, RDU_PORT_FROM_PMU + p,
+                              field(words.at(id, RDU_PMU_READ_OUT(p)), RDU_PMU_READ_OUT_FLOW_MASK),
+                              (mode & RDU_PMU_READ_MODE_SEQUENCE_MASK) != 0});
+          if (field(mode, RDU_PMU_READ_MODE_ADDRESS_MASK) == RDU_PMU_READ_MODE_ADDRESS_INDEX)
+            inputs->insert({id, field(mode, RDU_PMU_READ_MODE_INDEX_MASK)});
+        }
         break;
       }
       case RDU_UNIT_AGCU: {
         const uint32_t load = words.at(id, RDU_AGCU_LOAD);
         if (field(load, RDU_AGCU_LOAD_ENABLE_MASK) != 0) {
-          outputs->push_back(
-              {id, r, c == 0 ? 0 : last, RDU_PORT_FROM_AGCU, field(load, RDU_AGCU_LOAD_FLOW_MASK)});
+          outputs->push_back({id, r, c == 0 ? 0 : last, RDU_PORT_FROM_AGCU,
+                              field(load, RDU_AGCU_LOAD_FLOW_MASK),
+                              (load & RDU_AGCU_LOAD_SEQUENCE_MASK) != 0});
         }
         const uint32_t store = words.at(id, RDU_AGCU_STORE);
         const bool stores = field(store, RDU_AGCU_STORE_ENABLE_MASK) != 0;
@@ -154,12 +179,16 @@ void find_ends(const Configuration& configuration, std::vector<Output>* outputs,
 /// Follows one stream.
 class Tracer {
  public:
-  explicit Tracer(const Configuration& configuration)
-      : configuration_(configuration), shape_(configuration.shape()), words_(configuration) {}
+  Tracer(const Configuration& configuration, std::set<TracedSink> unordered)
+      : configuration_(configuration),
+        shape_(configuration.shape()),
+        words_(configuration),
+        unordered_(std::move(unordered)) {}
 
-  TracedRoute follow(const Output& from) {
+  TracedRoute follow(const Source& from) {
     TracedRoute route;
     route.source = from.unit;
+    route.output = from.number();
     who_ = "stream of " + unit_text(from.unit);
     struct At {
       unsigned row, col, port, flow;
@@ -195,7 +224,7 @@ class Tracer {
         if ((out >> port & 1) == 0) continue;
         if (!left.emplace(at.row, at.col, port).second) throw Error(here + ": it has been here before");
         if (port >= kMeshPorts) {
-          sink(here, at.row, at.col, port, from.unit, &route);
+          sink(here, at.row, at.col, port, from, &route);
           continue;
         }
         unsigned r = at.row, c = at.col;
@@ -211,7 +240,12 @@ class Tracer {
     return route;
   }
 
-  const std::map<TracedSink, uint32_t>& fed() const { return fed_; }
+  /// One of the sources of every input that is fed.
+  std::map<TracedSink, uint32_t> fed() const {
+    std::map<TracedSink, uint32_t> sources;
+    for (const auto& [sink, feeder] : fed_) sources[sink] = feeder.unit;
+    return sources;
+  }
 
   /// Throws unless every valid route was used.
   void check_all_passed() const {
@@ -228,7 +262,7 @@ class Tracer {
   }
 
  private:
-  void sink(const std::string& here, unsigned r, unsigned c, unsigned port, uint32_t source,
+  void sink(const std::string& here, unsigned r, unsigned c, unsigned port, const Source& source,
             TracedRoute* route) {
     TracedSink sink;
     if (port < RDU_PORT_TO_PMU) {
@@ -241,9 +275,15 @@ class Tracer {
       throw Error(here + ": it goes to an AGCU, but there is none");
     }
     const auto [place, fresh] = fed_.emplace(sink, source);
-    if (!fresh) {
+    const bool joins = (words_.at(RDU_UNIT(RDU_UNIT_SWITCH, r, c), RDU_SWITCH_JOIN(port - kMeshPorts)) &
+                        RDU_SWITCH_JOIN_ENABLE_MASK) != 0;
+    if (!fresh && !(joins || unordered_.count(sink) != 0)) {
       throw Error(fmt::format("{}: input {} of {} is fed by {} already", here, sink.input,
-                              unit_text(sink.unit), unit_text(place->second)));
+                              unit_text(sink.unit), unit_text(place->second.unit)));
+    }
+    if (joins && !source.numbered) {
+      throw Error(fmt::format("{}: input {} of {} joins streams by sequence ids, but its packets have none",
+                              here, sink.input, unit_text(sink.unit)));
     }
     route->sinks.push_back(sink);
   }
@@ -255,26 +295,28 @@ class Tracer {
   /// Input port of a switch and flow id -> source
   std::map<std::tuple<unsigned, unsigned, unsigned, unsigned>, uint32_t> taken_;
   std::set<std::pair<uint32_t, unsigned>> passed_;  ///< switch, ROUTE index
-  std::map<TracedSink, uint32_t> fed_;
+  const std::set<TracedSink> unordered_;
+  std::map<TracedSink, Source> fed_;  ///< the first that does
 };
 
 }  // namespace
 
 std::vector<TracedRoute> trace_routes(const Configuration& configuration) {
-  std::vector<Output> outputs;
-  std::set<TracedSink> inputs;
-  find_ends(configuration, &outputs, &inputs);
-  Tracer tracer(configuration);
+  std::vector<Source> outputs;
+  std::set<TracedSink> inputs, unordered;
+  find_ends(configuration, &outputs, &inputs, &unordered);
+  Tracer tracer(configuration, std::move(unordered));
   std::vector<TracedRoute> routes;
-  for (const Output& output : outputs) routes.push_back(tracer.follow(output));
-  for (const auto& [sink, source] : tracer.fed()) {
+  for (const Source& output : outputs) routes.push_back(tracer.follow(output));
+  const std::map<TracedSink, uint32_t> fed = tracer.fed();
+  for (const auto& [sink, source] : fed) {
     if (inputs.count(sink) == 0) {
       throw Error(fmt::format("stream of {}: input {} of {} does not take it", unit_text(source), sink.input,
                               unit_text(sink.unit)));
     }
   }
   for (const TracedSink& input : inputs) {
-    if (tracer.fed().count(input) == 0) {
+    if (fed.count(input) == 0) {
       throw Error(fmt::format("input {} of {} gets nothing", input.input, unit_text(input.unit)));
     }
   }

@@ -20,6 +20,7 @@ struct TracedSink {
 
 struct TracedRoute {
   uint32_t source = 0;                ///< unit (of an AGCU: its load generator)
+  unsigned output = 0;                ///< of the unit
   std::vector<TracedSink> sinks;      ///< sorted
   std::vector<RouteEntry::Hop> hops;  ///< breadth first from the source
 };
@@ -30,11 +31,11 @@ struct TracedToken {
   std::vector<TokenEntry::Hop> hops;
 };
 
-/// Every stream, in order of source. Throws Error for what the hardware would refuse or hang on: a configured
-/// output without a route, a packet that reaches a port with no route for its flow, leaves the mesh, comes
-/// back to a port that it passed, or meets another stream's packets at an input or under the same flow id on
-/// a channel; an input
-/// that is used but not fed, or fed but not used; a route that no packet takes.
+/// Every stream, in order of source and output. Throws Error for what the hardware would refuse or hang on: a
+/// configured output without a route, a packet that reaches a port with no route for its flow, leaves the
+/// mesh, comes back to a port that it passed, or meets another stream's packets under the same flow id on a
+/// channel, or at an input that does not take them in order of sequence ids or into places by sequence ids;
+/// an input that is used but not fed, or fed but not used; a route that no packet takes.
 std::vector<TracedRoute> trace_routes(const Configuration& configuration);
 
 /// Every done token, in order of source. Throws Error for a wire that ends nowhere or forks, for two tokens

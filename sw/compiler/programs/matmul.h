@@ -24,4 +24,19 @@ void add_matmul(Graph* graph, const Value& a, const Value& b, const Value& c, co
 /// The benchmark: M, K and N fixed; M a multiple of 6. Arguments: a, b, c.
 Graph gemm(uint32_t m, uint32_t n, uint32_t k, unsigned row_groups, unsigned column_groups);
 
+/// A product for a whole tile: a grid of row_groups x column_groups PCUs in matrix mode. A PMU keeps the
+/// columns of B of a column group, all K rows, and hands them to the PCUs of all row groups; a PMU a row
+/// group holds two tiles of six rows of A and hands them to the PCUs of all column groups; what two row
+/// groups make is collected in a PMU and stored. So a tile of the chip has one copy of B and reads A once.
+struct GemmGrid {
+  uint32_t m = 0;      ///< rows of A and C; a multiple of 6 * row_groups
+  uint32_t n = 0;      ///< columns of B and C that the program makes; a multiple of 32 * column_groups
+  uint32_t k = 0;      ///< a multiple of 32
+  uint32_t pitch = 0;  ///< columns of B and C from one row to the next, at least n: tiles may share matrices
+  unsigned row_groups = 16;  ///< an even number; twice the stores
+  unsigned column_groups = 16;
+};
+/// Arguments: a, b, c (b and c: where the program's first column is).
+Graph gemm_grid(const GemmGrid& grid);
+
 }  // namespace rdu::compiler::programs

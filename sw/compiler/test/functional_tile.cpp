@@ -16,12 +16,15 @@
 #include "regs/agcu.h"
 #include "regs/pcu.h"
 #include "regs/pmu.h"
+#include "regs/switch.h"
 
 namespace rdu::compiler::test {
 namespace tail = rdu::fabric::tail;
 namespace {
 
-using Packet = std::array<uint8_t, RDU_VECTOR_BYTES>;
+struct Packet : std::array<uint8_t, RDU_VECTOR_BYTES> {
+  uint16_t sequence = 0;
+};
 using Lanes = std::array<uint32_t, RDU_LANES_MAX>;
 constexpr unsigned kHalfLanes = RDU_LANES_MAX / 2;
 
@@ -389,7 +392,7 @@ float from_bf16(uint16_t bits) {
   return from_bits(uint32_t{bits} << 16);
 }
 
-/// A unit with input FIFOs and one output.
+/// A unit with input FIFOs and outputs.
 class FunctionalTile::Unit {
  public:
   virtual ~Unit() = default;
@@ -398,31 +401,69 @@ class FunctionalTile::Unit {
   /// Something that is not finished, or nothing.
   virtual std::string unfinished() const = 0;
 
-  /// Sends one packet if all sinks have room.
+  /// Sends one packet of each output if all its sinks have room and, where they join streams, it is its turn.
   bool flush(unsigned fifo_packets) {
-    if (out.empty()) return false;
-    for (const auto& sink : sinks) {
-      if (sink.first->in[sink.second].size() >= fifo_packets) return false;
+    bool moved = false;
+    for (Out& o : outs) {
+      if (o.queue.empty()) continue;
+      const Packet& p = o.queue.front();
+      const auto ready = [&](const auto& sink) {
+        const In& i = sink.first->in[sink.second];
+        return i.size() < fifo_packets && (!i.joins || i.expected == p.sequence);
+      };
+      if (!std::all_of(o.sinks.begin(), o.sinks.end(), ready)) continue;
+      for (const auto& sink : o.sinks) {
+        sink.first->in[sink.second].push_back(p);
+        ++sink.first->in[sink.second].expected;
+      }
+      o.queue.pop_front();
+      moved = true;
     }
-    for (const auto& sink : sinks) sink.first->in[sink.second].push_back(out.front());
-    out.pop_front();
-    return true;
+    return moved;
   }
   Packet take(unsigned input) {
     const Packet p = in[input].front();
     in[input].pop_front();
     return p;
   }
+  /// Packet n (from 0, those that were not sent included) of an output.
+  void send(unsigned output, Packet p, uint64_t n) {
+    Out& o = outs[output];
+    if (o.numbered) p.sequence = static_cast<uint16_t>(o.first + n * o.step);
+    o.queue.push_back(p);
+  }
+  void send(const Packet& p) { send(0, p, sent_++); }
+  bool idle() const { return outs[0].queue.empty(); }
 
+  struct In : std::deque<Packet> {
+    bool joins = false;  ///< streams, in order of sequence ids
+    uint16_t expected = 0;
+  };
+  struct Out {
+    std::deque<Packet> queue;  ///< a few, before they leave
+    std::vector<std::pair<Unit*, unsigned>> sinks;
+    bool numbered = false;
+    uint16_t first = 0, step = 1;
+  };
   std::string name;
-  std::array<std::deque<Packet>, 4> in;
-  std::deque<Packet> out;  ///< a few, before they leave
-  std::vector<std::pair<Unit*, unsigned>> sinks;
+  std::array<In, 4> in;
+  std::array<Out, 2> outs;
+
+ protected:
+  void number(unsigned output, uint32_t enable, uint32_t seq) {
+    outs[output].numbered = enable != 0;
+    outs[output].first = static_cast<uint16_t>(field(seq, RDU_PMU_READ_SEQ_FIRST_MASK));
+    outs[output].step = static_cast<uint16_t>(field(seq, RDU_PMU_READ_SEQ_STEP_MASK));
+  }
+
+ private:
+  uint64_t sent_ = 0;
 };
 
 class FunctionalTile::Agcu : public Unit {
  public:
   Agcu(const Words& w, uint64_t base, std::vector<uint8_t>* memory) : memory_base_(base), memory_(memory) {
+    number(0, w.at(RDU_AGCU_LOAD) & RDU_AGCU_LOAD_SEQUENCE_MASK, w.at(RDU_AGCU_LOAD_SEQ));
     if ((w.at(RDU_AGCU_LOAD) & RDU_AGCU_LOAD_ENABLE_MASK) != 0) {
       load_.base = w.wide(RDU_AGCU_LOAD_BASE);
       load_.row_bytes = w.at(RDU_AGCU_LOAD_ROW_BYTES);
@@ -445,10 +486,10 @@ class FunctionalTile::Agcu : public Unit {
   }
   bool step() override {
     bool moved = false;
-    if (load_.row_bytes != 0 && !load_.rows.done() && out.empty() && has_index(&load_)) {
+    if (load_.row_bytes != 0 && !load_.rows.done() && idle() && has_index(&load_)) {
       Packet p{};
       move(&load_, [&](uint8_t* at, size_t n) { std::memcpy(p.data(), at, n); });
-      out.push_back(p);
+      send(p);
       moved = true;
     }
     if (store_.row_bytes != 0 && !store_.rows.done() && !in[0].empty() && has_index(&store_)) {
@@ -541,65 +582,174 @@ class FunctionalTile::Agcu : public Unit {
   uint32_t op_ = RDU_AGCU_STORE_OP_WRITE;
 };
 
+/// All of a PMU but scalars and control inputs and outputs.
 class FunctionalTile::Pmu : public Unit {
  public:
-  explicit Pmu(const Words& w)
-      : fills_(w.at(RDU_PMU_WRITE_FILLS(0))),
-        buffers_(at(w, RDU_PMU_WRITE_BUFFERS(0))),
-        size_(w.at(RDU_PMU_WRITE_BUFFER_SIZE(0))),
-        bytes_(bytes(at(w, RDU_PMU_WRITE_SHAPE(0)))),
-        lanes_(field(at(w, RDU_PMU_READ_SHAPE(0)), RDU_PMU_READ_SHAPE_LANES_MASK)),
-        element_(1u << field(at(w, RDU_PMU_READ_SHAPE(0)), RDU_PMU_READ_SHAPE_ELEMENT_MASK)),
-        stride_(static_cast<int32_t>(at(w, RDU_PMU_READ_LANE_STRIDE(0)))),
-        memory_(size_t{buffers_} * size_, 0xee) {
-    for (unsigned i = 0; i < RDU_PMU_WRITE_COUNT_ENTRIES; ++i) {
-      write_.add(w.at(RDU_PMU_WRITE_COUNT(0, i)), w.at(RDU_PMU_WRITE_STRIDE(0, i)));
+  explicit Pmu(const Words& w) : memory_(kBytes, 0xee) {
+    for (unsigned n = 0; n < 2; ++n) {
+      if ((w.at(RDU_PMU_WRITE_MODE(n)) & RDU_PMU_WRITE_MODE_ENABLE_MASK) != 0) {
+        writers_.push_back(pipeline(w, RDU_PMU_WRITE_MODE(n)));
+        writers_.back().data = field(w.at(RDU_PMU_WRITE_MODE(n)), RDU_PMU_WRITE_MODE_DATA_MASK);
+      }
+      const uint32_t mode = w.at(RDU_PMU_READ_MODE(n));
+      if ((mode & RDU_PMU_READ_MODE_ENABLE_MASK) != 0) {
+        readers_.push_back(pipeline(w, RDU_PMU_READ_MODE(n)));
+        readers_.back().data = n;
+        number(n, mode & RDU_PMU_READ_MODE_SEQUENCE_MASK, w.at(RDU_PMU_READ_SEQ(n)));
+      }
     }
-    for (unsigned i = 0; i < RDU_PMU_READ_COUNT_ENTRIES; ++i) {
-      read_.add(w.at(RDU_PMU_READ_COUNT(0, i)), w.at(RDU_PMU_READ_STRIDE(0, i)));
-    }
+    for (unsigned n = 0; n < tokens_.size(); ++n) tokens_[n] = w.at(RDU_PMU_TOKENS(n));
   }
   bool step() override {
     bool moved = false;
-    if (written_ < fills_ && written_ - passed_ < buffers_ && !in[0].empty()) {
-      const Packet p = take(0);
-      std::memcpy(&memory_.at(at(written_) + static_cast<size_t>(write_.offset())), p.data(), bytes_);
-      write_.next();
-      if (write_.done()) write_.restart(), ++written_;
-      moved = true;
+    for (Pipeline& p : writers_) {
+      if (begins(p) && !in[p.data].empty() && has_indices(p)) write(p), moved = true;
     }
-    if (passed_ < written_ && out.empty()) {
-      Packet p{};
-      for (unsigned i = 0; i < lanes_; ++i) {
-        const int64_t from = static_cast<int64_t>(at(passed_)) + read_.offset() + int64_t{stride_} * i;
-        std::memcpy(p.data() + i * element_, &memory_.at(static_cast<size_t>(from)), element_);
-      }
-      out.push_back(p);
-      read_.next();
-      if (read_.done()) read_.restart(), ++passed_;
-      moved = true;
+    for (Pipeline& p : readers_) {
+      if (begins(p) && outs[p.data].queue.empty() && has_indices(p)) read(p), moved = true;
     }
     return moved;
   }
   std::string unfinished() const override {
-    return passed_ == fills_ ? "" : fmt::format("fill {} of {}", passed_, fills_);
+    for (const Pipeline& p : writers_) {
+      if (p.fill < p.fills) return fmt::format("fill {} of {}, writing", p.fill, p.fills);
+    }
+    for (const Pipeline& p : readers_) {
+      if (p.fill < p.fills) return fmt::format("fill {} of {}, reading", p.fill, p.fills);
+    }
+    return "";
   }
 
  private:
-  static uint32_t at(const Words& w, uint32_t offset) {
-    return w.at(offset, static_cast<uint32_t>(unit_register(RDU_UNIT_PMU, offset / 4)->reset));
-  }
-  static uint32_t bytes(uint32_t shape) {
-    return field(shape, RDU_PMU_WRITE_SHAPE_LANES_MASK) << field(shape, RDU_PMU_WRITE_SHAPE_ELEMENT_MASK);
-  }
-  size_t at(uint32_t fill) const { return size_t{fill % buffers_} * size_; }
+  static constexpr size_t kBytes = 512 * 1024;
+  struct Pipeline {
+    uint32_t mode, fills, buffers, buffer_size, token;
+    unsigned data;  ///< input of a write pipeline, output of a read pipeline
+    unsigned lanes, size;
+    int32_t lane_stride, base, index_stride, low, high;
+    uint32_t pred_value;
+    std::array<uint32_t, 6> count, at{};
+    std::array<int32_t, 6> stride;
+    uint32_t fill = 0;
+    uint64_t access = 0;
+    bool begun = false;  ///< the fill has its tokens
+  };
 
-  uint32_t fills_, buffers_, size_, bytes_;
-  unsigned lanes_, element_;
-  int32_t stride_;
+  /// Words of a pipeline, whose MODE is at `offset`; write and read pipelines have them alike.
+  static Pipeline pipeline(const Words& w, uint32_t offset) {
+    const auto at = [&](uint32_t of_read) { return w.at(of_read - RDU_PMU_READ_MODE(0) + offset); };
+    const auto with_sign = [&](uint32_t of_read) { return static_cast<int32_t>(at(of_read)); };
+    Pipeline p{};
+    p.mode = at(RDU_PMU_READ_MODE(0));
+    p.lanes = field(at(RDU_PMU_READ_SHAPE(0)), RDU_PMU_READ_SHAPE_LANES_MASK);
+    p.size = 1u << field(at(RDU_PMU_READ_SHAPE(0)), RDU_PMU_READ_SHAPE_ELEMENT_MASK);
+    p.lane_stride = with_sign(RDU_PMU_READ_LANE_STRIDE(0));
+    p.base = with_sign(RDU_PMU_READ_BASE(0));
+    p.fills = at(RDU_PMU_READ_FILLS(0));
+    p.buffers = field(at(RDU_PMU_READ_BUFFERS(0)), RDU_PMU_READ_BUFFERS_COUNT_MASK);
+    p.buffer_size = at(RDU_PMU_READ_BUFFER_SIZE(0));
+    p.token = at(RDU_PMU_READ_TOKEN(0));
+    p.index_stride = with_sign(RDU_PMU_READ_INDEX_STRIDE(0));
+    p.low = with_sign(RDU_PMU_READ_RANGE_LOW(0));
+    p.high = with_sign(RDU_PMU_READ_RANGE_HIGH(0));
+    p.pred_value = at(RDU_PMU_READ_PRED_VALUE(0));
+    for (unsigned i = 0; i < p.count.size(); ++i) {
+      p.count[i] = std::max(1u, at(RDU_PMU_READ_COUNT(0, i)));
+      p.stride[i] = with_sign(RDU_PMU_READ_STRIDE(0, i));
+    }
+    return p;
+  }
+  bool begins(Pipeline& p) {
+    if (p.fill == p.fills) return false;
+    if (p.begun) return true;
+    const uint32_t wait = field(p.token, RDU_PMU_READ_TOKEN_WAIT_MASK);
+    for (unsigned n = 0; n < tokens_.size(); ++n) {
+      if ((wait >> n & 1) != 0 && tokens_[n] == 0) return false;
+    }
+    for (unsigned n = 0; n < tokens_.size(); ++n) tokens_[n] -= wait >> n & 1;
+    return p.begun = true;
+  }
+  static bool indexed(const Pipeline& p) {
+    return field(p.mode, RDU_PMU_READ_MODE_ADDRESS_MASK) == RDU_PMU_READ_MODE_ADDRESS_INDEX;
+  }
+  static unsigned index_packets(const Pipeline& p) { return (p.lanes + 15) / 16; }
+  bool has_indices(const Pipeline& p) const {
+    return !indexed(p) || in[field(p.mode, RDU_PMU_READ_MODE_INDEX_MASK)].size() >= index_packets(p);
+  }
+  std::array<int32_t, 64> indices(const Pipeline& p) {
+    std::array<int32_t, 64> list{};
+    for (unsigned q = 0; indexed(p) && q < index_packets(p); ++q) {
+      std::memcpy(&list[16 * q], take(field(p.mode, RDU_PMU_READ_MODE_INDEX_MASK)).data(), RDU_VECTOR_BYTES);
+    }
+    return list;
+  }
+  static int64_t offset(const Pipeline& p) {
+    int64_t sum = 0;
+    for (unsigned i = 0; i < p.at.size(); ++i) sum += int64_t{p.at[i]} * p.stride[i];
+    return sum;
+  }
+  static bool holds(const Pipeline& p) {
+    const uint32_t counter = p.at.at(field(p.mode, RDU_PMU_READ_MODE_PRED_LEVEL_MASK));
+    const uint32_t kind = field(p.mode, RDU_PMU_READ_MODE_PRED_MASK);
+    const bool holds = kind == RDU_PMU_READ_MODE_PRED_EQ   ? counter == p.pred_value
+                       : kind == RDU_PMU_READ_MODE_PRED_LT ? counter < p.pred_value
+                                                           : true;
+    return holds != ((p.mode & RDU_PMU_READ_MODE_NOT_MASK) != 0);
+  }
+  /// Calls use(element, bytes in the scratchpad) for every lane that is done; false if the first one is not.
+  template <class Use>
+  bool each_lane(const Pipeline& p, int64_t offset, const std::array<int32_t, 64>& index, Use use) {
+    const bool ranged = field(p.mode, RDU_PMU_READ_MODE_RANGE_MASK) != RDU_PMU_READ_MODE_RANGE_OFF;
+    const int64_t start = int64_t{p.base} + int64_t{p.fill % p.buffers} * p.buffer_size;
+    bool first = false;
+    for (unsigned l = 0; l < p.lanes; ++l) {
+      const int64_t lane = offset + int64_t{l} * p.lane_stride + int64_t{index[l]} * p.index_stride;
+      const int64_t x = indexed(p) ? lane : offset;
+      if (ranged && (x < p.low || x >= p.high)) continue;
+      if (l == 0) first = true;
+      use(l, &memory_.at(static_cast<size_t>(start + lane)));
+    }
+    return first;
+  }
+  void write(Pipeline& p) {
+    const Packet packet = take(p.data);
+    const auto index = indices(p);
+    int64_t at = offset(p);
+    if (field(p.mode, RDU_PMU_WRITE_MODE_ADDRESS_MASK) == RDU_PMU_WRITE_MODE_ADDRESS_SEQUENCE)
+      at += int64_t{packet.sequence} * p.index_stride;
+    if (holds(p)) {
+      each_lane(p, at, index,
+                [&](unsigned l, uint8_t* to) { std::memcpy(to, packet.data() + l * p.size, p.size); });
+    }
+    next(p);
+  }
+  void read(Pipeline& p) {
+    const auto index = indices(p);
+    Packet packet{};
+    if (holds(p)) {
+      const bool first = each_lane(p, offset(p), index, [&](unsigned l, const uint8_t* from) {
+        std::memcpy(packet.data() + l * p.size, from, p.size);
+      });
+      if (first || indexed(p) || field(p.mode, RDU_PMU_READ_MODE_RANGE_MASK) == RDU_PMU_READ_MODE_RANGE_ZERO)
+        send(p.data, packet, p.access);
+    }
+    next(p);
+  }
+  void next(Pipeline& p) {
+    ++p.access;
+    for (unsigned i = 0; i < p.at.size(); ++i) {
+      if (++p.at[i] < p.count[i]) return;
+      p.at[i] = 0;
+    }
+    ++p.fill;
+    p.begun = false;
+    const uint32_t give = field(p.token, RDU_PMU_READ_TOKEN_GIVE_MASK);
+    for (unsigned n = 0; n < tokens_.size(); ++n) tokens_[n] += give >> n & 1;
+  }
+
   std::vector<uint8_t> memory_;
-  Counters write_, read_;
-  uint32_t written_ = 0, passed_ = 0;
+  std::vector<Pipeline> writers_, readers_;
+  std::array<uint32_t, 8> tokens_{};
 };
 
 /// Formats of vectors: lanes of 32 bits to packets and back.
@@ -607,7 +757,8 @@ unsigned packets_of(uint32_t format) {
   return format == RDU_PCU_PROGRAM_OUT_FORMAT_FP32 || format == RDU_PCU_PROGRAM_OUT_FORMAT_INT32 ? 2 : 1;
 }
 
-void send_lanes(const Lanes& lanes, uint32_t format, Generator* generator, std::deque<Packet>* out) {
+template <class Send>
+void send_lanes(const Lanes& lanes, uint32_t format, Generator* generator, Send send) {
   const unsigned count = packets_of(format);
   if (format == RDU_PCU_PROGRAM_OUT_FORMAT_BF16_SR) generator->step();
   for (unsigned q = 0; q < count; ++q) {
@@ -631,7 +782,7 @@ void send_lanes(const Lanes& lanes, uint32_t format, Generator* generator, std::
         }
       }
     }
-    out->push_back(p);
+    send(p);
   }
 }
 
@@ -644,9 +795,11 @@ class FunctionalTile::MatrixPcu : public Unit {
         k_(field(w.at(RDU_PCU_PROGRAM_MATRIX(0)), RDU_PCU_PROGRAM_MATRIX_K_MASK)),
         rows_(field(w.at(RDU_PCU_PROGRAM_MATRIX(0)), RDU_PCU_PROGRAM_MATRIX_ROWS_MASK)),
         int8_(field(w.at(RDU_PCU_PROGRAM_MATRIX(0)), RDU_PCU_PROGRAM_MATRIX_TYPE_MASK) != 0),
-        generator_(w.at(RDU_PCU_PROGRAM_SEED(0))) {}
+        generator_(w.at(RDU_PCU_PROGRAM_SEED(0))) {
+    number(0, w.at(RDU_PCU_PROGRAM_OUT(0)) & RDU_PCU_PROGRAM_OUT_SEQUENCE_MASK, w.at(RDU_PCU_PROGRAM_SEQ(0)));
+  }
   bool step() override {
-    if (done_ == tiles_ || !out.empty() || in[0].empty() || in[1].empty()) return false;
+    if (done_ == tiles_ || !idle() || in[0].empty() || in[1].empty()) return false;
     const Packet lane_side = take(0);
     const Packet row_side = take(1);
     for (unsigned r = 0; r < rows_; ++r) {
@@ -663,7 +816,9 @@ class FunctionalTile::MatrixPcu : public Unit {
       }
     }
     if (++at_ < k_) return true;
-    for (unsigned r = 0; r < rows_; ++r) send_lanes(sums_[r], format_, &generator_, &out);
+    for (unsigned r = 0; r < rows_; ++r) {
+      send_lanes(sums_[r], format_, &generator_, [&](const Packet& p) { send(p); });
+    }
     sums_ = {};
     at_ = 0;
     ++done_;
@@ -693,6 +848,7 @@ class FunctionalTile::SimdPcu : public Unit {
     lanes_ = field(mode, RDU_PCU_PROGRAM_MODE_LANES_MASK);
     tail_ = field(mode, RDU_PCU_PROGRAM_MODE_TAIL_MASK);
     out_ = w.at(RDU_PCU_PROGRAM_OUT(0));
+    number(0, out_ & RDU_PCU_PROGRAM_OUT_SEQUENCE_MASK, w.at(RDU_PCU_PROGRAM_SEQ(0)));
     for (unsigned i = first; i < first + count; ++i) {
       const uint32_t stage = w.at(RDU_PCU_STAGE(i));
       if (field(stage, RDU_PCU_STAGE_OP_MASK) != RDU_PCU_STAGE_OP_NOP) stages_.push_back(stage);
@@ -715,7 +871,7 @@ class FunctionalTile::SimdPcu : public Unit {
     }
   }
   bool step() override {
-    if (done_ || !out.empty()) return false;
+    if (done_ || !idle()) return false;
     std::array<bool, 4> holds{true};
     for (unsigned n = 0; n < predicates_.size(); ++n) holds[n + 1] = predicate(predicates_[n]);
     const auto takes = [&](unsigned i) {
@@ -758,7 +914,8 @@ class FunctionalTile::SimdPcu : public Unit {
           throw Error(fmt::format("{}: tail {}", name, tail_));
         }
       }
-      send_lanes(prev, field(out_, RDU_PCU_PROGRAM_OUT_FORMAT_MASK), &generator_, &out);
+      send_lanes(prev, field(out_, RDU_PCU_PROGRAM_OUT_FORMAT_MASK), &generator_,
+                 [&](const Packet& p) { send(p); });
     }
     done_ = true;
     for (unsigned l = 0; l < counts_.size() && done_; ++l) {
@@ -850,6 +1007,24 @@ class FunctionalTile::SimdPcu : public Unit {
   bool done_ = false;
 };
 
+namespace {
+
+/// Whether the switch merges streams at this input.
+bool joins(const Configuration& configuration, const TracedSink& sink) {
+  const bool agcu = RDU_UNIT_KIND(sink.unit) == RDU_UNIT_AGCU;
+  const unsigned port = sink.input + (agcu                                       ? RDU_PORT_TO_AGCU
+                                      : RDU_UNIT_KIND(sink.unit) == RDU_UNIT_PCU ? RDU_PORT_TO_PCU
+                                                                                 : RDU_PORT_TO_PMU);
+  const unsigned column =
+      agcu && RDU_UNIT_COL(sink.unit) != 0 ? configuration.shape().cols - 1u : RDU_UNIT_COL(sink.unit);
+  return configuration
+             .get(RDU_UNIT(RDU_UNIT_SWITCH, RDU_UNIT_ROW(sink.unit), column),
+                  RDU_SWITCH_JOIN(port - RDU_PORT_MESH) / 4)
+             .value_or(0) != 0;
+}
+
+}  // namespace
+
 FunctionalTile::FunctionalTile(const Program& program, const std::vector<rdu_argument_tuple>& arguments,
                                uint64_t base, std::vector<uint8_t>* memory) {
   const Configuration& configuration = program.configuration();
@@ -882,7 +1057,8 @@ FunctionalTile::FunctionalTile(const Program& program, const std::vector<rdu_arg
   }
   for (const TracedRoute& route : trace_routes(configuration)) {
     for (const TracedSink& sink : route.sinks) {
-      by_id.at(route.source)->sinks.emplace_back(by_id.at(sink.unit), sink.input);
+      by_id.at(route.source)->outs[route.output].sinks.emplace_back(by_id.at(sink.unit), sink.input);
+      by_id.at(sink.unit)->in[sink.input].joins = joins(configuration, sink);
     }
   }
 }

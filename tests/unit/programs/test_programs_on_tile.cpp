@@ -5,6 +5,7 @@
 #include "compiler/programs/matmul.h"
 #include "compiler/programs/softmax.h"
 #include "compiler/test/digits_network.h"
+#include "compiler/test/examples.h"
 #include "compiler/test/functional_tile.h"
 #include "fabric/test/bench.h"
 #include "test/catch.h"
@@ -15,6 +16,9 @@ using compiler::test::DigitsNetwork;
 using compiler::test::matrix_product;
 using compiler::test::random_bf16;
 using compiler::test::same_bits;
+using compiler::test::sums_by_bin;
+using compiler::test::SumsByBin;
+using compiler::test::TwoWays;
 using fabric::test::Bench;
 
 namespace {
@@ -85,56 +89,6 @@ class Memory {
 constexpr size_t kPixels = DigitsNetwork::kPixels, kHidden = DigitsNetwork::kHidden;
 constexpr size_t kClasses = DigitsNetwork::kClasses;
 
-/// Sums rows of a table by bins: out[bin[i]] += table[choice[i]], 16 INT32 a row.
-Graph sums_by_bin() {
-  Graph g("sums_by_bin", "out[bin[i]] += table[choice[i]]");
-  const Value table = g.address("table", "rows of 64 bytes", 64);
-  const Value choice = g.address("choice", "which row, INT32", 64);
-  const Value bin = g.address("bin", "where to, INT32", 64);
-  const Value out = g.address("out", "the sums", 64);
-  const Value rows = g.number("rows", "how many", 16, 16000, 16);
-  const auto list = [&](const Value& base) {
-    Load load;
-    load.base = base;
-    load.rows = {{rows / 16, 64}};
-    return load;
-  };
-  Load gather;
-  gather.base = table;
-  gather.rows = {{rows, 0}};
-  gather.indexed = true;
-  gather.index_stride = 64;
-  Store scatter;
-  scatter.base = out;
-  scatter.rows = {{rows, 0}};
-  scatter.indexed = true;
-  scatter.index_stride = 64;
-  scatter.op = MemoryOp::iadd;
-  const Node choices = g.add("choices", list(choice)), bins = g.add("bins", list(bin));
-  const Node from = g.add("gather", gather), to = g.add("scatter", scatter);
-  g.connect(choices, from, 1);
-  g.connect(bins, to, 1);
-  g.connect(from, to, 0);
-  return g;
-}
-
-struct SumsByBin {
-  static constexpr size_t kRows = 160, kTable = 40, kBins = 7;
-  std::vector<int32_t> table, choice, bin, expected;
-  SumsByBin() : table(kTable * 16), choice(kRows), bin(kRows), expected(kBins * 16, 0) {
-    for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<int32_t>(i * 2654435761u);
-    for (size_t i = 0; i < kRows; ++i) {
-      choice[i] = static_cast<int32_t>(i < 32 ? i : i * i % kTable);
-      bin[i] = static_cast<int32_t>(i * 3 % kBins);
-      for (size_t k = 0; k < 16; ++k) {
-        int32_t& sum = expected[static_cast<size_t>(bin[i]) * 16 + k];
-        sum = static_cast<int32_t>(static_cast<uint32_t>(sum) +
-                                   static_cast<uint32_t>(table[static_cast<size_t>(choice[i]) * 16 + k]));
-      }
-    }
-  }
-};
-
 }  // namespace
 
 TEST_CASE("the digits network on the tile, fused and one kernel an operator") {
@@ -184,6 +138,20 @@ TEST_CASE("a matrix product on the tile") {
   CHECK(cycles >= 5 * 2 * kK);
 }
 
+TEST_CASE("a matrix product on a grid of PCUs, whose results are joined") {
+  constexpr size_t kM = 48, kN = 256, kK = 128;
+  const auto a = random_bf16(kM * kK, 1, 1), b = random_bf16(kK * kN, 2, 1);
+  Memory m(&bench());
+  const uint64_t at_a = m.put(a), at_b = m.put(b), at_c = m.reserve(kM * kN * 4);
+  programs::GemmGrid grid;
+  grid.m = kM, grid.n = kN, grid.k = kK, grid.pitch = kN;
+  grid.row_groups = 4, grid.column_groups = 4;
+  const uint64_t cycles = m.run(compile(programs::gemm_grid(grid)), {{"a", at_a}, {"b", at_b}, {"c", at_c}});
+  CHECK(same_bits(m.get<float>(at_c, kM * kN), matrix_product(a, b, kM, kN, kK)));
+  // Sixteen PCUs, each 2 tiles of rows by 2 panels in 128 cycles, and the way in and out.
+  CHECK(cycles >= 2 * 2 * kK);
+}
+
 TEST_CASE("with half the channels, streams share them and the results stay") {
   Target target;
   target.shape.channels = 1;
@@ -217,6 +185,19 @@ TEST_CASE("gather and scatter on the tile: rows of a table summed by bins") {
   m.run(compile(sums_by_bin()),
         {{"table", table}, {"choice", choice}, {"bin", bin}, {"out", out}, {"rows", SumsByBin::kRows}});
   CHECK(m.get<int32_t>(out, d.expected.size()) == d.expected);
+}
+
+TEST_CASE("a scratchpad with two readers, and two scratchpads whose streams are joined, on the tile") {
+  const TwoWays d;
+  Memory m(&bench());
+  const uint64_t x = m.put(d.x), y = m.reserve(d.x.size() * 2), t = m.reserve(d.x.size() * 2);
+  m.run(compile(compiler::test::two_ways()), {{"x", x}, {"y", y}, {"t", t}, {"blocks", TwoWays::kBlocks}});
+  CHECK(m.get<uint16_t>(y, d.x.size()) == d.x);
+  CHECK(m.get<uint16_t>(t, d.x.size()) == d.transposed);
+
+  const uint64_t z = m.reserve(d.x.size() * 2);
+  m.run(compile(compiler::test::in_turns()), {{"x", x}, {"y", z}, {"blocks", TwoWays::kBlocks}});
+  CHECK(m.get<uint16_t>(z, d.x.size()) == d.x);
 }
 
 TEST_CASE("softmax of long rows: the tile and the definition agree to the bit") {
