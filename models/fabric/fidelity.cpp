@@ -56,6 +56,7 @@ FidelityMap::FidelityMap(const FabricParams& params)
   };
   need(static_cast<bool>(rtl_units().pcu), rtl_units().check_pcu, RDU_UNIT_PCU, "PCU");
   need(static_cast<bool>(rtl_units().pmu), rtl_units().check_pmu, RDU_UNIT_PMU, "PMU");
+  need(static_cast<bool>(rtl_units().switch_), rtl_units().check_switch, RDU_UNIT_SWITCH, "switch");
 }
 
 FidelityMap::Rule FidelityMap::parse(const std::string& text, const FabricParams& params) {
@@ -72,8 +73,11 @@ FidelityMap::Rule FidelityMap::parse(const std::string& text, const FabricParams
     rule.kind = RDU_UNIT_PCU;
   } else if (kind == "pmu") {
     rule.kind = RDU_UNIT_PMU;
+  } else if (kind == "switch") {
+    rule.kind = RDU_UNIT_SWITCH;
   } else {
-    core::bad_input(fmt::format("{}: '{}': no unit '{}' has a choice; pcu and pmu have", kKey, text, kind));
+    core::bad_input(
+        fmt::format("{}: '{}': no unit '{}' has a choice; pcu, pmu and switch have", kKey, text, kind));
   }
   const auto place = [&](const std::string& number, uint64_t size, const char* what) {
     if (number == "*") return -1;
@@ -92,7 +96,7 @@ FidelityMap::Rule FidelityMap::parse(const std::string& text, const FabricParams
 
 Fidelity FidelityMap::of(uint32_t unit) const {
   const unsigned kind = RDU_UNIT_KIND(unit);
-  if (kind != RDU_UNIT_PCU && kind != RDU_UNIT_PMU) return Fidelity::fast;
+  if (kind != RDU_UNIT_PCU && kind != RDU_UNIT_PMU && kind != RDU_UNIT_SWITCH) return Fidelity::fast;
   for (auto rule = rules_.rbegin(); rule != rules_.rend(); ++rule) {
     if (rule->kind == kind && (rule->row < 0 || static_cast<unsigned>(rule->row) == RDU_UNIT_ROW(unit)) &&
         (rule->column < 0 || static_cast<unsigned>(rule->column) == RDU_UNIT_COL(unit))) {

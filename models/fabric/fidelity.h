@@ -51,8 +51,10 @@ class FidelityMap {
 struct RtlUnits {
   std::function<std::unique_ptr<PinModel>(const FabricParams& params)> pcu;
   std::function<std::unique_ptr<PinModel>(const FabricParams& params, Scratchpad& memory)> pmu;
+  std::function<std::unique_ptr<PinModel>(const FabricParams& params, unsigned row, unsigned column)> switch_;
   std::function<void(const FabricParams& params)> check_pcu;
   std::function<void(const FabricParams& params)> check_pmu;
+  std::function<void(const FabricParams& params)> check_switch;
 };
 /// Of this process; set before the first tile is made.
 RtlUnits& rtl_units();

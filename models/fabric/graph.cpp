@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 
 #include "fabric/pcu/pcu_cycle.h"
 #include "fabric/pmu/pmu_cycle.h"
@@ -167,14 +168,21 @@ Unit* Graph::find(uint32_t id) const {
 }
 
 void Graph::connect(const ProgramImage& program) {
+  std::set<uint32_t> on_pins;
+  for (unsigned row = 0; row < params_.rows; ++row) {
+    for (unsigned column = 0; column < params_.columns; ++column) {
+      const uint32_t id = RDU_UNIT(RDU_UNIT_SWITCH, row, column);
+      if (fidelity_.of(id) != Fidelity::fast) on_pins.insert(id);
+    }
+  }
   Routes routes;
   try {
-    routes = find_routes(params_, program.units(), uses_);
+    routes = find_routes(params_, program.units(), uses_, on_pins);
   } catch (const BadRoute& e) {
     throw LoadFault(codes::CODE_BAD_ROUTE, e.unit(), e.what());
   }
   for (const uint32_t id : routes.clocked)
-    units_.emplace(id, make_clocked_switch(site_.context, id, program.units()));
+    units_.emplace(id, make_clocked_switch(site_.context, id, fidelity_.of(id), program.units()));
   legs_ = fabric::connect(routes, params_, units_);
 }
 

@@ -97,9 +97,10 @@ struct FabricParams {
       {"max_burst", Unit::count,
        "simulation only: longest burst that is moved as one object; changes speed, never a result or a time",
        "ours", 1, 1'000'000});
-    v(fidelity, {"fidelity", Unit::text,
-                 "how PCUs and PMUs are modelled: in closed formulas, clock by clock, or as their Verilog",
-                 "ours", 0, 0, "fast|cycle|rtl"});
+    v(fidelity,
+      {"fidelity", Unit::text,
+       "how PCUs, PMUs and switches are modelled: in closed formulas, clock by clock, or as their Verilog",
+       "ours", 0, 0, "fast|cycle|rtl"});
     v(fidelity_of,
       {"fidelity_of", Unit::text,
        "other fidelities of single units: UNIT[ROW][COLUMN]=FIDELITY, ..., e.g. 'pmu[*][*]=cycle, "

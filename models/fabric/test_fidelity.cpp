@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
@@ -33,8 +34,10 @@ struct Outcome {
   uint64_t fault;
   uint64_t cycles;
   std::vector<std::array<uint64_t, 3>> counters;  ///< busy, vectors and bytes of all PCUs and PMUs
-  std::vector<FakeMemory::Seen> requests;
+  std::vector<FakeMemory::Seen> requests;         ///< up to the end
   std::vector<uint8_t> memory;
+  /// It ended before the last answer came: units that had gone ahead of it had done more than others.
+  bool has_loose_ends = false;
 };
 
 Outcome run(Bench& b, const RandomProgram& program, uint64_t seed) {
@@ -52,9 +55,12 @@ Outcome run(Bench& b, const RandomProgram& program, uint64_t seed) {
   const core::Time start = core::now();
   outcome.fault = b.execute();
   outcome.cycles = b.read(regs::sequencer::kEXEC_CYCLES_OFFSET, 8);
+  const core::Time end = outcome.cycles * b.params.fabric_clock().period;
   for (FakeMemory::Seen seen : b.memory.seen) {
     seen.issue -= start;
     seen.done -= start;
+    if (outcome.fault == 0 && seen.done > end) outcome.has_loose_ends = true;
+    if (outcome.fault == 0 && seen.issue > end) continue;
     outcome.requests.push_back(seen);
   }
   for (unsigned kind : {RDU_UNIT_PCU, RDU_UNIT_PMU}) {
@@ -85,7 +91,9 @@ TEST_CASE("any mixture of fidelities has the same results, in the same cycles") 
       {"cycle", ""},
       {"fast", "pcu[*][*]=cycle"},
       {"fast", "pmu[*][*]=cycle"},
-      {"cycle", "pcu[*][1]=fast, pmu[2][*]=fast, pcu[0][1]=cycle"}};
+      {"fast", "switch[*][*]=cycle"},
+      {"fast", "switch[1][*]=cycle, switch[*][2]=cycle"},
+      {"cycle", "pcu[*][1]=fast, pmu[2][*]=fast, pcu[0][1]=cycle, switch[*][0]=fast"}};
   std::vector<std::unique_ptr<Bench>> benches;
   for (const auto& [fidelity, fidelity_of] : kMixtures) {
     benches.push_back(std::make_unique<Bench>(("bench" + std::to_string(benches.size())).c_str(),
@@ -113,7 +121,7 @@ TEST_CASE("any mixture of fidelities has the same results, in the same cycles") 
       const bool same_requests = other.requests == fast.requests;
       REQUIRE(same_requests);
       if (fast.fault == 0) REQUIRE(other.cycles == fast.cycles);
-      REQUIRE(other.counters == fast.counters);
+      if (!fast.has_loose_ends) REQUIRE(other.counters == fast.counters);
     }
   }
   INFO("ended well " << well << " hung " << hung);
@@ -136,7 +144,7 @@ TEST_CASE("which unit has which fidelity") {
   has(error_of("fast", "pcu[1]=cycle"), "'pcu[1]=cycle' is not of the form UNIT[ROW][COLUMN]=FIDELITY");
   has(error_of("fast", "pcu[4][0]=cycle"), "there is no row 4; a tile has 4");
   has(error_of("fast", "pcu[*][9]=cycle"), "there is no column 9; a tile has 4");
-  has(error_of("fast", "agcu[0][0]=cycle"), "no unit 'agcu' has a choice; pcu and pmu have");
+  has(error_of("fast", "agcu[0][0]=cycle"), "no unit 'agcu' has a choice; pcu, pmu and switch have");
   has(error_of("fast", "pmu[0][0]=quick"), "'quick' is none of fast, cycle, rtl");
   has(error_of("rtl", ""), "this program was built without the Verilog of the PCU");
   has(error_of("fast", "pmu[0][0]=rtl"), "this program was built without the Verilog of the PMU");

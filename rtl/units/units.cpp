@@ -9,11 +9,13 @@
 #include "Vrtl_pcu.h"
 #include "Vrtl_pmu.h"
 #include "Vrtl_pmu___024root.h"
+#include "Vrtl_switch.h"
 #include "core/error.h"
 #include "fabric/fidelity.h"
 #include "fabric/pcu/pcu_cycle.h"
 #include "fabric/pmu/pmu_cycle.h"
 #include "fabric/pmu/scratchpad.h"
+#include "fabric/switch/cycle_switch.h"
 #include "pins/verilated_pins.h"
 
 namespace rdu::rtl {
@@ -42,6 +44,10 @@ const std::vector<Built> kPmu = {
     {"pmu_read_cycles", &FabricParams::pmu_read_cycles},
     {"fifo_depth", &FabricParams::fifo_depth},
     {"output_depth", &FabricParams::output_depth},
+    {"scalar_depth", &FabricParams::scalar_depth},
+};
+const std::vector<Built> kSwitch = {
+    {"switch_depth", &FabricParams::switch_depth},
     {"scalar_depth", &FabricParams::scalar_depth},
 };
 
@@ -103,11 +109,22 @@ std::unique_ptr<fabric::PinModel> make_pmu(const FabricParams& params, fabric::S
   return std::make_unique<Pmu>(params, memory);
 }
 
+std::unique_ptr<fabric::PinModel> make_switch(const FabricParams& params, unsigned row, unsigned column) {
+  auto made = std::make_unique<VerilatedPins<Vrtl_switch>>(fabric::CycleSwitch(params, row, column).pins());
+  made->module().here = static_cast<uint16_t>(column | row << 8);
+  return made;
+}
+
 }  // namespace
 
 void offer_units() {
-  fabric::rtl_units() = {make_pcu, make_pmu, [](const FabricParams& params) { check("PCU", kPcu, params); },
-                         [](const FabricParams& params) { check("PMU", kPmu, params); }};
+  fabric::RtlUnits& units = fabric::rtl_units();
+  units.pcu = make_pcu;
+  units.pmu = make_pmu;
+  units.switch_ = make_switch;
+  units.check_pcu = [](const FabricParams& params) { check("PCU", kPcu, params); };
+  units.check_pmu = [](const FabricParams& params) { check("PMU", kPmu, params); };
+  units.check_switch = [](const FabricParams& params) { check("switch", kSwitch, params); };
 }
 
 }  // namespace rdu::rtl

@@ -83,7 +83,7 @@ def test_burst_size_changes_neither_bits_nor_times(first, digits, tmp_path, burs
 
 
 MIXTURES = [("cycle", ""), ("fast", "pcu[*][*]=cycle"), ("cycle", "pcu[*][1]=fast, pmu[0][*]=fast"), ("rtl", ""),
-            ("fast", "pcu[*][1]=rtl, pmu[0][*]=rtl"), ("cycle", "pcu[0][*]=rtl, pmu[*][1]=rtl")]
+            ("fast", "switch[*][*]=cycle"), ("cycle", "switch[*][*]=rtl, switch[0][*]=fast"), ("fast", "pcu[*][1]=rtl, pmu[0][*]=rtl"), ("cycle", "pcu[0][*]=rtl, pmu[*][1]=rtl")]
 
 
 @pytest.mark.parametrize("fidelity, of", MIXTURES)
@@ -101,9 +101,10 @@ def test_a_fidelity_that_is_not_there_is_refused():
     for assignment, words in (
         ("socket.tile.fidelity=slow", "none of fast|cycle|rtl"),
         ("socket.tile.fidelity_of=pcu[9][0]=cycle", "there is no row 9"),
-        ("socket.tile.fidelity_of=switch[0][0]=rtl", "no unit 'switch' has a choice"),
+        ("socket.tile.fidelity_of=agcu[0][0]=rtl", "no unit 'agcu' has a choice"),
         ("socket.tile.lanes=16", "the Verilog of the PCU was built for lanes = 32, not 16"),
         ("socket.tile.pmu_bytes=256 KiB", "the Verilog of the PMU was built for pmu_bytes = 524288, not 262144"),
+        ("socket.tile.switch_depth=4", "the Verilog of the switch was built for switch_depth = 2, not 4"),
     ):
         result = rdu.run("rduvp", "--set", "socket.tile.fidelity=rtl", "--set", assignment)
         assert result.returncode == 2 and words in result.stderr, result.stderr

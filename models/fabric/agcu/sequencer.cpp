@@ -671,7 +671,7 @@ std::vector<UnitStatistics> Sequencer::unit_statistics() const {
     all.back().unit = unit;
     all.back().name = unit_name(unit);
     const unsigned kind = RDU_UNIT_KIND(unit);
-    if (kind == RDU_UNIT_PCU || kind == RDU_UNIT_PMU) all.back().fidelity = to_string(fidelity.of(unit));
+    if (kind != RDU_UNIT_AGCU) all.back().fidelity = to_string(fidelity.of(unit));
   }
   return all;
 }

@@ -4,14 +4,16 @@ namespace rdu::fabric {
 
 void InputPort::return_credits(const Run& firings, uint64_t per) {
   OutputPort::Sink& sink = producer_->sinks_[sink_];
-  const uint64_t limit = producer_->max_burst_;
-  const uint64_t t = firings.t + sink.latency;
+  const auto give = [&](const Run& taken) {
+    sink.credits.push({taken.t + sink.latency, taken.dt, taken.n}, producer_->max_burst_);
+    if (sink.fork >= 0) producer_->forks_[static_cast<size_t>(sink.fork)].fork.taken(sink.branch, taken);
+  };
   if (per == 1) {
-    sink.credits.push({t, firings.dt, firings.n}, limit);
+    give(firings);
   } else if (firings.dt == per || firings.n == 1) {
-    sink.credits.push({t, 1, firings.n * per}, limit);
+    give({firings.t, 1, firings.n * per});
   } else {
-    for (uint64_t i = 0; i < firings.n; ++i) sink.credits.push({t + i * firings.dt, 1, per}, limit);
+    for (uint64_t i = 0; i < firings.n; ++i) give({firings.at(i), 1, per});
   }
   if (producer_->is_clocked_ || producer_->ready_.count() != 0) producer_->owner_.wake();
 }
@@ -20,11 +22,37 @@ std::string InputPort::source() const {
   return producer_ ? "from " + unit_name(producer_->owner_.id()) : "from nowhere";
 }
 
-void OutputPort::connect(InputPort& input, uint64_t latency, uint64_t capacity) {
+void OutputPort::connect(InputPort& input, uint64_t latency, uint64_t capacity, int fork) {
   input.producer_ = this;
   input.sink_ = sinks_.size();
   least_latency_ = std::min(least_latency_, latency);
-  sinks_.push_back({&input, latency, capacity, {}});
+  unsigned branch = 0;
+  if (fork >= 0) {
+    Forking& f = forks_.at(static_cast<size_t>(fork));
+    branch = f.fork.add(input, latency - f.latency, capacity - f.capacity);
+  }
+  sinks_.push_back({&input, latency, capacity, fork, branch, {}});
+}
+
+int OutputPort::add_fork(int parent, uint64_t latency, uint64_t capacity) {
+  if (parent < 0) {
+    forks_.emplace_back(nullptr, 0, latency, capacity);
+  } else {
+    Forking& p = forks_.at(static_cast<size_t>(parent));
+    const unsigned branch = p.fork.branches();
+    forks_.emplace_back(&p.fork, branch, latency, capacity);
+    p.fork.add(forks_.back().fork, latency - p.latency, capacity - p.capacity);
+  }
+  return static_cast<int>(forks_.size() - 1);
+}
+
+void OutputPort::pass_on(const Run& leave, const BlockRef& block, uint32_t offset) {
+  if (!forks_.empty()) {
+    forks_.front().fork.arrive({{leave.t + forks_.front().latency, leave.dt, leave.n}, block, offset});
+    return;
+  }
+  for (const Sink& sink : sinks_)
+    sink.input->arrive({{leave.t + sink.latency, leave.dt, leave.n}, block, offset}, max_burst_);
 }
 
 void OutputPort::empty_stream(uint64_t cycle, uint64_t max_burst) {
@@ -43,6 +71,7 @@ void OutputPort::empty_stream(uint64_t cycle, uint64_t max_burst) {
     sink.credits.clear();
     sink.credits.push({cycle, 0, sink.capacity}, sink.capacity);
   }
+  for (Forking& f : forks_) f.fork.start(cycle, max_burst);
 }
 
 void OutputPort::start(uint64_t cycle, uint64_t places, uint64_t max_burst) {
@@ -82,10 +111,7 @@ void OutputPort::send(uint64_t cycle, const BlockRef& block, uint32_t offset) {
   last_ = cycle;
   ++sent_;
   on_the_way_.push({cycle, 0, 1}, max_burst_);
-  for (Sink& sink : sinks_) {
-    sink.input->queue_.push({{cycle + sink.latency, 0, 1}, block, offset}, max_burst_);
-    sink.input->owner_.wake();
-  }
+  pass_on({cycle, 0, 1}, block, offset);
 }
 
 bool OutputPort::flush() {
@@ -111,15 +137,10 @@ bool OutputPort::flush() {
     sent_ += run.n;
     uint64_t i = 0;
     ready_.pop(run.n, [&](const BlockRef& block, uint32_t offset, unsigned packets) {
-      for (Sink& sink : sinks_) {
-        sink.input->queue_.push({{run.at(i) + sink.latency, run.dt, packets}, block, offset}, max_burst_);
-      }
+      pass_on({run.at(i), run.dt, packets}, block, offset);
       i += packets;
     });
-    for (Sink& sink : sinks_) {
-      sink.credits.pop(run.n);
-      sink.input->owner_.wake();
-    }
+    for (Sink& sink : sinks_) sink.credits.pop(run.n);
     places_.push({run.t + 1, run.dt, run.n}, max_burst_);
   }
   return sent_ != before;

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "fabric/stream/fork.h"
 #include "fabric/stream/queues.h"
 #include "fabric/stream/unit.h"
 
@@ -60,6 +62,11 @@ class InputPort {
 
  private:
   friend class OutputPort;
+  friend class Fork;
+  void arrive(const Burst& burst, uint64_t max_burst) {
+    queue_.push(burst, max_burst);
+    owner_.wake();
+  }
   void return_credits(const Run& firings, uint64_t per);
 
   Unit& owner_;
@@ -77,7 +84,8 @@ class InputPort {
 ///
 /// and arrives at consumer j at o[i] + latency_j. Consumer j's FIFO and the switches on the way to it hold
 /// capacity_j packets: credit_j[i] = 0 for i < capacity_j, else the time at which it takes packet i -
-/// capacity_j + latency_j. A packet's place in the output FIFO is free again at o[i] + 1.
+/// capacity_j + latency_j. A packet's place in the output FIFO is free again at o[i] + 1. Behind a fork, a
+/// packet may arrive later: see Fork.
 class OutputPort {
  public:
   explicit OutputPort(Unit& owner) : owner_(owner) {}
@@ -88,8 +96,12 @@ class OutputPort {
   void connect(InputPort& input, uint64_t hops, const FabricParams& params) {
     connect(input, hops * params.hop_cycles, params.fifo_depth + (hops - 1) * params.switch_depth);
   }
-  /// A route of `latency` cycles, each way, that holds `capacity` packets, the consumer's FIFO included.
-  void connect(InputPort& input, uint64_t latency, uint64_t capacity);
+  /// A route of `latency` cycles, each way, that holds `capacity` packets, the consumer's FIFO included. It
+  /// leads over `fork`, the last of those on its way; -1: over none.
+  void connect(InputPort& input, uint64_t latency, uint64_t capacity, int fork = -1);
+  /// A switch at which routes part, `latency` cycles from here, with places for `capacity` packets up to and
+  /// in it; behind the fork `parent`, or -1. Returns its number.
+  int add_fork(int parent, uint64_t latency, uint64_t capacity);
   bool connected() const { return !sinks_.empty(); }
   /// At least so many cycles from one packet to the next (a throttled output of a unit).
   void set_interval(uint64_t cycles) { interval_ = cycles; }
@@ -142,7 +154,9 @@ class OutputPort {
   /// Whether a packet that is ready waits for a credit of this consumer. Of a clocked unit, nobody outside
   /// knows what is ready: whether it may not send.
   bool waits_for_credit(size_t i) const {
-    return sinks_[i].credits.count() == 0 && (ready_.count() != 0 || on_the_way_.count() != 0);
+    const Sink& sink = sinks_[i];
+    if (sink.fork >= 0 && forks_[static_cast<size_t>(sink.fork)].fork.waits(sink.branch)) return true;
+    return sink.credits.count() == 0 && (ready_.count() != 0 || on_the_way_.count() != 0);
   }
 
  private:
@@ -151,12 +165,24 @@ class OutputPort {
     InputPort* input;
     uint64_t latency;
     uint64_t capacity;
+    int fork;
+    unsigned branch;  ///< of the fork
     RunQueue credits;
   };
+  struct Forking {
+    Forking(Fork* parent, unsigned branch, uint64_t l, uint64_t c)
+        : fork(parent, branch), latency(l), capacity(c) {}
+    Fork fork;
+    uint64_t latency;  ///< from here
+    uint64_t capacity;
+  };
+  /// Packets that have left, to whom they go.
+  void pass_on(const Run& leave, const BlockRef& block, uint32_t offset);
   void empty_stream(uint64_t cycle, uint64_t max_burst);
 
   Unit& owner_;
   std::vector<Sink> sinks_;
+  std::deque<Forking> forks_;  ///< parents first; if there are any, all sinks lie behind the first
   BurstQueue ready_;
   RunQueue places_;
   uint64_t interval_ = 1;

@@ -441,7 +441,7 @@ std::vector<Leg> Network::cut(std::set<uint32_t>& clocked) {
   for (const auto& [key, queue] : queues_) {
     if (queue.in >= shape_.mesh) {
       Leg& leg = legs[queue.streams.front()];
-      follow(key, 1, leg);
+      follow(key, 1, -1, leg);
       leg.interval = interval(queue);
       leg.single_credit = queue.is_clocked && leg.interval > 1;
     }
@@ -452,7 +452,7 @@ std::vector<Leg> Network::cut(std::set<uint32_t>& clocked) {
       leg.port = out;
       leg.flow = out < shape_.mesh ? q.next_flow : 0;
       if (!begun.emplace(leg.unit, leg.port, leg.flow).second) return;
-      go_on(q, out, 1, leg);
+      go_on(q, out, 1, -1, leg);
       legs.push_back(std::move(leg));
     });
   }
@@ -464,30 +464,35 @@ std::vector<Leg> Network::cut(std::set<uint32_t>& clocked) {
   return legs;
 }
 
-/// From a queue on; `hops` lead there.
-void Network::follow(Key key, uint64_t hops, Leg& leg) const {
+/// From a queue on; `hops` lead there, over `fork`.
+void Network::follow(Key key, uint64_t hops, int fork, Leg& leg) const {
   const Queue& queue = queues_.at(key);
   if (queue.is_clocked) {
-    leg.ends.push_back({queue.switch_unit, queue.in, queue.flow, hops, false});
+    leg.ends.push_back({queue.switch_unit, queue.in, queue.flow, hops, false, fork});
     return;
   }
-  leg.steps.push_back({queue.switch_unit, static_cast<unsigned>(__builtin_popcount(queue.outputs))});
-  for_each_bit(queue.outputs, [&](unsigned out) { go_on(queue, out, hops + 1, leg); });
+  const auto outputs = static_cast<unsigned>(__builtin_popcount(queue.outputs));
+  leg.steps.push_back({queue.switch_unit, outputs});
+  if (outputs > 1) {
+    leg.forks.push_back({fork, hops});
+    fork = static_cast<int>(leg.forks.size() - 1);
+  }
+  for_each_bit(queue.outputs, [&](unsigned out) { go_on(queue, out, hops + 1, fork, leg); });
 }
 
 /// By an output of a switch; `hops` lead to what is there.
-void Network::go_on(const Queue& queue, unsigned out, uint64_t hops, Leg& leg) const {
+void Network::go_on(const Queue& queue, unsigned out, uint64_t hops, int fork, Leg& leg) const {
   if (out < shape_.mesh) {
     unsigned row = queue.row, column = queue.column, in = 0;
     cross(out, &row, &column, &in);
-    follow(key(row, column, in, queue.next_flow), hops, leg);
+    follow(key(row, column, in, queue.next_flow), hops, fork, leg);
     return;
   }
   const unsigned kind = out < shape_.to[kPmu] ? kPcu : out < shape_.to[kAgcu] ? kPmu : kAgcu;
   const uint32_t unit = kind == kAgcu
                             ? RDU_UNIT(RDU_UNIT_AGCU, queue.row, queue.column == 0 ? 0 : 1)
                             : RDU_UNIT(kind == kPcu ? RDU_UNIT_PCU : RDU_UNIT_PMU, queue.row, queue.column);
-  leg.ends.push_back({unit, out - shape_.to[kind], 0, hops, true});
+  leg.ends.push_back({unit, out - shape_.to[kind], 0, hops, true, fork});
 }
 
 }  // namespace rdu::fabric

@@ -89,8 +89,8 @@ class Network {
   void check_ends();
   void check_ids(const std::vector<std::pair<size_t, const End*>>& ends, const End& first, bool join) const;
   bool cross(unsigned out, unsigned* row, unsigned* column, unsigned* in) const;
-  void follow(Key queue, uint64_t hops, Leg& leg) const;
-  void go_on(const Queue& queue, unsigned out, uint64_t hops, Leg& leg) const;
+  void follow(Key queue, uint64_t hops, int fork, Leg& leg) const;
+  void go_on(const Queue& queue, unsigned out, uint64_t hops, int fork, Leg& leg) const;
   unsigned interval(const Queue& queue) const;
 
   const ConfigWords* words(uint32_t unit) const;

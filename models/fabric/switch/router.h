@@ -31,6 +31,7 @@ struct LegEnd {
   unsigned flow = 0;  ///< of the switch's queue
   uint64_t hops = 0;  ///< wires on the way
   bool is_unit = false;
+  int fork = -1;  ///< in Leg::forks, the last one on the way; -1: none
 };
 
 /// A stream, or what lies between two clocked switches of one or more: packets leave one output and go over
@@ -42,6 +43,12 @@ struct Leg {
   unsigned interval = 1;       ///< throttle: cycles from one packet to the next
   bool single_credit = false;  ///< a clocked switch does the throttling, by its credits
   std::vector<LegEnd> ends;    ///< in order of unit and port
+  /// A switch, not clocked, from which it goes several ways.
+  struct Fork {
+    int parent;     ///< the one before; -1: none
+    uint64_t hops;  ///< wires that lead there
+  };
+  std::vector<Fork> forks;  ///< parents first
   /// A switch that it passes, not clocked.
   struct Step {
     uint32_t unit;     ///< the switch

@@ -525,7 +525,8 @@ class Mesh {
       routes.packets =
           Network(NetworkShape::packets(params), params, words_, uses_, on_pins).cut(routes.clocked);
     }
-    for (const uint32_t id : routes.clocked) units_.emplace(id, make_clocked_switch(*context, id, words_));
+    for (const uint32_t id : routes.clocked)
+      units_.emplace(id, make_clocked_switch(*context, id, Fidelity::cycle, words_));
     connect(routes, params, units_);
   }
   void run() {
@@ -1096,7 +1097,8 @@ TEST_CASE("what the router refuses as a circle does hang") {
     auto fresh = std::make_unique<Both>(context);
     Both& unit = *fresh;
     units[pcu(0, 3)] = std::move(fresh);
-    for (const uint32_t id : routes.clocked) units[id] = make_clocked_switch(context, id, words);
+    for (const uint32_t id : routes.clocked)
+      units[id] = make_clocked_switch(context, id, Fidelity::cycle, words);
     connect(routes, params, units);
     std::vector<Unit*> all;
     for (const auto& [id, u] : units) all.push_back(u.get());

@@ -15,23 +15,32 @@ struct Depths {
 
 void connect(const Leg& leg, OutputPort& output, InputPort& (Unit::*input)(unsigned, unsigned), Depths depths,
              const FabricParams& params, const std::map<uint32_t, std::unique_ptr<Unit>>& units) {
+  // Without places in the switches a packet leaves its source only when there is one at every consumer.
+  if (depths.switches != 0) {
+    for (const Leg::Fork& fork : leg.forks)
+      output.add_fork(fork.parent, fork.hops * params.hop_cycles, fork.hops * depths.switches);
+  }
   for (const LegEnd& end : leg.ends) {
     const uint64_t places = (end.is_unit ? depths.unit : depths.switches) + (end.hops - 1) * depths.switches;
     output.connect((units.at(end.unit).get()->*input)(end.port, end.flow), end.hops * params.hop_cycles,
-                   leg.single_credit ? 1 : places);
+                   leg.single_credit ? 1 : places, depths.switches != 0 ? end.fork : -1);
   }
   if (!leg.single_credit) output.set_interval(leg.interval);
 }
 
 }  // namespace
 
-std::unique_ptr<Unit> make_clocked_switch(Context& context, uint32_t id,
+std::unique_ptr<Unit> make_clocked_switch(Context& context, uint32_t id, Fidelity fidelity,
                                           const std::map<uint32_t, ConfigWords>& words) {
   const auto found = words.find(id);
   const ConfigWords own =
       found != words.end() ? found->second : ConfigWords::reset_of<regs::switch_::Registers>();
   const FabricParams& params = context.params;
-  auto model = std::make_unique<CycleSwitch>(params, RDU_UNIT_ROW(id), RDU_UNIT_COL(id));
+  const unsigned row = RDU_UNIT_ROW(id);
+  const unsigned column = RDU_UNIT_COL(id);
+  std::unique_ptr<PinModel> model = fidelity == Fidelity::rtl
+                                        ? rtl_units().switch_(params, row, column)
+                                        : std::make_unique<CycleSwitch>(params, row, column);
   return std::make_unique<ClockedUnit>(context, id, std::move(model), own, params.switch_depth,
                                        params.scalar_depth);
 }

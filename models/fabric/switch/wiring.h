@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "fabric/fidelity.h"
 #include "fabric/stream/port.h"
 #include "fabric/switch/router.h"
 
@@ -16,9 +17,9 @@ struct ConnectedLeg {
   std::vector<Leg::Step> steps;
 };
 
-/// The cycle model of a switch as a unit of the graph. `words` holds those of the configured switches;
-/// dynamic packets pass others, too.
-std::unique_ptr<Unit> make_clocked_switch(Context& context, uint32_t id,
+/// A switch one clock at a time as a unit of the graph: its cycle model or, at fidelity `rtl`, its Verilog.
+/// `words` holds those of the configured switches; dynamic packets pass others, too.
+std::unique_ptr<Unit> make_clocked_switch(Context& context, uint32_t id, Fidelity fidelity,
                                           const std::map<uint32_t, ConfigWords>& words);
 
 /// Connects the ports of `units` as the routes say; clocked switches are among them.
