@@ -5,6 +5,7 @@ find_program(VERILATOR verilator REQUIRED)
 find_program(YOSYS yosys REQUIRED)
 
 option(RDU_RTL_COVERAGE "Verilated units count lines and toggles (VerilatedCov)" OFF)
+set(RDU_RTL_OPTIMIZE -O3 CACHE STRING "How verilated units are compiled: less where one is compiled more often than run")
 
 set(RDU_RTL_DIR ${PROJECT_SOURCE_DIR}/rtl)
 set(_verilate ${RDU_RTL_DIR}/verilate.py)
@@ -78,7 +79,7 @@ function(rdu_verilate name)
   target_link_libraries(${name} PUBLIC rdu_verilated)
   # Generated code: its warnings are nobody's. Constructors run once: quick to compile is what they should be.
   target_compile_options(${name} PRIVATE -w -g0 -fno-sanitize=all)
-  set_source_files_properties(${_fast} PROPERTIES COMPILE_OPTIONS "-O3")
+  set_source_files_properties(${_fast} PROPERTIES COMPILE_OPTIONS "${RDU_RTL_OPTIMIZE}")
   set_source_files_properties(${_slow} PROPERTIES COMPILE_OPTIONS "-O0")
 endfunction()
 

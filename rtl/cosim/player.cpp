@@ -8,6 +8,8 @@
 #include <memory>
 
 #include "core/error.h"
+#include "fabric/switch/ports.h"
+#include "regs/switch.hpp"
 
 namespace rdu::cosim {
 namespace {
@@ -28,11 +30,13 @@ void for_each_bit(uint32_t mask, Use use) {
   throw core::Error(core::ErrorKind::internal, stimulus.name(), fmt::format("cycle {}: {}", cycle, text));
 }
 
-/// Packets or words on their way into one input: in order for each flow.
+/// Packets or words on their way into one input: in order for each flow. Behind a throttle there is one
+/// credit at a time, whichever flow it is used for.
 template <class Item>
 class Entering {
  public:
-  Entering(const std::vector<Item>& items, unsigned flows, uint64_t places) : items_(items), flows_(flows) {
+  Entering(const std::vector<Item>& items, unsigned flows, uint64_t places, bool throttled = false)
+      : items_(items), flows_(flows), throttled_(throttled) {
     for (Flow& flow : flows_) flow.places = places;
     for (size_t i = 0; i < items.size(); ++i) flows_[flow_of(items[i])].waiting.push_back(i);
   }
@@ -41,7 +45,7 @@ class Entering {
   const Item* take(uint64_t cycle) {
     Flow* best = nullptr;
     for (Flow& flow : flows_) {
-      if (!flow.can_go() || items_[flow.waiting.front()].cycle > cycle) continue;
+      if (!can_go(flow) || items_[flow.waiting.front()].cycle > cycle) continue;
       if (!best || flow.waiting.front() < best->waiting.front()) best = &flow;
     }
     if (!best) return nullptr;
@@ -49,6 +53,7 @@ class Entering {
     best->waiting.pop_front();
     --best->places;
     ++best->held;
+    ++held_;
     return &item;
   }
   /// A place is free again. False: none was taken.
@@ -56,13 +61,14 @@ class Entering {
     if (flow >= flows_.size() || flows_[flow].held == 0) return false;
     --flows_[flow].held;
     ++flows_[flow].places;
+    --held_;
     return true;
   }
   /// The first cycle in which something could enter without a credit before.
   uint64_t next() const {
     uint64_t next = kNever;
     for (const Flow& flow : flows_) {
-      if (flow.can_go()) next = std::min(next, items_[flow.waiting.front()].cycle);
+      if (can_go(flow)) next = std::min(next, items_[flow.waiting.front()].cycle);
     }
     return next;
   }
@@ -72,14 +78,26 @@ class Entering {
     std::deque<size_t> waiting;  ///< indices of items_
     uint64_t places = 0;
     uint64_t held = 0;
-    bool can_go() const { return places != 0 && !waiting.empty(); }
   };
+  bool can_go(const Flow& flow) const {
+    return flow.places != 0 && !flow.waiting.empty() && (!throttled_ || held_ == 0);
+  }
   static unsigned flow_of(const Stimulus::Packet& packet) { return packet.flow(); }
   static unsigned flow_of(const Stimulus::Word& word) { return word.flow; }
 
   const std::vector<Item>& items_;
   std::vector<Flow> flows_;
+  bool throttled_;
+  uint64_t held_ = 0;  ///< of all flows
 };
+
+/// Has an input of a switch a throttle?
+bool is_throttled(const Stimulus& stimulus, size_t port) {
+  namespace regs = rdu::regs::switch_;
+  if (stimulus.kind() != RDU_UNIT_SWITCH || port < fabric::port::kMeshPorts) return false;
+  const uint64_t at = regs::kTHROTTLE_OFFSET + regs::kTHROTTLE_STRIDE * (port - fabric::port::kMeshPorts);
+  return stimulus.words.get(at, regs::THROTTLE::INTERVAL) > 1;
+}
 
 /// The credits of one output and flow on their way back.
 class Returning {
@@ -116,8 +134,10 @@ class Returning {
 class Driver {
  public:
   Driver(const Stimulus& stimulus) : stimulus_(stimulus), pins_(stimulus.pins()) {
-    for (const auto& list : stimulus.packets)
-      packets_.emplace_back(list, pins_.flows, stimulus.packet_places());
+    for (const auto& list : stimulus.packets) {
+      packets_.emplace_back(list, pins_.flows, stimulus.packet_places(),
+                            is_throttled(stimulus, packets_.size()));
+    }
     for (const auto& list : stimulus.scalars)
       scalars_.emplace_back(list, pins_.scalar_flows, stimulus.scalar_places());
     for (const auto& credits : stimulus.credits) credits_.emplace_back(credits);

@@ -257,8 +257,9 @@ class Bench {
   explicit Bench(PinModel& model) : model_(model) {
     for (unsigned o = 0; o < 26; ++o) out_.data[o] = sent_[o].data();
   }
-  void start(const ConfigWords& words, const NetworkRoutes& vectors, const NetworkRoutes& scalars) {
-    model_.reset();
+  void start(const ConfigWords& words, const NetworkRoutes& vectors, const NetworkRoutes& scalars,
+             bool reset) {
+    if (reset) model_.reset();
     model_.configure(words);
     PinCredits credits;
     for (unsigned o = 0; o < 26; ++o)
@@ -341,17 +342,18 @@ class Bench {
   std::array<std::array<uint8_t, 64>, 26> sent_;
 };
 
-/// Rounds of random configurations and traffic on a switch.
+/// Rounds of random configurations and traffic on a switch. `restarts`: `start` alone forgets what was.
 void hold_against_the_page(
-    const std::function<std::unique_ptr<PinModel>(unsigned row, unsigned column)>& make) {
+    bool restarts, const std::function<std::unique_ptr<PinModel>(unsigned row, unsigned column)>& make) {
   std::mt19937_64 random(test_seed());
   unsigned contended = 0, joined = 0, multicast = 0, dynamic = 0, throttled = 0;
   std::unique_ptr<PinModel> model;
   unsigned row = 0, column = 0;
   for (int round = 0; round < 6; ++round) {
     Traffic vectors(kVectors, random), scalars(kScalars, random);
-    // A switch stays for three rounds: `start` has to forget what was before.
-    if (round % 3 == 0) {
+    // A switch stays for three rounds.
+    const bool is_new = round % 3 == 0;
+    if (is_new) {
       row = vectors.routes.row;
       column = vectors.routes.column;
       model = make(row, column);
@@ -363,7 +365,8 @@ void hold_against_the_page(
     for (unsigned w = 0; w < 28; ++w)
       if (random() % 2) wires[random() % 22] |= 1u << w;
     Bench bench(*model);
-    bench.start(switch_words(vectors.routes, scalars.routes, wires), vectors.routes, scalars.routes);
+    bench.start(switch_words(vectors.routes, scalars.routes, wires), vectors.routes, scalars.routes,
+                !restarts || is_new);
 
     uint32_t tokens = 0;
     for (unsigned cycle = 0, quiet = 0; quiet < 100; ++cycle) {
@@ -404,7 +407,7 @@ void hold_against_the_page(
 
 TEST_CASE("the switch in Verilog does in every cycle what its page says") {
   const PinCounts pins = rdu::fabric::CycleSwitch({}, 0, 0).pins();
-  hold_against_the_page([&](unsigned row, unsigned column) {
+  hold_against_the_page(true, [&](unsigned row, unsigned column) {
     auto model = std::make_unique<rdu::rtl::VerilatedPins<Vrtl_switch>>(pins);
     model->module().here = static_cast<uint16_t>(column | row << 8);
     return model;
@@ -415,7 +418,7 @@ TEST_CASE("the cycle model of the switch does in every cycle what its page says"
   const rdu::fabric::FabricParams params;
   REQUIRE(params.switch_depth == kDepth);
   REQUIRE(params.scalar_depth == kScalarDepth);
-  hold_against_the_page([&](unsigned row, unsigned column) {
+  hold_against_the_page(false, [&](unsigned row, unsigned column) {
     return std::make_unique<rdu::fabric::CycleSwitch>(params, row, column);
   });
 }

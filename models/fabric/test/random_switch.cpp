@@ -26,11 +26,19 @@ void RandomNetwork::draw() {
   const unsigned queues = s_.in * s_.flows;
   to_send.resize(queues);
   std::set<std::pair<unsigned, unsigned>> taken;  // (output, flow id)
+  // A throttled output's places are shared, so its streams could hold each other up at joins: it has one.
+  std::vector<unsigned> only(s_.in, s_.flows);
   for (unsigned n = 0; n < s_.in - s_.sides; ++n)
     if (s_.dynamic && dice(3) == 0) {
       routes.interval[n] = dice(7);
-      throttled += routes.interval[n] > 1;
+      if (routes.interval[n] <= 1) continue;
+      only[s_.sides + n] = dice(s_.flows);
+      ++throttled;
     }
+  const auto allowed = [&](unsigned q) {
+    const unsigned p = q / s_.flows;
+    return only[p] == s_.flows || only[p] == q % s_.flows;
+  };
   // Joins: a few unit outputs, each with a few streams whose ids take turns.
   std::vector<bool> used(queues, false);
   const unsigned shared = s_.flows - (s_.dynamic ? 1 : 0);  // static flow ids
@@ -42,8 +50,7 @@ void RandomNetwork::draw() {
       for (unsigned k = 0; k < streams; ++k) {
         unsigned q;
         do q = dice(s_.in) * s_.flows + dice(shared);
-        while (used[q] || (q >= s_.sides * s_.flows && routes.interval[q / s_.flows - s_.sides] > 1 &&
-                           q % s_.flows != 0));
+        while (used[q] || !allowed(q));
         used[q] = true;
         routes.out[q] = 1u << o;
         routes.next[q] = dice(shared);
@@ -52,9 +59,8 @@ void RandomNetwork::draw() {
     }
   for (unsigned q = 0; q < queues; ++q) {
     if (used[q] || dice(3) == 0) continue;
-    const unsigned f = q % s_.flows, p = q / s_.flows, packets = dice(60);
-    // A throttled output's places are shared, so its streams could hold each other up at joins: it has one.
-    if (p >= s_.sides && routes.interval[p - s_.sides] > 1 && f != 0) continue;
+    const unsigned f = q % s_.flows, packets = dice(60);
+    if (!allowed(q)) continue;
     if (s_.dynamic && f == s_.flows - 1) {
       for (unsigned i = 0; i < packets; ++i) {
         add(q, static_cast<uint32_t>(random_() & 0xffff), 1);
