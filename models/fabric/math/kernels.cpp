@@ -284,7 +284,7 @@ const char* difference(const Kernels& a, const Kernels& b, uint64_t seed) {
 }
 
 size_t packed_lanes_bytes(const Kernels& set, size_t steps) {
-  return (steps + set.steps_per_slot - 1) / set.steps_per_slot * kLanes * 4;
+  return (steps + set.steps_per_slot - 1) / set.steps_per_slot * set.lanes_slot_bytes;
 }
 size_t packed_rows_bytes(const Kernels& set, size_t steps) {
   constexpr size_t kMostRows = 8;

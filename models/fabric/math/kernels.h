@@ -60,6 +60,7 @@ struct Kernels {
   // `matrix` in two parts, so that operands that are used more than once are packed once. A panel is in the
   // set's own format, aligned to 64 bytes, and as large as packed_lanes_bytes() and packed_rows_bytes() say.
   size_t steps_per_slot;
+  size_t lanes_slot_bytes;  ///< of a slot of a panel of lanes
   void (*pack_lanes)(uint8_t* panel, const uint8_t* in0, size_t steps);
   void (*pack_rows)(uint8_t* panel, const uint8_t* in1, size_t steps);
   void (*matrix_packed)(float* acc, const uint8_t* lanes, const uint8_t* rows, size_t steps,

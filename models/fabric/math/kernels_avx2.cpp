@@ -197,7 +197,8 @@ const Kernels* avx2_kernels() {
     k.matrix = matrix<nullptr, pack_rows_fp32, product_of_packets>;
     k.matrix_int8 = matrix_int8;
     k.steps_per_slot = 1;
-    k.pack_lanes = pack_lanes_fp32;
+    k.lanes_slot_bytes = kLanes * sizeof(float);
+    k.pack_lanes = [](uint8_t* panel, const uint8_t* in0, size_t steps) { from_bf16(panel, in0, steps); };
     k.pack_rows = pack_rows_fp32;
     k.matrix_packed = packed_fp32;
     return k;

@@ -82,39 +82,10 @@ inline U exchange<1>(U x) {
   return (U)_mm512_shuffle_epi32((__m512i)x, _MM_PERM_CDAB);
 }
 
-template <unsigned Rows>
-struct ProductFp32 {
-  static void run(float* acc, const float* lanes, const float* rows, size_t steps) {
-    __m512 sum[Rows][2];
-#pragma GCC unroll 8
-    for (unsigned r = 0; r < Rows; ++r) {
-      sum[r][0] = _mm512_loadu_ps(acc + kLanes * r);
-      sum[r][1] = _mm512_loadu_ps(acc + kLanes * r + 16);
-    }
-    for (size_t k = 0; k < steps; ++k) {
-      const __m512 first = _mm512_load_ps(lanes + kLanes * k);
-      const __m512 second = _mm512_load_ps(lanes + kLanes * k + 16);
-#pragma GCC unroll 8
-      for (unsigned r = 0; r < Rows; ++r) {
-        const __m512 row = _mm512_set1_ps(rows[kMostRows * k + r]);
-        sum[r][0] = _mm512_fmadd_ps(row, first, sum[r][0]);
-        sum[r][1] = _mm512_fmadd_ps(row, second, sum[r][1]);
-      }
-    }
-#pragma GCC unroll 8
-    for (unsigned r = 0; r < Rows; ++r) {
-      _mm512_storeu_ps(acc + kLanes * r, sum[r][0]);
-      _mm512_storeu_ps(acc + kLanes * r + 16, sum[r][1]);
-    }
-  }
-};
-void packed_fp32(float* acc, const uint8_t* lanes, const uint8_t* rows, size_t steps, unsigned used) {
-  by_rows<ProductFp32>(used, acc, reinterpret_cast<const float*>(lanes), reinterpret_cast<const float*>(rows),
-                       steps);
-}
-
-/// The same with lanes as they come: a word of a packet is an even lane (low) and an odd one, each made FP32
-/// by one operation; so accumulators are kept as even and odd lanes meanwhile.
+/// FP32 multiply-adds with lanes as they come, which is half of what FP32 panels would take out of the
+/// caches: a word of a packet is an even lane (low) and an odd one, each made FP32 by one operation; so
+/// accumulators are kept as even and odd lanes meanwhile.
+constexpr size_t kPacketsAhead = 24;  // prefetched: panels come from the second- or third-level cache
 template <unsigned Rows>
 struct ProductOfPackets {
   static void run(float* acc, const uint8_t* in0, const float* rows, size_t steps) {
@@ -133,6 +104,7 @@ struct ProductOfPackets {
       odd[r] = _mm512_permutex2var_ps(a, odds, b);
     }
     for (size_t k = 0; k < steps; ++k) {
+      _mm_prefetch(reinterpret_cast<const char*>(in0 + (k + kPacketsAhead) * kPacketBytes), _MM_HINT_T0);
       const __m512i words = _mm512_loadu_si512(in0 + k * kPacketBytes);
       const __m512 low_lanes = _mm512_castsi512_ps(_mm512_slli_epi32(words, 16));
       const __m512 high_lanes = _mm512_castsi512_ps(_mm512_and_si512(words, high));
@@ -152,6 +124,10 @@ struct ProductOfPackets {
 };
 void product_of_packets(float* acc, const uint8_t* in0, const uint8_t* rows, size_t steps, unsigned used) {
   by_rows<ProductOfPackets>(used, acc, in0, reinterpret_cast<const float*>(rows), steps);
+}
+
+void copy_packets(uint8_t* panel, const uint8_t* in0, size_t steps) {
+  __builtin_memcpy(panel, in0, steps * kPacketBytes);
 }
 
 /// Panels of pairs: a word has the BF16 of an even step in its upper half, that of the next step in its lower
@@ -249,9 +225,10 @@ Kernels with_fp32_matrix() {
   k.matrix = matrix<nullptr, pack_rows_fp32, product_of_packets>;
   k.matrix_int8 = matrix_int8;
   k.steps_per_slot = 1;
-  k.pack_lanes = pack_lanes_fp32;
+  k.lanes_slot_bytes = kPacketBytes;
+  k.pack_lanes = copy_packets;
   k.pack_rows = pack_rows_fp32;
-  k.matrix_packed = packed_fp32;
+  k.matrix_packed = product_of_packets;
   return k;
 }
 
@@ -260,6 +237,7 @@ Kernels with_pairs_matrix() {
   k.name = "avx512-bf16";
   k.matrix = matrix<pack_lanes_pairs, pack_rows_pairs, packed_pairs>;
   k.steps_per_slot = 2;
+  k.lanes_slot_bytes = 2 * kPacketBytes;
   k.pack_lanes = pack_lanes_pairs;
   k.pack_rows = pack_rows_pairs;
   k.matrix_packed = packed_pairs;

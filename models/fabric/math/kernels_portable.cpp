@@ -222,6 +222,7 @@ Kernels make() {
   k.matrix = matrix;
   k.matrix_int8 = matrix_int8;
   k.steps_per_slot = 1;
+  k.lanes_slot_bytes = kLanes * sizeof(float);
   k.pack_lanes = pack_lanes;
   k.pack_rows = pack_rows;
   k.matrix_packed = matrix_packed;

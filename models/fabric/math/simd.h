@@ -576,10 +576,7 @@ void to_int8(uint8_t* packets, const void* a, size_t vectors) {
 constexpr size_t kMostRows = 8;
 constexpr size_t kChunk = 64;  ///< steps that are packed at a time where the caller has not done it
 
-/// Panels of FP32: 32 lanes, and 8 rows, a step.
-void pack_lanes_fp32(uint8_t* panel, const uint8_t* in0, size_t steps) {
-  from_bf16(panel, in0, steps);
-}
+/// A panel of FP32: 8 rows a step.
 void pack_rows_fp32(uint8_t* panel, const uint8_t* in1, size_t steps) {
   typedef uint16_t EightHalves __attribute__((vector_size(16)));
   typedef uint32_t EightWords __attribute__((vector_size(32)));
