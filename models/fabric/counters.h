@@ -88,6 +88,15 @@ class Counters {
     offset_ += static_cast<int64_t>(n - 1) * strides_[0];
     next();
   }
+  /// To iteration n, counted from the first.
+  void seek(uint64_t n) {
+    offset_ = 0;
+    for (unsigned i = 0; i < Levels; ++i) {
+      indices_[i] = static_cast<uint32_t>(n % counts_[i]);
+      n /= counts_[i];
+      offset_ += static_cast<int64_t>(indices_[i]) * strides_[i];
+    }
+  }
   void advance(uint64_t n) {
     while (n != 0) {
       const uint64_t step = n < inner_left() ? n : inner_left();

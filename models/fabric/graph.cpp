@@ -78,6 +78,7 @@ Graph::Graph(const Site& site, const ProgramImage& program)
     : site_(site), params_(site.context.params), fidelity_(params_) {
   make_units(program);
   connect(program);
+  find_locksteps();
 }
 
 Graph::~Graph() {
@@ -184,6 +185,21 @@ void Graph::connect(const ProgramImage& program) {
   for (const uint32_t id : routes.clocked)
     units_.emplace(id, make_clocked_switch(site_.context, id, fidelity_.of(id), program.units()));
   legs_ = fabric::connect(routes, params_, units_);
+}
+
+void Graph::find_locksteps() {
+  std::vector<SteadySource*> sources;
+  std::vector<SteadySink*> sinks;
+  for (const auto& [id, unit] : units_) {
+    if (clocked_.count(id) != 0) continue;
+    if (RDU_UNIT_KIND(id) == RDU_UNIT_PMU) {
+      for (unsigned port = 0; port < PmuConfig::kPipelines; ++port)
+        sources.push_back(&static_cast<Pmu&>(*unit).steady_source(port));
+    } else if (RDU_UNIT_KIND(id) == RDU_UNIT_PCU) {
+      if (SteadySink* sink = static_cast<Pcu&>(*unit).steady_sink()) sinks.push_back(sink);
+    }
+  }
+  locksteps_ = Lockstep::find(sources, sinks, params_.max_burst);
 }
 
 bool Graph::reconfigure(const ProgramImage& program, const std::vector<uint32_t>& touched) {

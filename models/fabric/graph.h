@@ -81,6 +81,7 @@ class Graph {
   void add_pmu(uint32_t id, const PmuConfig& config, const ConfigWords& words);
   void add_clocked(uint32_t id, std::unique_ptr<PinModel> model, const ConfigWords& words);
   void connect(const ProgramImage& program);
+  void find_locksteps();
   Standstill standstill() const;
   Site site_;
   const FabricParams& params_;
@@ -90,6 +91,7 @@ class Graph {
   std::map<uint32_t, ClockedUnit*> clocked_;  ///< PCUs and PMUs of another fidelity than `fast`
   std::vector<Agcu*> agcus_;
   std::vector<ConnectedLeg> legs_;
+  std::vector<std::unique_ptr<Lockstep>> locksteps_;
 };
 
 }  // namespace rdu::fabric

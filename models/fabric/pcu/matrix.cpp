@@ -2,37 +2,15 @@
 
 #include "fabric/math/kernels.h"
 #include "fabric/pcu/pcu.h"
+#include "fabric/pcu/product.h"
 
 namespace rdu::fabric {
-void MatrixProgram::Steps::add(const BlockRef& block, uint32_t offset, unsigned packets) {
-  if (!empty()) {
-    Piece& last = pieces_.back();
-    if (last.block == block && last.offset + last.packets == offset) {
-      last.packets += packets;
-      return;
-    }
-  }
-  pieces_.push_back({block, offset, packets});
-}
-
-void MatrixProgram::Steps::drop(unsigned packets) {
-  Piece& piece = pieces_[first_];
-  piece.offset += packets;
-  piece.packets -= packets;
-  if (piece.packets != 0) return;
-  piece.block = {};
-  if (++first_ == pieces_.size()) clear();
-}
-
-void MatrixProgram::Steps::clear() {
-  pieces_.clear();
-  first_ = 0;
-}
 
 void MatrixProgram::start(uint64_t cycle) {
   PcuProgram::start(cycle);
   tile_ = 0;
   step_ = 0;
+  computed_ = 0;
   counters_.start(program().counts);
   for (Steps& steps : steps_) steps.clear();
   accumulators_.fill(0.0f);
@@ -42,6 +20,9 @@ void MatrixProgram::start(uint64_t cycle) {
   drained_ = 0;
   drained_packets_ = 0;
   drain_next_ = cycle;
+  shared_program_ = std::make_shared<const PcuConfig::Program>(program());
+  lender_.drop();
+  try_at_ = 0;
 }
 
 void MatrixProgram::run() {
@@ -50,7 +31,28 @@ void MatrixProgram::run() {
     progress = output().flush();
     progress |= drain();
     progress |= accumulate();
+    if (lockstep_ && counts_.firings >= try_at_) {
+      try_at_ = counts_.firings + Lockstep::kLeast;
+      progress |= lockstep_->advance(unit_.horizon());
+    }
   }
+}
+
+uint64_t MatrixProgram::steady_firings() const {
+  const auto may_begin = [&](uint64_t tile, uint64_t ends_before) {
+    return tile < program().firings && !program().waits && ends_before + 2 > tile && free_[tile % 2] <= next_;
+  };
+  if (step_ == 0) return may_begin(tile_, drained_) ? program().k : 0;
+  return program().k - step_ + (may_begin(tile_ + 1, drained_) ? program().k : 0);
+}
+
+void MatrixProgram::fire_steadily(uint64_t firings) {
+  while (firings != 0) {
+    const uint64_t n = std::min(firings, program().k - step_);
+    advance({next_, 1, n});
+    firings -= n;
+  }
+  unit_.wake();
 }
 
 bool MatrixProgram::accumulate() {
@@ -76,53 +78,82 @@ bool MatrixProgram::accumulate() {
     });
   }
   if (waits) token_input().pop(1);
-  if (std::max(steps_[0].pieces(), steps_[1].pieces()) >= kMostPieces) compute();
-
-  counts_.fired(run);
-  counts_.busy += run.n;
   counts_.stalls += stalls;
-  next_ = run.last() + 1;
-  step_ += run.n;
-  if (step_ == program().k) end_tile(run.last());
+  advance(run);
   return true;
 }
 
-void MatrixProgram::compute() {
-  const FloatMode mode;
-  const Kernels& math = kernels();
-  while (!steps_[0].empty()) {  // both hold the same number of packets
-    const unsigned n = std::min(steps_[0].run(), steps_[1].run());
-    if (program().int8) {
-      math.matrix_int8(values_.data(), steps_[0].data(), steps_[1].data(), n, program().rows);
-    } else {
-      math.matrix(accumulators_.data(), steps_[0].data(), steps_[1].data(), n, program().rows);
-    }
-    steps_[0].drop(n);
-    steps_[1].drop(n);
+void MatrixProgram::advance(const Run& run) {
+  counts_.fired(run);
+  counts_.busy += run.n;
+  next_ = run.last() + 1;
+  step_ += run.n;
+  if (step_ == program().k) {
+    end_tile(run.last());
+  } else if (std::max(steps_[0].pieces(), steps_[1].pieces()) >= kMostPieces) {
+    compute(step_ - computed_);
   }
 }
 
+void MatrixProgram::compute(uint64_t steps) {
+  const FloatMode mode;
+  const Kernels& math = kernels();
+  computed_ += steps;
+  while (steps != 0) {
+    unsigned n = 0;
+    const uint8_t* lanes = steps_[0].data(steps, &n);
+    const uint8_t* rows = steps_[1].data(n, &n);
+    if (program().int8) {
+      math.matrix_int8(values_.data(), lanes, rows, n, program().rows);
+    } else {
+      math.matrix(accumulators_.data(), lanes, rows, n, program().rows);
+    }
+    steps_[0].drop(n);
+    steps_[1].drop(n);
+    steps -= n;
+  }
+}
+
+bool MatrixProgram::is_separate() const {
+  const PcuConfig::Program& p = program();
+  return computed_ == 0 && !p.int8 && !p.has_sequence && !p.is_dynamic && !p.scalar_out &&
+         p.format != PcuConfig::Format::bf16_sr;
+}
+
 void MatrixProgram::end_tile(uint64_t last_step) {
-  compute();
   const unsigned rows = program().rows;
-  if (!program().int8) {
-    // Whatever comes after the sums, a NaN is the canonical one.
-    const FloatMode mode;
-    kernels().canonical(values_.data(), accumulators_.data(), rows * kLanes);
-  }
   const unsigned packets = rows * program().packets_out();
-  writer_.room(packets);
-  {
+  Result& result = results_[tile_ % 2];
+  result.ready = last_step + program().latency;
+  result.signals = program().signals && counters_.last(program().signal_level);
+  uint64_t first[2] = {};
+  PacketSource* in0 = is_separate() ? steps_[0].source(program().k, &first[0]) : nullptr;
+  PacketSource* in1 = is_separate() ? steps_[1].source(program().k, &first[1]) : nullptr;
+  if (in0 && in1) {
+    const SourceRef product =
+        Product::create(shared_program_, in0->panel(PanelSide::lanes, first[0], program().k),
+                        in1->panel(PanelSide::rows, first[1], program().k));
+    for (Steps& steps : steps_) steps.drop(program().k);
+    result.offset = lender_.lend(*product, 0, packets);
+    result.block = lender_.block();
+  } else {
+    compute(program().k - computed_);
     const FloatMode mode;
+    if (!program().int8) {
+      // Whatever comes after the sums, a NaN is the canonical one.
+      kernels().canonical(values_.data(), accumulators_.data(), rows * kLanes);
+    }
+    writer_.room(packets);
     finish(values_.data(), rows);
+    accumulators_.fill(0.0f);
+    values_.fill(0);
+    result.block = writer_.block();
+    result.offset = writer_.offset();
+    writer_.take(packets);
   }
-  accumulators_.fill(0.0f);
-  values_.fill(0);
-  results_[tile_ % 2] = {writer_.block(), writer_.offset(), last_step + program().latency,
-                         program().signals && counters_.last(program().signal_level)};
-  writer_.take(packets);
   counts_.vectors += rows;
   step_ = 0;
+  computed_ = 0;
   counters_.next();
   ++tile_;
 }

@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
-#include "fabric/math/kernels.h"
 #include "fabric/math/scalar.h"
+#include "fabric/pcu/finish.h"
 #include "fabric/stream/pins.h"
 
 namespace rdu::fabric {
@@ -29,6 +28,11 @@ Pcu::Pcu(Context& context, uint32_t id, const PcuConfig& config)
 }
 
 Pcu::~Pcu() = default;
+
+SteadySink* Pcu::steady_sink() {
+  return config_.programs[0].mode == PcuConfig::Mode::matrix ? static_cast<MatrixProgram*>(programs_[0].get())
+                                                             : nullptr;
+}
 
 void Pcu::start(uint64_t cycle) {
   const FabricParams& params = context_.params;
@@ -96,50 +100,12 @@ std::string PcuProgram::missing(const char* what, unsigned number, const std::st
 }
 
 void PcuProgram::finish(uint32_t* values, size_t vectors) {
-  static constexpr Kernels::Unary Kernels::*kTails[] = {nullptr,           &Kernels::exp,  &Kernels::recip,
-                                                        &Kernels::log,     &Kernels::sqrt, &Kernels::rsqrt,
-                                                        &Kernels::sigmoid, &Kernels::tanh, &Kernels::erf};
   const PcuConfig::Program& p = program();
-  const Kernels& math = kernels();
-  if (p.tail != PcuConfig::Tail::none) {
-    (math.*kTails[static_cast<size_t>(p.tail)])(values, values, vectors * kLanes);
-  }
-  if (p.lanes < kLanes) {
-    for (size_t v = 0; v < vectors; ++v) {
-      std::fill(values + v * kLanes + p.lanes, values + (v + 1) * kLanes, 0);
-    }
-  }
-  write_packets(writer_.next(), values, vectors);
+  fabric::finish(p, writer_.next(), values, vectors, generator_.data());
   if (!p.has_sequence && !p.is_dynamic) return;
   for (size_t i = 0; i < vectors * p.packets_out(); ++i) {
     writer_.block().set_head(writer_.offset() + i, PacketHead::make(sequence_, p.destination, 0));
     sequence_ = static_cast<uint16_t>(sequence_ + p.sequence_step);
-  }
-}
-
-void PcuProgram::write_packets(uint8_t* packets, uint32_t* values, size_t vectors) {
-  const Kernels& math = kernels();
-  if (program().scalar_out) {
-    std::memset(packets, 0, vectors * kPacketBytes);
-    for (size_t v = 0; v < vectors; ++v) std::memcpy(packets + v * kPacketBytes, values + v * kLanes, 4);
-    return;
-  }
-  switch (program().format) {
-    case PcuConfig::Format::fp32:
-      math.canonical(packets, values, vectors * kLanes);
-      break;
-    case PcuConfig::Format::int32:
-      std::memcpy(packets, values, vectors * kLanes * sizeof *values);
-      break;
-    case PcuConfig::Format::bf16_sr:
-      math.srbf16(values, values, generator_.data(), vectors);
-      [[fallthrough]];
-    case PcuConfig::Format::bf16:
-      math.to_bf16(packets, values, vectors);
-      break;
-    case PcuConfig::Format::int8:
-      math.to_int8(packets, values, vectors);
-      break;
   }
 }
 

@@ -7,6 +7,8 @@
 
 #include "fabric/pcu/counter_chain.h"
 #include "fabric/pcu/pcu_config.h"
+#include "fabric/pcu/steps.h"
+#include "fabric/stream/lockstep.h"
 #include "fabric/stream/port.h"
 
 namespace rdu::fabric {
@@ -32,6 +34,10 @@ class Pcu : public Unit {
   TokenOutput& token_output(unsigned port) override { return token_outputs_[port]; }
 
   const PcuConfig& config() const { return config_; }
+  BlockPool& blocks() const { return context_.blocks; }
+  uint64_t horizon() const { return context_.work.horizon(); }
+  /// The program in matrix mode, to go in lockstep with what feeds it; null if there is none.
+  SteadySink* steady_sink();
   /// New arguments: the same ports().
   void configure(const PcuConfig& config) { config_ = config; }
 
@@ -108,7 +114,6 @@ class PcuProgram {
   std::array<uint32_t, kLanes> generator_{};  ///< a state a lane
 
  private:
-  void write_packets(uint8_t* packets, uint32_t* values, size_t vectors);
   uint16_t sequence_ = 0;  ///< of the next packet
 };
 
@@ -176,37 +181,30 @@ class SimdProgram : public PcuProgram {
 
 /// Matrix mode: an output-stationary array of rows x lanes accumulators, two of each, so that one tile drains
 /// while the next accumulates.
-class MatrixProgram : public PcuProgram {
+class MatrixProgram : public PcuProgram, public SteadySink {
  public:
-  explicit MatrixProgram(Pcu& unit) : PcuProgram(unit, 0) {}
+  explicit MatrixProgram(Pcu& unit) : PcuProgram(unit, 0), lender_(unit.blocks()) {}
 
   void start(uint64_t cycle) override;
   void run() override;
   bool finished() const override { return drained_ == program().firings && output().waiting() == 0; }
   std::string waits_for() const override;
 
- private:
-  /// Packets that were taken but not yet computed with. Only references wait: nothing depends on the values
-  /// before the tile ends, and a long run of steps is computed much faster than many short ones.
-  class Steps {
-   public:
-    void add(const BlockRef& block, uint32_t offset, unsigned packets);
-    bool empty() const { return first_ == pieces_.size(); }
-    size_t pieces() const { return pieces_.size() - first_; }
-    const uint8_t* data() const { return pieces_[first_].block.packet(pieces_[first_].offset); }
-    unsigned run() const { return pieces_[first_].packets; }
-    void drop(unsigned packets);
-    void clear();
+  void set_lockstep(Lockstep* lockstep) override { lockstep_ = lockstep; }
+  InputPort& steady_input(unsigned i) override { return input(i); }
+  unsigned steady_inputs() const override { return 2; }
+  uint64_t steady_firings() const override;
+  uint64_t steady_next() const override { return next_; }
+  uint64_t steady_credit_cycles() const override { return kCreditCycles; }
+  void take_packets(unsigned i, const BlockRef& block, uint32_t offset, unsigned packets) override {
+    steps_[i].add(block, offset, packets);
+  }
+  void take_packets(unsigned i, PacketSource& source, uint64_t first, uint64_t packets) override {
+    steps_[i].add(source, first, packets);
+  }
+  void fire_steadily(uint64_t firings) override;
 
-   private:
-    struct Piece {
-      BlockRef block;
-      uint32_t offset;
-      unsigned packets;
-    };
-    std::vector<Piece> pieces_;
-    size_t first_ = 0;
-  };
+ private:
   /// A tile whose accumulation has ended.
   struct Result {
     BlockRef block;
@@ -217,12 +215,18 @@ class MatrixProgram : public PcuProgram {
   static constexpr size_t kMostPieces = 64;
 
   bool accumulate();
-  void compute();
+  /// Steps of the tile, `run`, whose packets are in steps_, have been made.
+  void advance(const Run& run);
+  /// Computes with the next `steps` steps of the tile.
+  void compute(uint64_t steps);
+  /// Whether a tile's packets may be computed by themselves, later.
+  bool is_separate() const;
   void end_tile(uint64_t last_step);
   bool drain();
 
-  uint64_t tile_ = 0;  ///< that accumulates
-  uint64_t step_ = 0;  ///< of that tile
+  uint64_t tile_ = 0;      ///< that accumulates
+  uint64_t step_ = 0;      ///< of that tile
+  uint64_t computed_ = 0;  ///< its steps that are in the accumulators
   CounterChain counters_;
   Steps steps_[2];
   alignas(64) std::array<float, 8 * kLanes> accumulators_{};
@@ -232,6 +236,10 @@ class MatrixProgram : public PcuProgram {
   uint64_t drained_ = 0;            ///< tiles
   unsigned drained_packets_ = 0;    ///< of the tile that drains
   uint64_t drain_next_ = 0;
+  std::shared_ptr<const PcuConfig::Program> shared_program_;  ///< of the execution
+  BlockLender lender_;
+  Lockstep* lockstep_ = nullptr;
+  uint64_t try_at_ = 0;  ///< firings of the execution from which on lockstep is tried again
 };
 
 }  // namespace rdu::fabric

@@ -33,6 +33,22 @@ unsigned BankCost::compute(uint64_t address) const {
   return cost_of_words(words.data(), count);
 }
 
+unsigned BankCost::cost_of_all(uint64_t address, const Counters<6>& counters) {
+  constexpr uint64_t kMostLooks = 16 * 1024;
+  Counters<6> differing;  // without the levels that change no cost
+  for (unsigned i = 0; i < 6; ++i) {
+    if (!is_period(counters.stride(i)))
+      differing.set(i, counters.count(i), static_cast<uint32_t>(counters.stride(i)));
+  }
+  const unsigned first = cost(address);
+  const uint64_t looks = differing.total();
+  if (looks > kMostLooks) return 0;
+  for (uint64_t i = 0; i < looks; ++i, differing.next()) {
+    if (cost(address + static_cast<uint64_t>(differing.offset())) != first) return 0;
+  }
+  return first;
+}
+
 unsigned BankCost::cost_of_words(uint64_t* words, unsigned count) const {
   std::sort(words, words + count);
   count = static_cast<unsigned>(std::unique(words, words + count) - words);

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "fabric/counters.h"
+
 namespace rdu::fabric {
 
 /// Cycles that an access takes: the largest number of distinct 4-byte words that it touches in one bank.
@@ -24,6 +26,9 @@ class BankCost {
     if (cost == 0) cost = static_cast<uint8_t>(compute(address));
     return cost;
   }
+  /// Of all accesses of a fill, the first of which is at `address`, if they cost the same; else, or if that
+  /// takes too long to find out, 0.
+  unsigned cost_of_all(uint64_t address, const Counters<6>& counters);
   /// Of an access that touches the words at these byte addresses, in any order; sorts them. 1 for none.
   unsigned cost_of_words(uint64_t* words, unsigned count) const;
 

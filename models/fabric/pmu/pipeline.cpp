@@ -9,6 +9,7 @@ Pipeline::Pipeline(const PmuPipelineConfig& config, unsigned banks, unsigned ban
       cost_(banks, bank_shift, bank_skew, config.lanes, config.element, config.lane_stride),
       counters_(config.counters) {
   is_uniform_ = cost_.is_period(counters_.inner_stride());
+  buffer_costs_.assign(config.buffers, kUnknown);
   is_plain_ = config.range == PmuPipelineConfig::Range::off && config.pred == PmuPipelineConfig::Pred::always;
 }
 
@@ -21,6 +22,7 @@ void Pipeline::start(uint64_t cycle) {
   busy_ = 0;
   held_ = 0;
   scalar_ = 0;
+  fill_cost_ = 0;
 }
 
 Run Pipeline::slots(const Run& need, uint64_t ii) const {
@@ -46,14 +48,26 @@ Pipeline::Deed Pipeline::deed(const Counters<6>& at, uint64_t ahead) const {
   return config_.range == PmuPipelineConfig::Range::zero ? Deed::zeros : Deed::nothing;
 }
 
+void Pipeline::find_fill_cost() {
+  uint8_t& cost = buffer_costs_[fill_ % config_.buffers];
+  if (cost == kUnknown)
+    cost = static_cast<uint8_t>(cost_.cost_of_all(static_cast<uint64_t>(start_of_buffer()), counters_));
+  fill_cost_ = cost;
+}
+
 Pipeline::Batch Pipeline::look_ahead(uint64_t limit) {
+  if (index_ == 0 && is_plain_ && config_.address == PmuPipelineConfig::Address::counters) find_fill_cost();
   const auto base = static_cast<uint64_t>(start_of_buffer() + scalar_);
   Counters<6>& ahead = behind_;
   ahead = counters_;
   Batch batch;
   batch.deed = deed(ahead, 0);
   const bool is_access = batch.deed == Deed::access;
-  if (is_access) batch.cost = cost_.cost(base + static_cast<uint64_t>(ahead.offset()));
+  if (fill_cost_ != 0) {
+    batch.cost = fill_cost_;
+  } else if (is_access) {
+    batch.cost = cost_.cost(base + static_cast<uint64_t>(ahead.offset()));
+  }
   limit = std::min<uint64_t>({limit, kBlockPackets, left_in_fill()});
   const auto same = [&](uint64_t address, uint64_t k) {
     if (!is_plain_ && deed(ahead, k) != batch.deed) return false;
@@ -63,7 +77,9 @@ Pipeline::Batch Pipeline::look_ahead(uint64_t limit) {
     const uint64_t address = base + static_cast<uint64_t>(ahead.offset());
     const uint64_t most = std::min(limit - batch.count, ahead.inner_left());
     uint64_t count = 0;
-    if (is_plain_ && is_uniform_) {
+    if (fill_cost_ != 0) {
+      count = most;
+    } else if (is_plain_ && is_uniform_) {
       if (same(address, 0)) count = most;
     } else {
       while (count < most && same(address, count)) ++count;
@@ -95,6 +111,7 @@ bool Pipeline::advance(const Run& run, const Batch& batch) {
   index_ += run.n;
   if (index_ != config_.accesses) return false;
   index_ = 0;
+  fill_cost_ = 0;
   ++fill_;
   return true;
 }

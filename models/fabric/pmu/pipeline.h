@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "fabric/pmu/banks.h"
 #include "fabric/pmu/pmu_config.h"
@@ -64,15 +65,19 @@ class Pipeline {
   Batch look_ahead(uint64_t limit);
   const Stretch& stretch(unsigned i) const { return stretches_[i]; }
   int64_t inner_stride() const { return counters_.inner_stride(); }
+  const Counters<6>& counters() const { return counters_; }
+  /// All that is left of the fill, which has begun: an access in every cycle, no matter where.
+  bool is_steady() const { return is_plain_ && config_.period == 1 && fill_cost_ == 1; }
 
   // Addresses that follow from data, one access at a time.
   /// Whether the predicate lets the next access be done.
   bool predicate() const { return predicate(counters_, 0); }
   /// Address of buffer and counters, without range and data.
   int64_t offset() const { return counters_.offset() + scalar_; }
-  int64_t start_of_buffer() const {
-    return config_.base + static_cast<int64_t>(fill_ % config_.buffers * config_.buffer_size);
-  }
+  int64_t start_of_buffer() const { return config_.base + buffer_offset(); }
+  /// The bytes that the fill can touch: first, last + 1.
+  uint64_t low() const { return static_cast<uint64_t>(config_.low + buffer_offset()); }
+  uint64_t high() const { return static_cast<uint64_t>(config_.high + buffer_offset()); }
   bool in_range(int64_t offset) const {
     return config_.range == PmuPipelineConfig::Range::off ||
            (config_.range_low <= offset && offset < config_.range_high);
@@ -91,15 +96,23 @@ class Pipeline {
   uint64_t end() const { return next_ - config_.period + 1; }
 
  private:
+  static constexpr uint8_t kUnknown = 255;
+
+  int64_t buffer_offset() const {
+    return static_cast<int64_t>(fill_ % config_.buffers * config_.buffer_size);
+  }
+  void find_fill_cost();
   bool predicate(const Counters<6>& at, uint64_t ahead) const;
   Deed deed(const Counters<6>& at, uint64_t ahead) const;
 
   PmuPipelineConfig config_;
   BankCost cost_;
-  bool is_uniform_ = false;  ///< accesses of the innermost level all cost the same
-  bool is_plain_ = false;    ///< accesses of the innermost level all do the same
-  Counters<6> counters_;     ///< of the next access
-  Counters<6> behind_;       ///< look_ahead() leaves the counters behind what it saw, here
+  bool is_uniform_ = false;            ///< accesses of the innermost level all cost the same
+  bool is_plain_ = false;              ///< accesses of the innermost level all do the same
+  std::vector<uint8_t> buffer_costs_;  ///< of all accesses of a plain fill, by buffer; kUnknown
+  unsigned fill_cost_ = 0;             ///< of all accesses of this fill; 0 if it has not begun or they differ
+  Counters<6> counters_;               ///< of the next access
+  Counters<6> behind_;                 ///< look_ahead() leaves the counters behind what it saw, here
   uint64_t start_ = 0;
   uint64_t fill_ = 0;
   uint64_t index_ = 0;

@@ -14,6 +14,8 @@ namespace {
 using Address = PmuPipelineConfig::Address;
 using Deed = Pipeline::Deed;
 constexpr unsigned kIndicesPerPacket = kPacketBytes / 4;
+/// A shorter fill is copied: a view would cost more.
+constexpr uint64_t kLeastView = kBlockPackets;
 
 /// Moves one element.
 void move(uint8_t* to, const uint8_t* from, unsigned bytes) {
@@ -48,6 +50,10 @@ void Pmu::configure(const PmuConfig& config) {
   for (unsigned i = 0; i < PmuConfig::kPipelines; ++i) {
     writers_[i].pipeline = Pipeline(config.write[i], banks, config.bank_shift, config.bank_skew);
     readers_[i].pipeline = Pipeline(config.read[i], banks, config.bank_shift, config.bank_skew);
+    const PmuPipelineConfig& c = config.read[i];
+    readers_[i].may_lend = c.address == Address::counters && c.range == PmuPipelineConfig::Range::off &&
+                           c.pred == PmuPipelineConfig::Pred::always && !c.has_sequence && !c.is_dynamic &&
+                           c.accesses >= kLeastView;
   }
 }
 
@@ -62,8 +68,9 @@ void Pmu::start(uint64_t cycle) {
   }
   for (Reader& r : readers_) {
     r.pipeline.start(cycle);
-    r.has_scalar = false;
     r.out.drop();
+    r.view = {};
+    r.lender.drop();
     r.output.start(cycle, context_.params.output_depth, context_.params.max_burst);
   }
 }
@@ -181,6 +188,7 @@ bool Pmu::write_counters(Writer& w) {
   if (!need_tokens(p, firing)) return false;
   const Firing::Result solution = firing.solve();
   const Run& run = solution.run;
+  announce(p);
   const int64_t stride = p.inner_stride();
   const bool is_packed = c.lane_stride == c.element || c.lanes == 1;
   const unsigned length = c.lanes * c.element;
@@ -228,6 +236,7 @@ bool Pmu::write_by_data(Writer& w) {
   const Firing::Result solution = firing.solve();
   const Run& run = solution.run;
   if (is_scatter) take_indices(p, w.indices, run);
+  announce(p);
   Pipeline::Batch batch;
   batch.count = 1;
   input.pop(run, 1, [&](const BlockRef& block, uint32_t offset, unsigned) {
@@ -309,7 +318,9 @@ bool Pmu::read_counters(Reader& r) {
     std::memcpy(&word, r.scalar.front(), sizeof word);
     p.set_scalar(word * c.index_stride);
   }
-  const Pipeline::Batch batch = p.look_ahead(std::min<uint64_t>(context_.params.max_burst, r.out.room()));
+  const bool lends = r.may_lend && !memory_.has_errors();
+  const unsigned room = !lends ? r.out.room() : r.view ? r.lender.room(*r.view, p.index()) : kBlockPackets;
+  const Pipeline::Batch batch = p.look_ahead(std::min<uint64_t>(context_.params.max_burst, room));
   const uint64_t interval = uint64_t{batch.cost} * c.period;
   Firing firing(p.next(), interval, batch.count);
   const bool sends = batch.deed != Deed::nothing;
@@ -325,7 +336,11 @@ bool Pmu::read_counters(Reader& r) {
   if (!need_tokens(p, firing)) return false;
   const auto [run, stalls] = firing.solve();
   if (takes_scalar) r.scalar.pop({run.t, 0, 1}, 1, [](const BlockRef&, uint32_t, unsigned) {});
-  if (sends) {
+  if (lends) {
+    const uint32_t offset = r.lender.lend(view(r), p.index(), static_cast<unsigned>(run.n));
+    counts_.bytes += run.n * c.lanes * c.element;
+    send(r, run, batch.cost, r.lender.block(), offset);
+  } else if (sends) {
     uint8_t* packets = r.out.next();
     if (batch.deed == Deed::zeros) {
       std::memset(packets, 0, run.n * kPacketBytes);
@@ -340,17 +355,49 @@ bool Pmu::read_counters(Reader& r) {
             gather(p, all_lanes(p, address), packets + (done + k) * kPacketBytes, run.at(done + k));
           }
         } else {
-          gather(p, packets + done * kPacketBytes, s.address, count);
+          const VectorShape shape = {c.lanes, c.element, c.lane_stride};
+          fabric::gather(packets + done * kPacketBytes, bytes_ + s.address, shape, p.inner_stride(), count);
         }
         done += count;
       }
       counts_.bytes += run.n * c.lanes * c.element;
     }
-    send(r, run, batch.cost);
+    send(r, run, batch.cost, r.out.block(), r.out.offset());
+    r.out.take(static_cast<unsigned>(run.n));
   }
   counts_.stalls += stalls;
   advance(p, run, batch);
+  if (p.at_begin_of_fill()) r.view = {}, r.lender.drop();
   return true;
+}
+
+PacketSource& Pmu::view(Reader& r) {
+  if (!r.view) {
+    const Pipeline& p = r.pipeline;
+    const PmuPipelineConfig& c = p.config();
+    r.view = PadView::create(memory_.views(), bytes_, {c.lanes, c.element, c.lane_stride},
+                             static_cast<uint64_t>(p.start_of_buffer()), p.counters(), p.low(), p.high());
+  }
+  return *r.view;
+}
+
+uint64_t Pmu::steady_reads(const Reader& r) const {
+  if (!r.view || !r.pipeline.is_steady() || memory_.has_errors()) return 0;
+  return r.pipeline.left_in_fill();
+}
+
+SourceRef Pmu::read_steadily(Reader& r, uint64_t firings, uint64_t* first) {
+  Pipeline& p = r.pipeline;
+  const PmuPipelineConfig& c = p.config();
+  SourceRef packets = r.view;
+  *first = p.index();
+  counts_.bytes += firings * c.lanes * c.element;
+  counts_.vectors += firings;
+  Pipeline::Batch batch;
+  batch.count = firings;
+  advance(p, {p.next(), 1, firings}, batch);
+  if (p.at_begin_of_fill()) r.view = {}, r.lender.drop();
+  return packets;
 }
 
 bool Pmu::read_by_index(Reader& r) {
@@ -377,7 +424,8 @@ bool Pmu::read_by_index(Reader& r) {
   if (sends) {
     r.out.room();
     gather(p, lanes, r.out.next(), run.t);
-    send(r, run, batch.cost);
+    send(r, run, batch.cost, r.out.block(), r.out.offset());
+    r.out.take(1);
   }
   counts_.bytes += lanes.count * c.element;
   counts_.stalls += stalls;
@@ -385,56 +433,20 @@ bool Pmu::read_by_index(Reader& r) {
   return true;
 }
 
-/// `run.n` vectors lie at out.next(); their reads begin at run.
-void Pmu::send(Reader& r, const Run& run, unsigned cost) {
+/// `run.n` vectors lie there in `block`; their reads begin at run.
+void Pmu::send(Reader& r, const Run& run, unsigned cost, const BlockRef& block, uint32_t offset) {
   const Pipeline& p = r.pipeline;
   const PmuPipelineConfig& c = p.config();
   if (c.has_sequence || c.is_dynamic) {
     for (uint64_t i = 0; i < run.n; ++i) {
       const uint64_t id = c.has_sequence ? c.sequence_first + (p.number() + i) * c.sequence_step : 0;
-      r.out.block().set_head(r.out.offset() + i,
-                             PacketHead::make(static_cast<uint32_t>(id & 0xffff), c.destination, 0));
+      block.set_head(offset + i, PacketHead::make(static_cast<uint32_t>(id & 0xffff), c.destination, 0));
     }
   }
   r.output.take_places(run.n);
   const uint64_t latency = context_.params.pmu_read_cycles + uint64_t{cost - 1} * c.period;
-  r.output.put({{run.t + latency, run.dt, run.n}, r.out.block(), r.out.offset()});
-  r.out.take(static_cast<unsigned>(run.n));
+  r.output.put({{run.t + latency, run.dt, run.n}, block, offset});
   counts_.vectors += run.n;
-}
-
-void Pmu::gather(const Pipeline& p, uint8_t* packets, uint64_t address, unsigned count) {
-  const PmuPipelineConfig& c = p.config();
-  const unsigned length = c.lanes * c.element;
-  const int64_t stride = p.inner_stride();
-  const int64_t lane_stride = c.lane_stride;
-  const bool is_packed = lane_stride == c.element || c.lanes == 1;
-  const uint8_t* from = bytes_ + address;
-  if (is_packed && length == kPacketBytes && stride == kPacketBytes) {
-    std::memcpy(packets, from, count * kPacketBytes);
-    return;
-  }
-  for (unsigned n = 0; n < count; ++n) {
-    uint8_t* packet = packets + n * kPacketBytes;
-    if (!is_packed) {
-      const auto lanes = [&](auto size) {
-        for (unsigned i = 0; i < c.lanes; ++i) std::memcpy(packet + size * i, from + lane_stride * i, size);
-      };
-      if (c.element == 1) {
-        lanes(std::integral_constant<unsigned, 1>());
-      } else if (c.element == 2) {
-        lanes(std::integral_constant<unsigned, 2>());
-      } else {
-        lanes(std::integral_constant<unsigned, 4>());
-      }
-    } else if (length == kPacketBytes) {
-      std::memcpy(packet, from, kPacketBytes);
-    } else {
-      std::memcpy(packet, from, length);
-    }
-    std::memset(packet + length, 0, kPacketBytes - length);
-    if (n + 1 != count) from += stride;
-  }
 }
 
 void Pmu::gather(const Pipeline& p, const Lanes& lanes, uint8_t* packet, uint64_t cycle) {

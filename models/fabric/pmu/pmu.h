@@ -4,10 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "fabric/pmu/pad_view.h"
 #include "fabric/pmu/pipeline.h"
 #include "fabric/pmu/pmu_config.h"
 #include "fabric/pmu/scratchpad.h"
 #include "fabric/pmu/tokens.h"
+#include "fabric/stream/lockstep.h"
 #include "fabric/stream/port.h"
 
 namespace rdu::fabric {
@@ -34,6 +36,9 @@ class Pmu : public Unit {
   std::string waits_for() const override;
   const UnitCounts& counts() const override { return counts_; }
 
+  /// What read pipeline `port` sends, to go in lockstep with who takes it.
+  SteadySource& steady_source(unsigned port) { return readers_[port]; }
+
  private:
   /// Byte addresses of the lanes that an access touches.
   struct Lanes {
@@ -48,14 +53,27 @@ class Pmu : public Unit {
     Indices indices{};
     std::vector<bool> seen;  ///< sequence ids of the fill
   };
-  struct Reader {
-    Reader(Unit& owner, BlockPool& blocks) : output(owner), scalar(owner), out(blocks) {}
+  struct Reader final : SteadySource {
+    Reader(Pmu& owner, BlockPool& blocks)
+        : pmu(owner), output(owner), scalar(owner), out(blocks), lender(blocks) {}
+
+    OutputPort& steady_output() override { return output; }
+    uint64_t steady_firings() const override { return pmu.steady_reads(*this); }
+    uint64_t steady_next() const override { return pipeline.next(); }
+    uint64_t steady_latency() const override { return pmu.context_.params.pmu_read_cycles; }
+    SourceRef fire_steadily(uint64_t firings, uint64_t* first) override {
+      return pmu.read_steadily(*this, firings, first);
+    }
+
+    Pmu& pmu;
     Pipeline pipeline;
     Indices indices{};
     OutputPort output;
     InputPort scalar;
     BlockWriter out;
-    bool has_scalar = false;  ///< of this fill
+    bool may_lend = false;  ///< its vectors are those of a view, but for the times
+    SourceRef view;         ///< of this fill
+    BlockLender lender;
   };
 
   bool write(Writer& w);
@@ -64,10 +82,17 @@ class Pmu : public Unit {
   bool read(Reader& r);
   bool read_counters(Reader& r);
   bool read_by_index(Reader& r);
+  /// The view of the reader's fill.
+  PacketSource& view(Reader& r);
+  uint64_t steady_reads(const Reader& r) const;
+  SourceRef read_steadily(Reader& r, uint64_t firings, uint64_t* first);
 
   /// Adds what the first access of a fill waits for. False if a token is not there yet.
   bool need_tokens(const Pipeline& p, Firing& firing) const;
-  void begin_fill(const Pipeline& p);
+  /// A writer is about to store.
+  void announce(const Pipeline& p) {
+    if (p.at_begin_of_fill()) memory_.writing(p.low(), p.high());
+  }
   void advance(Pipeline& p, const Run& run, const Pipeline::Batch& batch);
   bool take_indices_beforehand(Pipeline& p, Indices& indices);
   void take_indices(Pipeline& p, Indices& indices, const Run& run);
@@ -75,10 +100,9 @@ class Pmu : public Unit {
   unsigned cost(const Pipeline& p, const Lanes& lanes) const;
 
   void store(const Pipeline& p, const Lanes& lanes, const uint8_t* packet, uint64_t cycle);
-  void gather(const Pipeline& p, uint8_t* packets, uint64_t address, unsigned count);
   void gather(const Pipeline& p, const Lanes& lanes, uint8_t* packet, uint64_t cycle);
   Lanes all_lanes(const Pipeline& p, uint64_t address) const;
-  void send(Reader& r, const Run& run, unsigned cost);
+  void send(Reader& r, const Run& run, unsigned cost, const BlockRef& block, uint32_t offset);
   void note_sequence(Writer& w, unsigned id, uint64_t cycle);
   void report(const Scratchpad::Checked& checked, uint64_t cycle);
   std::string waits_for(const Pipeline& p) const;

@@ -62,6 +62,7 @@ void Scratchpad::Free::operator()(uint8_t* p) const {
 }
 
 void Scratchpad::clear() {
+  writing(0, bytes_);
   data_.reset();
   errors_.clear();
 }

@@ -5,6 +5,8 @@
 #include <memory>
 #include <optional>
 
+#include "fabric/pmu/pad_view.h"
+
 namespace rdu::fabric {
 
 /// The SECDED code (39,32) of a word of a scratchpad: 32 data bits, 7 check bits above them. pmu/README.md
@@ -36,6 +38,11 @@ class Scratchpad {
   uint8_t* data();
   void clear();
 
+  /// What reads it where it lies.
+  PadViews& views() { return *views_; }
+  /// Bytes low .. high - 1 are about to be written: views of them take a copy first.
+  void writing(uint64_t low, uint64_t high) { views_->writing(low, high); }
+
   /// Flips bits of the word at byte `address` (a multiple of 4): bits 31..0 are data, 38..32 check bits.
   void inject(uint64_t address, uint64_t bits);
   bool has_errors() const { return !errors_.empty(); }
@@ -65,6 +72,7 @@ class Scratchpad {
 
   uint64_t bytes_;
   std::unique_ptr<uint8_t, Free> data_;
+  std::unique_ptr<PadViews> views_ = std::make_unique<PadViews>();
   std::map<uint64_t, uint64_t> errors_;  ///< flipped bits by address of the word; data_ is what was written
   uint64_t corrected_ = 0;
   uint64_t uncorrectable_ = 0;

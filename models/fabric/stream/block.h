@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "fabric/math/panel.h"
 #include "fabric/program.h"
 
 namespace rdu::fabric {
@@ -18,15 +19,75 @@ inline constexpr unsigned kBlockPackets = 64;
 
 class BlockPool;
 
-/// The data of up to 64 packets. Written once by the unit that makes it, read by reference by those that get
-/// it.
+/// Makes packets when somebody looks at them, and not before: many are only handed on, or used where they
+/// lie.
+class PacketSource {
+ public:
+  /// Writes packets first .. first + packets - 1 of this source.
+  virtual void make(uint8_t* out, uint64_t first, unsigned packets) = 0;
+  /// The same packets as an operand of a product (math/panel.h).
+  virtual std::shared_ptr<const Panel> panel(PanelSide side, uint64_t first, uint64_t packets);
+
+  // References: blocks hold one each, and whoever else keeps the source. Without any it is gone.
+  void retain() { ++references_; }
+  void release() {
+    if (--references_ == 0) unused();
+  }
+
+ protected:
+  ~PacketSource() = default;
+  /// Nobody holds it any more.
+  virtual void unused() = 0;
+
+ private:
+  uint32_t references_ = 0;
+};
+
+/// A counted reference to a source.
+class SourceRef {
+ public:
+  SourceRef() = default;
+  explicit SourceRef(PacketSource& source) : source_(&source) { source.retain(); }
+  SourceRef(const SourceRef& other) : source_(other.source_) {
+    if (source_) source_->retain();
+  }
+  SourceRef(SourceRef&& other) noexcept : source_(std::exchange(other.source_, nullptr)) {}
+  SourceRef& operator=(SourceRef other) noexcept {
+    std::swap(source_, other.source_);
+    return *this;
+  }
+  ~SourceRef() {
+    if (source_) source_->release();
+  }
+  explicit operator bool() const { return source_ != nullptr; }
+  PacketSource* operator->() const { return source_; }
+  PacketSource& operator*() const { return *source_; }
+  PacketSource* get() const { return source_; }
+  friend bool operator==(const SourceRef& a, const PacketSource& b) { return a.source_ == &b; }
+
+ private:
+  PacketSource* source_ = nullptr;
+};
+
+/// The data of up to 64 packets. Written once by the unit that makes it, or by a source at the first look at
+/// it; read by reference by those that get it.
 struct Block {
   alignas(64) uint8_t data[kBlockPackets * kPacketBytes];
   uint64_t heads[kBlockPackets];  ///< PacketHead (pins.h), without the flow id; only if has_heads
   BlockPool* pool;
   Block* next;
   uint32_t references;
-  bool has_heads;  ///< false: all are 0
+  bool has_heads;        ///< false: all are 0
+  PacketSource* source;  ///< null: the data is there
+  uint64_t first;        ///< of the source, packet 0
+  unsigned lent;         ///< packets that the source stands for
+  unsigned made;         ///< of these, written
+
+  void make() {
+    if (made == lent) return;
+    source->make(data + made * kPacketBytes, first + made, lent - made);
+    made = lent;
+  }
 };
 
 /// Blocks that are free, kept for the next who needs one. Outlives every reference.
@@ -47,9 +108,11 @@ class BlockPool {
     free_ = block->next;
     block->references = 0;
     block->has_heads = false;
+    block->source = nullptr;
     return block;
   }
   void give_back(Block* block) {
+    if (block->source) block->source->release();
     block->next = free_;
     free_ = block;
   }
@@ -79,7 +142,13 @@ class BlockRef {
 
   explicit operator bool() const { return block_ != nullptr; }
   friend bool operator==(const BlockRef& a, const BlockRef& b) { return a.block_ == b.block_; }
-  uint8_t* packet(size_t i) const { return block_->data + i * kPacketBytes; }
+  uint8_t* packet(size_t i) const {
+    if (block_->source) block_->make();
+    return block_->data + i * kPacketBytes;
+  }
+  /// Who makes the packets, and which of its packets is packet 0 here; null if they are simply there.
+  PacketSource* source() const { return block_->source; }
+  uint64_t first() const { return block_->first; }
   /// Sequence id and destination of a packet, as PacketHead has them.
   uint64_t head(size_t i) const { return block_->has_heads ? block_->heads[i] : 0; }
   void set_head(size_t i, uint64_t head) const {
@@ -92,6 +161,7 @@ class BlockRef {
   }
 
  private:
+  friend class BlockLender;
   Block* block_ = nullptr;
 };
 
@@ -122,6 +192,44 @@ class BlockWriter {
   BlockPool& pool_;
   BlockRef block_;
   uint32_t used_ = 0;
+};
+
+/// Packets of a source, as blocks.
+class BlockLender {
+ public:
+  explicit BlockLender(BlockPool& pool) : pool_(pool) {}
+
+  /// How many packets from `first` on of the source fit the current block, or a new one.
+  unsigned room(const PacketSource& source, uint64_t first) const {
+    return goes_on(source, first) ? kBlockPackets - block_.block_->lent : kBlockPackets;
+  }
+  /// Lends packets first .. first + packets - 1, at most room(); returns the place of the first in block().
+  uint32_t lend(PacketSource& source, uint64_t first, unsigned packets) {
+    if (!goes_on(source, first)) {
+      Block* block = pool_.take();
+      source.retain();
+      block->source = &source;
+      block->first = first;
+      block->lent = 0;
+      block->made = 0;
+      block_ = BlockRef(block);
+    }
+    const uint32_t offset = block_.block_->lent;
+    block_.block_->lent += packets;
+    return offset;
+  }
+  const BlockRef& block() const { return block_; }
+  void drop() { block_ = {}; }
+
+ private:
+  bool goes_on(const PacketSource& source, uint64_t first) const {
+    if (!block_) return false;
+    const Block& block = *block_.block_;
+    return block.source == &source && block.first + block.lent == first && block.lent != kBlockPackets;
+  }
+
+  BlockPool& pool_;
+  BlockRef block_;
 };
 
 }  // namespace rdu::fabric

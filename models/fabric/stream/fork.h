@@ -44,6 +44,7 @@ class Fork {
   }
 
  private:
+  friend class Lockstep;
   struct Branch {
     InputPort* input;
     Fork* fork;

@@ -61,6 +61,7 @@ class InputPort {
   }
 
  private:
+  friend class Lockstep;
   friend class OutputPort;
   friend class Fork;
   void arrive(const Burst& burst, uint64_t max_burst) {
@@ -161,6 +162,7 @@ class OutputPort {
 
  private:
   friend class InputPort;
+  friend class Lockstep;
   struct Sink {
     InputPort* input;
     uint64_t latency;

@@ -77,6 +77,14 @@ class RunQueue {
     }
     return last;
   }
+  /// Shows all runs in order, as long as use(run) is true; whether it always was.
+  template <class Use>
+  bool each(Use use) const {
+    for (size_t i = 0; i < runs_.size(); ++i) {
+      if (!use(runs_[i])) return false;
+    }
+    return true;
+  }
   void clear() {
     runs_.clear();
     count_ = 0;
@@ -136,6 +144,14 @@ class BurstQueue {
         front.offset += static_cast<uint32_t>(take);
       }
     }
+  }
+  /// As RunQueue::each(), with bursts.
+  template <class Use>
+  bool each(Use use) const {
+    for (size_t i = 0; i < bursts_.size(); ++i) {
+      if (!use(bursts_[i])) return false;
+    }
+    return true;
   }
   void clear() {
     bursts_.clear();
