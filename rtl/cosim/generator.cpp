@@ -156,8 +156,9 @@ class Generator {
     stimulus_.words = pmu.words;
     for (unsigned i = 0; i < 4; ++i) {
       const auto& in = pmu.inputs[i];
-      const std::vector<uint64_t> at = times(in.packets.size());
-      for (size_t n = 0; n < in.packets.size(); ++n) {
+      const auto count = static_cast<uint32_t>(in.packets.size());
+      const std::vector<uint64_t> at = times(count != 0 && chance(4) ? pick(count) : count);
+      for (size_t n = 0; n < at.size(); ++n) {
         const uint32_t id = n < in.heads.size() ? static_cast<uint32_t>(in.heads[n]) : 0;
         stimulus_.packets[i].push_back({at[n], PacketHead::make(id, 0, 0), in.packets[n]});
       }
@@ -218,6 +219,10 @@ class Generator {
       for (size_t n = 0; n < items.size(); ++n)
         stimulus_.scalars[q / RDU_SCALAR_FLOWS].push_back({at[n], q % RDU_SCALAR_FLOWS, items[n].word(0)});
     }
+    if (chance(10)) {  // something is missing: those behind it in a join wait
+      auto& list = stimulus_.packets[pick(static_cast<uint32_t>(stimulus_.packets.size()))];
+      list.resize(list.size() - std::min<size_t>(list.size(), 1 + pick(20)));
+    }
     // Of several flows that could enter, the first in the list does: none is preferred.
     const auto earlier = [](const auto& a, const auto& b) { return a.cycle < b.cycle; };
     for (auto& list : stimulus_.packets) std::stable_sort(list.begin(), list.end(), earlier);
@@ -235,7 +240,7 @@ class Generator {
       const unsigned at_start = network.routes.init[i / flows][i % flows];
       if (at_start == 0) continue;
       all[i] = credits(pick(80));
-      all[i].at_start = static_cast<uint16_t>(at_start);
+      all[i].at_start = static_cast<uint16_t>(chance(10) ? 9 + pick(40) : at_start);
     }
   }
   const fabric::FabricParams& params() const { return stimulus_.params; }

@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "Vrtl_switch.h"
 #endif
 
+#include "cosim/coverage.h"
 #include "cosim/generator.h"
 #include "cosim/player.h"
 #include "fabric/fidelity.h"
@@ -19,7 +21,8 @@
 #include "units/units.h"
 
 // Generated stimuli on the cycle model of a unit and on its Verilog. RDU_SEED chooses them, RDU_ROUNDS says
-// how many. What differs is made small and left in RDU_STIMULUS_DIR, or the working folder.
+// how many. What differs is made small and left in RDU_STIMULUS_DIR, or the working
+// folder. RDU_COVERAGE=FILE: writes what has been covered.
 using namespace rdu;
 using namespace rdu::cosim;
 
@@ -62,6 +65,7 @@ TEST_CASE("random units: the Verilog does, pin by pin and cycle by cycle, what t
   uint64_t cycles = 0;
   uint64_t items = 0;
   unsigned done = 0;
+  Coverage coverage(kKind);
   std::unique_ptr<Dut> verilog;
   uint32_t unit = 0;
   for (unsigned round = 0; round < rounds(); ++round) {
@@ -72,7 +76,10 @@ TEST_CASE("random units: the Verilog does, pin by pin and cycle by cycle, what t
     Dut model = make_model(stimulus.unit, stimulus.params);
     if (!verilog || unit != stimulus.unit) verilog = std::make_unique<Dut>(make_verilog(stimulus));
     unit = stimulus.unit;
-    const Played played = play(stimulus, model, {verilog.get()});
+    PlayOptions options;
+    options.keep_log = true;
+    const Played played = play(stimulus, model, {verilog.get()}, options);
+    coverage.add(stimulus, played.log);
     cycles += played.cycles;
     items += stimulus.size();
     done += played.done;
@@ -82,4 +89,5 @@ TEST_CASE("random units: the Verilog does, pin by pin and cycle by cycle, what t
   std::printf("%u units, %llu packets, words and tokens, %llu cycles, %u had all they need\n", rounds(),
               static_cast<unsigned long long>(items), static_cast<unsigned long long>(cycles), done);
   CHECK(done > rounds() / 2);
+  if (const char* file = std::getenv("RDU_COVERAGE")) std::ofstream(file) << coverage.to_json();
 }

@@ -82,6 +82,7 @@ class Pmu final : public VerilatedPins<Vrtl_pmu> {
           word == 0 ? 0 : word | static_cast<uint64_t>(fabric::ecc::check_bits(word)) << 32;
     }
     has_it_ = true;
+    clears_ = memory_.clears();
     VerilatedPins::start(credits, out);
   }
   void tick(const fabric::PinInputs& in, fabric::PinOutputs& out) override {
@@ -94,6 +95,8 @@ class Pmu final : public VerilatedPins<Vrtl_pmu> {
   void give_back() {
     if (!has_it_) return;
     has_it_ = false;
+    if (memory_.clears() != clears_)
+      return;  // cleared since, as after a kernel that was ended: what is here is gone
     uint8_t* bytes = memory_.data();
     for (uint64_t i = 0; i < words(); ++i) {
       const auto word = static_cast<uint32_t>(module().rootp->pmu__DOT__memory[i]);
@@ -103,6 +106,7 @@ class Pmu final : public VerilatedPins<Vrtl_pmu> {
 
   fabric::Scratchpad& memory_;
   bool has_it_ = false;
+  uint64_t clears_ = 0;  ///< of the memory, when it was taken
 };
 
 std::unique_ptr<fabric::PinModel> make_pmu(const FabricParams& params, fabric::Scratchpad& memory) {

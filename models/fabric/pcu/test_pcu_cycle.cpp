@@ -7,6 +7,7 @@
 #include "fabric/pcu/pcu_cycle.h"
 #include "fabric/stream/clocked.h"
 #include "fabric/test/harness.h"
+#include "fabric/test/random_pcu.h"
 #include "fabric/test/random_unit.h"
 #include "regs/pcu.hpp"
 #include "test/catch.h"
@@ -126,7 +127,13 @@ TEST_CASE("clock by clock a PCU does what the fast model does, in the same cycle
     params.output_depth = 2 + random() % 31;
     params.max_burst = 1 + random() % 60;
     params.stages = 2 + random() % 7;
-    const ConfigWords words = RandomUnit(params, seed).pcu();
+    ConfigWords words = ConfigWords::reset_of<P::Registers>();
+    if (random() % 2 == 0) {
+      words = RandomUnit(params, seed).pcu();
+    } else {
+      params.stages = 6;
+      RandomPcu(seed, RandomPcu::What::everything).make(words);
+    }
     PcuConfig config;
     try {
       config = PcuConfig::decode(words, params);

@@ -65,6 +65,7 @@ void Scratchpad::clear() {
   writing(0, bytes_);
   data_.reset();
   errors_.clear();
+  ++clears_;
 }
 
 void Scratchpad::inject(uint64_t address, uint64_t bits) {

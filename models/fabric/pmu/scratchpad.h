@@ -37,6 +37,8 @@ class Scratchpad {
   uint64_t bytes() const { return bytes_; }
   uint8_t* data();
   void clear();
+  /// How often it has been cleared: whoever holds a copy knows by that whether it is out of date.
+  uint64_t clears() const { return clears_; }
 
   /// What reads it where it lies.
   PadViews& views() { return *views_; }
@@ -74,6 +76,7 @@ class Scratchpad {
   std::unique_ptr<uint8_t, Free> data_;
   std::unique_ptr<PadViews> views_ = std::make_unique<PadViews>();
   std::map<uint64_t, uint64_t> errors_;  ///< flipped bits by address of the word; data_ is what was written
+  uint64_t clears_ = 0;
   uint64_t corrected_ = 0;
   uint64_t uncorrectable_ = 0;
 };

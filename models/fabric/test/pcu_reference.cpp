@@ -375,7 +375,7 @@ uint32_t reference_operation(uint64_t op, uint32_t a, uint32_t b, uint32_t c) {
 }
 
 PcuSent reference_pcu(const ConfigWords& words, unsigned program, const PcuArrivals& arrivals,
-                      const FabricParams& params) {
+                      const FabricParams& params, PcuObserver* observer) {
   const auto at = [&](uint64_t offset) { return words.at(program * P::kPROGRAM_STRIDE + offset); };
   const auto get = [&](uint64_t offset, core::Field f) { return static_cast<uint32_t>(f.get(at(offset))); };
   const auto mode = [&](core::Field f) { return get(P::kPROGRAM_MODE_OFFSET, f); };
@@ -479,6 +479,7 @@ PcuSent reference_pcu(const ConfigWords& words, unsigned program, const PcuArriv
       p[n] ^= get(offset, P::PROGRAM_PRED::NOT) != 0;
     }
     for (unsigned i = 0; i < 4; ++i) {
+      if (observer && used[i]) observer->input(i, p[input_field(i, P::INPUT::PRED)]);
       if (!used[i] || !p[input_field(i, P::INPUT::PRED)]) continue;
       const uint32_t f = input_field(i, P::INPUT::FORMAT);
       const unsigned n = packets_of(f);
@@ -505,7 +506,11 @@ PcuSent reference_pcu(const ConfigWords& words, unsigned program, const PcuArriv
     Vector prev{};
     for (unsigned i = first_stage; i < first_stage + stages; ++i) {
       const uint64_t op = stage_field(i, S::OP);
-      if (op == S::OP_NOP || !p[stage_field(i, S::PRED)]) continue;
+      if (op == S::OP_NOP) continue;
+      if (!p[stage_field(i, S::PRED)]) {
+        if (observer) observer->stage(i, false, false, {}, {}, {});
+        continue;
+      }
       const auto operand = [&](uint64_t code) {
         Vector v{};
         if (code == S::A_PREV) return prev;
@@ -535,6 +540,7 @@ PcuSent reference_pcu(const ConfigWords& words, unsigned program, const PcuArriv
           b = operand(stage_field(i, S::C));
         }
       }
+      if (observer) observer->stage(i, true, alt != 0 && p[alt], a, b, c);
       if (op >= S::OP_FRED_SUM) {
         result = across(op, a, b, lanes);
       } else if (op == S::OP_SRBF16) {
@@ -551,6 +557,7 @@ PcuSent reference_pcu(const ConfigWords& words, unsigned program, const PcuArriv
 
     const unsigned n = scalar ? 1 : packets_of(format);
     const bool sends = p[out(P::PROGRAM_OUT::PRED)];
+    if (observer) observer->result(sends, prev);
     if (sends) {
       cost = std::max<uint64_t>(cost, n);
       for (unsigned q = 0; q < n; ++q) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -40,7 +41,22 @@ struct PcuSent {
   size_t taken[4] = {};          ///< packets of each input
 };
 
+/// Told what a program does.
+class PcuObserver {
+ public:
+  using Vector = std::array<uint32_t, 32>;
+  virtual ~PcuObserver() = default;
+  /// A stage with an operation, of a firing. `active`: its predicate holds; a, b, c are what it reads then.
+  virtual void stage(unsigned number, bool active, bool alternative, const Vector& a, const Vector& b,
+                     const Vector& c) = 0;
+  /// A firing takes a vector by an input, or keeps the one that it had.
+  virtual void input(unsigned number, bool takes) = 0;
+  /// A firing sends a vector, which still has to go through the tail, or does not.
+  virtual void result(bool sends, const Vector& vector) = 0;
+};
+
+/// A tail is left out. `observer` may be null.
 PcuSent reference_pcu(const ConfigWords& words, unsigned program, const PcuArrivals& arrivals,
-                      const FabricParams& params);
+                      const FabricParams& params, PcuObserver* observer = nullptr);
 
 }  // namespace rdu::fabric::test

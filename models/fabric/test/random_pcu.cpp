@@ -48,7 +48,8 @@ void RandomPcu::make(ConfigWords& words) {
     return;
   }
   if (chance(50)) {
-    make_program(words, 0, 0, 1 + pick(6), 15);
+    const unsigned first = chance(25) ? pick(6) : 0;
+    make_program(words, 0, first, 1 + pick(6 - first), 15);
     return;
   }
   const unsigned border = 1 + pick(5);
@@ -66,7 +67,7 @@ void RandomPcu::make_program(ConfigWords& words, unsigned program, unsigned firs
   set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::MODE, P::PROGRAM_MODE::MODE_SIMD);
   set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::FIRST, first);
   set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::STAGES, stages);
-  set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::LANES, chance(60) ? 32 : 1 + pick(32));
+  set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::LANES, chance(60) ? 32 : chance(40) ? 1 : 1 + pick(32));
   make_counts(words, program, 60);
   scalars_ = 0;
   for (unsigned s = 0; s < 2; ++s) {
@@ -115,6 +116,12 @@ void RandomPcu::make_program(ConfigWords& words, unsigned program, unsigned firs
 
 void RandomPcu::make_counts(ConfigWords& words, unsigned program, uint32_t most) {
   const uint64_t base = program * P::kPROGRAM_STRIDE;
+  if (chance(5)) {  // all six
+    for (unsigned l = 0; l < P::kPROGRAM_COUNT_COUNT; ++l)
+      words.set(base + P::kPROGRAM_COUNT_OFFSET + 4 * l, 2);
+    return;
+  }
+  if (chance(25)) most = 1 + pick(2);
   for (unsigned l = 0; l < P::kPROGRAM_COUNT_COUNT; ++l) {
     const uint32_t count = chance(40) ? pick(3) : 1 + pick(std::min(most, 12u));
     if (count > most) continue;
@@ -156,7 +163,7 @@ void RandomPcu::make_route(ConfigWords& words, unsigned program, bool scalar) {
   out(P::PROGRAM_OUT::FLOW, pick(scalar ? 4 : 7));
   if (!scalar && chance(25)) {
     out(P::PROGRAM_OUT::DYNAMIC, 1);
-    words.set(base + P::kPROGRAM_DEST_OFFSET, static_cast<uint32_t>(random_()) & 0x1fffff);
+    words.set(base + P::kPROGRAM_DEST_OFFSET, pick(8) | pick(8) << 8 | (16 + pick(10)) << 16);
   }
 }
 
@@ -169,7 +176,7 @@ void RandomPcu::make_matrix(ConfigWords& words) {
   static constexpr uint64_t kFloats[] = {P::PROGRAM_OUT::FORMAT_FP32, P::PROGRAM_OUT::FORMAT_BF16,
                                          P::PROGRAM_OUT::FORMAT_BF16_SR};
   set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::MODE, P::PROGRAM_MODE::MODE_MATRIX);
-  set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::LANES, chance(50) ? 32 : 1 + pick(32));
+  set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::LANES, chance(50) ? 32 : chance(30) ? 1 : 1 + pick(32));
   if (!integers && chance(40)) set(P::kPROGRAM_MODE_OFFSET, P::PROGRAM_MODE::TAIL, 1 + pick(8));
   set(P::kPROGRAM_MATRIX_OFFSET, P::PROGRAM_MATRIX::K, chance(25) ? 1 : 1 + pick(chance(50) ? 4 : 40));
   set(P::kPROGRAM_MATRIX_OFFSET, P::PROGRAM_MATRIX::ROWS, chance(30) ? 6 : 1 + pick(6));

@@ -70,7 +70,7 @@ class RandomPmu {
     if (wild_) return draw_wild();
     const uint32_t fills = 1 + pick(4);
     const uint32_t buffers = 1 + pick(3);
-    switch (pick(5)) {
+    switch (pick(7)) {
       case 0:  // one pair
         pair(0, fills, buffers, 0);
         break;
@@ -90,6 +90,12 @@ class RandomPmu {
         pipeline(true, 1, fills, buffers, 0, 0b010, 0b100);
         pipeline(false, 0, fills, buffers, 0, 0b100, 0b001);
         token(0, buffers);
+        break;
+      case 4:  // nobody reads
+        pipeline(true, pick(2), fills, buffers, 0, 0, 0);
+        break;
+      case 5:  // the other pair alone
+        pair(1, fills, buffers, 0);
         break;
       default:  // nobody writes
         pipeline(false, 0, fills, buffers, 0, 0, 0);
@@ -158,8 +164,13 @@ class RandomPmu {
     };
     words.set(at + regs::pmu::kREAD_SHAPE_OFFSET, regs::pmu::READ_SHAPE::ELEMENT, log_size);
     words.set(at + regs::pmu::kREAD_SHAPE_OFFSET, regs::pmu::READ_SHAPE::LANES, 1 + pick(64u >> log_size));
-    words.set(at + regs::pmu::kREAD_LANE_STRIDE_OFFSET,
-              chance(50) ? static_cast<uint32_t>(size) : stride(40));
+    words.set(at + regs::pmu::kREAD_LANE_STRIDE_OFFSET, chance(50)   ? static_cast<uint32_t>(size)
+                                                        : chance(10) ? 0
+                                                                     : stride(40));
+    if (chance(10)) {  // lanes backwards
+      words.set(at + regs::pmu::kREAD_LANE_STRIDE_OFFSET, static_cast<uint32_t>(-size));
+      words.set(at + regs::pmu::kREAD_BASE_OFFSET, base + 64);
+    }
     const unsigned mode = chance(60) ? 0 : 1 + pick(2);
     const bool by_sequence = is_write && mode == 1;
     unsigned levels = pick(4);
@@ -191,7 +202,7 @@ class RandomPmu {
     words.set(at + regs::pmu::kREAD_OUT_OFFSET, regs::pmu::READ_OUT::FLOW, pick(7));
     if (chance(70)) return;
     words.set(at + regs::pmu::kREAD_OUT_OFFSET, regs::pmu::READ_OUT::DYNAMIC, 1);
-    words.set(at + regs::pmu::kREAD_DEST_OFFSET, pick(0x1fffff));
+    words.set(at + regs::pmu::kREAD_DEST_OFFSET, pick(8) | pick(8) << 8 | (16 + pick(10)) << 16);
   }
 
   /// As many packets, words and tokens as are taken.
