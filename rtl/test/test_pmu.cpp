@@ -470,6 +470,7 @@ class Bench {
       top->cfg_word = static_cast<uint16_t>(i);
       top->cfg_data = words.at(4 * i);
       clock();
+      restless = restless || !top->idle;
     }
     top->cfg_valid = 0;
   }
@@ -495,6 +496,7 @@ class Bench {
 
   VerilatedContext context;  // outlives the model
   std::unique_ptr<Vrtl_pmu> top;
+  bool restless = false;  ///< something happened while it was configured
 };
 
 /// Runs an execution with random legal traffic until nothing happens any more.
@@ -710,6 +712,7 @@ TEST_CASE("between reset and start a PMU does nothing, whatever its registers he
   for (unsigned n = 0; n < 8; ++n) {
     Bench bench(test_seed() + n);
     bench.configure(words_of(pipes, {}, 2, 0, false));
+    REQUIRE(!bench.restless);
     for (unsigned cycle = 0; cycle < 20; ++cycle) {
       bench.settle();
       REQUIRE(bench.top->idle);
