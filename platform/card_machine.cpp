@@ -8,9 +8,11 @@
 
 #include "core/error.h"
 #include "core/trace.h"
+#include "cosim/shadow.h"
 #include "mgmt/uart_console.h"
 #include "pcie/record/replay_port.h"
 #include "platform/configuration.h"
+#include "platform/cosimulation.h"
 #include "platform/course.h"
 #include "platform/debugger.h"
 #include "platform/flash_image.h"
@@ -89,6 +91,8 @@ int run_card(const Options& o) {
     configuration.list(std::cout);
     return 0;
   }
+  Cosimulation cosimulation(o);
+  cosimulation.check(params.socket.tile);
 
   const Firmware firmware = o.firmware.empty()
                                 ? Firmware{default_image("mgmt.img"), default_image("mgmt.elf")}
@@ -146,7 +150,13 @@ int run_card(const Options& o) {
   const CourseParts parts{o, socket, params.coupling, port.get(), debugger.get(), until, identity, report};
   const auto course = recording ? replay_course(parts, *recording, recorded) : live_course(parts);
   StopSignal stop([&course] { course->stop(); });
-  const Course::Ending ending = course->run();
+  Course::Ending ending;
+  try {
+    ending = course->run();
+  } catch (const cosim::Diverged& e) {
+    ending = {"a unit differs from its model", Cosimulation::kDivergedStatus,
+              "ended at the first difference (socket.tile.shadow_stop)"};
+  }
   lines.flush();
   port.reset();  // a terminal is itself again before the last words
   core::Tracer::get().close();
@@ -158,7 +168,7 @@ int run_card(const Options& o) {
                         core::format_time(core::now()), report.host_seconds(), ending.text));
   }
   if (ending.status) fmt::print(stderr, "rduvp: {}\n", ending.complaint);
-  return ending.status;
+  return cosimulation.finish(ending.status);
 }
 
 }  // namespace rdu::platform

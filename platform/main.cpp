@@ -11,7 +11,6 @@
 #include "platform/card_machine.h"
 #include "platform/options.h"
 #include "platform/virt_machine.h"
-#include "units/units.h"
 
 using namespace rdu;
 
@@ -40,7 +39,6 @@ int sc_main(int argc, char* argv[]) {
   sc_core::sc_report_handler::set_actions(sc_core::SC_WARNING, sc_core::SC_DO_NOTHING);
   try {
     platform::check_machine(app, options);
-    rtl::offer_units();
     return options.machine == "virt" ? platform::run_virt(options) : platform::run_card(options);
   } catch (const core::Error& e) {
     return fail(e.kind(), e.what());

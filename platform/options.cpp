@@ -128,6 +128,20 @@ void declare_card(CLI::App& app, Options& o) {
       ->type_name("PATH")
       ->excludes("--record")  // what it does is in no recording
       ->excludes("--replay");
+  card.option(
+          "--dut", o.duts,
+          "Take a unit's RTL from a library that rdu_cosim_dut() made (rtl/cosim/README.md), for units of\n"
+          "fidelity rtl and shadow; may be repeated")
+      ->type_name("LIB.so");
+  card.option("--waves", o.waves, "Write waves of this unit, which has fidelity rtl or shadow")
+      ->type_name("[TILE.]UNIT[ROW][COLUMN]");
+  card.option("--waves-file", o.waves_file, "Where they go (default: waves.fst)")
+      ->type_name("FILE.fst")
+      ->needs("--waves");
+  card.option("--waves-from", o.waves_from, "Their first cycle (a number), or simulated time (e.g. '12 us')")
+      ->type_name("CYCLE|TIME")
+      ->needs("--waves");
+  card.option("--waves-to", o.waves_to, "Their last")->type_name("CYCLE|TIME")->needs("--waves");
   card.flag("--check", o.check, "Build the platform, print what it is made of, and exit");
 }
 
@@ -184,7 +198,7 @@ void declare(CLI::App& app, Options& o) {
       "Exit status: 0 ended well, 2 bad input, 3 something that the model lacks, 4 an error of the model "
       "itself,\n"
       "5 software did what the hardware forbids and nothing could go on, 6 a replay differed from its "
-      "recording.\n"
+      "recording,\n7 a unit's RTL differed from its model (fidelity shadow).\n"
       "On virt, the status of software that powers off with one.\n\n"
       "First run:  rduvp --config mini --socket /tmp/rdu0.sock     and, in another terminal,\n"
       "            rdu-digits --device unix:/tmp/rdu0.sock\n"

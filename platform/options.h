@@ -49,6 +49,11 @@ struct Options {
   std::string replay;
   bool replay_anyway = false;
   std::string print_recording;
+  std::vector<std::string> duts;
+  std::string waves;  ///< a unit
+  std::string waves_file;
+  std::string waves_from;
+  std::string waves_to;
 
   // virt
   std::string bios;

@@ -8,12 +8,15 @@
 #include <regex>
 
 #include "core/error.h"
+#include "fabric/pcu/pcu_cycle.h"
+#include "fabric/pmu/pmu_cycle.h"
 #include "fabric/program.h"
+#include "fabric/switch/cycle_switch.h"
 
 namespace rdu::fabric {
 namespace {
 
-constexpr std::array<const char*, 3> kNames{"fast", "cycle", "rtl"};
+constexpr std::array<const char*, 4> kNames{"fast", "cycle", "rtl", "shadow"};
 
 /// What to call the setting in messages.
 constexpr const char* kKey = "socket.tile.fidelity_of";
@@ -22,7 +25,7 @@ Fidelity fidelity_named(const std::string& name, const std::string& where) {
   for (size_t i = 0; i < kNames.size(); ++i) {
     if (name == kNames[i]) return static_cast<Fidelity>(i);
   }
-  core::bad_input(fmt::format("{}: '{}' is none of fast, cycle, rtl", where, name));
+  core::bad_input(fmt::format("{}: '{}' is none of fast, cycle, rtl, shadow", where, name));
 }
 
 }  // namespace
@@ -36,8 +39,48 @@ RtlUnits& rtl_units() {
   return units;
 }
 
+std::unique_ptr<PinModel> make_pins(Fidelity fidelity, const PinSite& site) {
+  const unsigned kind = RDU_UNIT_KIND(site.unit);
+  if (fidelity == Fidelity::rtl) return rtl_units().kinds.at(kind).make(site);
+  if (fidelity == Fidelity::shadow) return rtl_units().shadow(site);
+  switch (kind) {
+    case RDU_UNIT_PCU:
+      return std::make_unique<PcuCycle>(site.params);
+    case RDU_UNIT_PMU:
+      return std::make_unique<PmuCycle>(site.params, *site.memory);
+    default:
+      return std::make_unique<CycleSwitch>(site.params, RDU_UNIT_ROW(site.unit), RDU_UNIT_COL(site.unit));
+  }
+}
+
+const std::vector<Number>& numbers_of(unsigned kind) {
+  static const std::vector<Number> pcu = {
+      {"lanes", &FabricParams::lanes},
+      {"stages", &FabricParams::stages},
+      {"fifo_depth", &FabricParams::fifo_depth},
+      {"output_depth", &FabricParams::output_depth},
+      {"scalar_depth", &FabricParams::scalar_depth},
+      {"exp_cycles", &FabricParams::exp_cycles},
+      {"recip_cycles", &FabricParams::recip_cycles},
+      {"tail_cycles", &FabricParams::tail_cycles},
+  };
+  static const std::vector<Number> pmu = {
+      {"pmu_bytes", &FabricParams::pmu_bytes},
+      {"pmu_banks", &FabricParams::pmu_banks},
+      {"pmu_read_cycles", &FabricParams::pmu_read_cycles},
+      {"fifo_depth", &FabricParams::fifo_depth},
+      {"output_depth", &FabricParams::output_depth},
+      {"scalar_depth", &FabricParams::scalar_depth},
+  };
+  static const std::vector<Number> switch_ = {
+      {"switch_depth", &FabricParams::switch_depth},
+      {"scalar_depth", &FabricParams::scalar_depth},
+  };
+  return kind == RDU_UNIT_PCU ? pcu : kind == RDU_UNIT_PMU ? pmu : switch_;
+}
+
 FidelityMap::FidelityMap(const FabricParams& params)
-    : all_(fidelity_named(params.fidelity, "socket.tile.fidelity")) {
+    : all_(fidelity_named(params.fidelity, "socket.tile.fidelity")), shadow_(params.shadow) {
   std::string text = params.fidelity_of;
   text.erase(std::remove(text.begin(), text.end(), ' '), text.end());
   for (size_t begin = 0; begin < text.size();) {
@@ -45,18 +88,19 @@ FidelityMap::FidelityMap(const FabricParams& params)
     rules_.push_back(parse(text.substr(begin, end - begin), params));
     begin = end + 1;
   }
-  const auto need = [&](bool is_there, const auto& check, unsigned kind, const char* name) {
-    bool wanted = all_ == Fidelity::rtl;
-    for (const Rule& rule : rules_) wanted |= rule.kind == kind && rule.fidelity == Fidelity::rtl;
-    if (wanted && !is_there) {
+  const auto needs_verilog = [](Fidelity f) { return f == Fidelity::rtl || f == Fidelity::shadow; };
+  for (const auto& [kind, name] :
+       {std::pair{RDU_UNIT_PCU, "PCU"}, {RDU_UNIT_PMU, "PMU"}, {RDU_UNIT_SWITCH, "switch"}}) {
+    bool wanted = needs_verilog(all_);
+    for (const Rule& rule : rules_) wanted |= rule.kind == kind && needs_verilog(rule.fidelity);
+    if (!wanted) continue;
+    const auto built = rtl_units().kinds.find(kind);
+    if (built == rtl_units().kinds.end()) {
       core::bad_input(
           fmt::format("fidelity rtl: this program was built without the Verilog of the {}", name));
     }
-    if (wanted && check) check(params);
-  };
-  need(static_cast<bool>(rtl_units().pcu), rtl_units().check_pcu, RDU_UNIT_PCU, "PCU");
-  need(static_cast<bool>(rtl_units().pmu), rtl_units().check_pmu, RDU_UNIT_PMU, "PMU");
-  need(static_cast<bool>(rtl_units().switch_), rtl_units().check_switch, RDU_UNIT_SWITCH, "switch");
+    if (built->second.check) built->second.check(params);
+  }
 }
 
 FidelityMap::Rule FidelityMap::parse(const std::string& text, const FabricParams& params) {
@@ -95,6 +139,11 @@ FidelityMap::Rule FidelityMap::parse(const std::string& text, const FabricParams
 }
 
 Fidelity FidelityMap::of(uint32_t unit) const {
+  const Fidelity fidelity = chosen(unit);
+  return shadow_ && fidelity == Fidelity::rtl ? Fidelity::shadow : fidelity;
+}
+
+Fidelity FidelityMap::chosen(uint32_t unit) const {
   const unsigned kind = RDU_UNIT_KIND(unit);
   if (kind != RDU_UNIT_PCU && kind != RDU_UNIT_PMU && kind != RDU_UNIT_SWITCH) return Fidelity::fast;
   for (auto rule = rules_.rbegin(); rule != rules_.rend(); ++rule) {

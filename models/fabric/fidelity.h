@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,9 +16,10 @@ class Scratchpad;
 
 /// How a unit is modelled. Results are the same; times are, too, as far as a unit's page says so.
 enum class Fidelity : uint8_t {
-  fast,   ///< bursts, in closed formulas
-  cycle,  ///< clock by clock, in C++
-  rtl,    ///< its Verilog
+  fast,    ///< bursts, in closed formulas
+  cycle,   ///< clock by clock, in C++
+  rtl,     ///< its Verilog
+  shadow,  ///< clock by clock, in C++, with its Verilog beside it: outputs are compared
 };
 const char* to_string(Fidelity fidelity);
 
@@ -41,22 +43,44 @@ class FidelityMap {
   };
   static Rule parse(const std::string& text, const FabricParams& params);
 
+  Fidelity chosen(uint32_t unit) const;
+
   Fidelity all_ = Fidelity::fast;
+  bool shadow_ = false;      ///< units that would be their Verilog alone have it as a shadow
   std::vector<Rule> rules_;  ///< later ones win
 };
 
-/// Verilated units: made by who links them, so that the models do not depend on them. A maker is empty if its
-/// unit was not built in. What checks throws bad_input if the Verilog was built for other numbers than
-/// `params` has.
+/// A unit on pins, and where it stands.
+struct PinSite {
+  std::string tile;  ///< hierarchical name
+  uint32_t unit;
+  const FabricParams& params;
+  Scratchpad* memory;  ///< of a PMU
+};
+using PinMaker = std::function<std::unique_ptr<PinModel>(const PinSite& site)>;
+
+/// Verilated units: made by who links them, so that the models do not depend on them.
 struct RtlUnits {
-  std::function<std::unique_ptr<PinModel>(const FabricParams& params)> pcu;
-  std::function<std::unique_ptr<PinModel>(const FabricParams& params, Scratchpad& memory)> pmu;
-  std::function<std::unique_ptr<PinModel>(const FabricParams& params, unsigned row, unsigned column)> switch_;
-  std::function<void(const FabricParams& params)> check_pcu;
-  std::function<void(const FabricParams& params)> check_pmu;
-  std::function<void(const FabricParams& params)> check_switch;
+  struct Kind {
+    PinMaker make;
+    /// Throws bad_input if the Verilog was built for other numbers than `params` has.
+    std::function<void(const FabricParams& params)> check;
+  };
+  std::map<unsigned, Kind> kinds;  ///< by RDU_UNIT_PCU, ...; none for what was not built in
+  PinMaker shadow;                 ///< a unit's model with its Verilog as a shadow
 };
 /// Of this process; set before the first tile is made.
 RtlUnits& rtl_units();
+
+/// A unit clock by clock; a fast one (a switch in which streams meet) is its cycle model. FidelityMap has
+/// checked that it can be had.
+std::unique_ptr<PinModel> make_pins(Fidelity fidelity, const PinSite& site);
+
+/// The numbers of a tile that a kind of unit (RDU_UNIT_PCU, ...) depends on.
+struct Number {
+  const char* name;
+  uint64_t FabricParams::*value;
+};
+const std::vector<Number>& numbers_of(unsigned kind);
 
 }  // namespace rdu::fabric

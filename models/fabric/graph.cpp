@@ -6,8 +6,6 @@
 #include <functional>
 #include <set>
 
-#include "fabric/pcu/pcu_cycle.h"
-#include "fabric/pmu/pmu_cycle.h"
 #include "fabric/program.h"
 #include "regs/sequencer.hpp"
 
@@ -127,39 +125,37 @@ void Graph::make_units(const ProgramImage& program) {
   }
 }
 
-void Graph::add_clocked(uint32_t id, std::unique_ptr<PinModel> model, const ConfigWords& words) {
-  auto made = std::make_unique<ClockedUnit>(site_.context, id, std::move(model), words, params_.fifo_depth,
-                                            params_.scalar_depth);
+void Graph::add_clocked(uint32_t id, Scratchpad* memory, const ConfigWords& words) {
+  auto made = std::make_unique<ClockedUnit>(site_.context, id,
+                                            make_pins(fidelity_.of(id), {site_.name, id, params_, memory}),
+                                            words, params_.fifo_depth, params_.scalar_depth);
+  watch(*made);
   clocked_.emplace(id, made.get());
   units_.emplace(id, std::move(made));
 }
 
+/// Waves that somebody has asked for.
+void Graph::watch(ClockedUnit& unit) const {
+  WavesWindow& window = waves_window();
+  if (window.unit != unit.id()) return;
+  const std::string tile = site_.name.substr(site_.name.rfind('.') + 1);
+  if (window.tile.empty() || window.tile == tile) unit.record(window);
+}
+
 void Graph::add_pcu(uint32_t id, const PcuConfig& config, const ConfigWords& words) {
-  switch (fidelity_.of(id)) {
-    case Fidelity::fast:
-      units_.emplace(id, std::make_unique<Pcu>(site_.context, id, config));
-      break;
-    case Fidelity::cycle:
-      add_clocked(id, std::make_unique<PcuCycle>(params_), words);
-      break;
-    case Fidelity::rtl:
-      add_clocked(id, rtl_units().pcu(params_), words);
-      break;
+  if (fidelity_.of(id) == Fidelity::fast) {
+    units_.emplace(id, std::make_unique<Pcu>(site_.context, id, config));
+  } else {
+    add_clocked(id, nullptr, words);
   }
 }
 
 void Graph::add_pmu(uint32_t id, const PmuConfig& config, const ConfigWords& words) {
   Scratchpad& memory = site_.pads.at(RDU_UNIT_ROW(id), RDU_UNIT_COL(id));
-  switch (fidelity_.of(id)) {
-    case Fidelity::fast:
-      units_.emplace(id, std::make_unique<Pmu>(site_.context, id, config, memory));
-      break;
-    case Fidelity::cycle:
-      add_clocked(id, std::make_unique<PmuCycle>(params_, memory), words);
-      break;
-    case Fidelity::rtl:
-      add_clocked(id, rtl_units().pmu(params_, memory), words);
-      break;
+  if (fidelity_.of(id) == Fidelity::fast) {
+    units_.emplace(id, std::make_unique<Pmu>(site_.context, id, config, memory));
+  } else {
+    add_clocked(id, &memory, words);
   }
 }
 
@@ -182,8 +178,11 @@ void Graph::connect(const ProgramImage& program) {
   } catch (const BadRoute& e) {
     throw LoadFault(codes::CODE_BAD_ROUTE, e.unit(), e.what());
   }
-  for (const uint32_t id : routes.clocked)
-    units_.emplace(id, make_clocked_switch(site_.context, id, fidelity_.of(id), program.units()));
+  for (const uint32_t id : routes.clocked) {
+    auto made = make_clocked_switch(site_.context, id, fidelity_.of(id), site_.name, program.units());
+    watch(*made);
+    units_.emplace(id, std::move(made));
+  }
   legs_ = fabric::connect(routes, params_, units_);
 }
 

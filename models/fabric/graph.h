@@ -79,7 +79,8 @@ class Graph {
   void make_units(const ProgramImage& program);
   void add_pcu(uint32_t id, const PcuConfig& config, const ConfigWords& words);
   void add_pmu(uint32_t id, const PmuConfig& config, const ConfigWords& words);
-  void add_clocked(uint32_t id, std::unique_ptr<PinModel> model, const ConfigWords& words);
+  void add_clocked(uint32_t id, Scratchpad* memory, const ConfigWords& words);
+  void watch(ClockedUnit& unit) const;
   void connect(const ProgramImage& program);
   void find_locksteps();
   Standstill standstill() const;

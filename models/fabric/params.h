@@ -46,6 +46,10 @@ struct FabricParams {
   uint64_t max_burst = 4096;
   std::string fidelity = "fast";
   std::string fidelity_of;
+  bool shadow = false;
+  bool shadow_stop = false;
+  uint64_t shadow_bytes = 64 * 1024 * 1024;
+  std::string shadow_folder = ".";
 
   template <class Visitor>
   void describe(Visitor& v) {
@@ -100,12 +104,23 @@ struct FabricParams {
     v(fidelity,
       {"fidelity", Unit::text,
        "how PCUs, PMUs and switches are modelled: in closed formulas, clock by clock, or as their Verilog",
-       "ours", 0, 0, "fast|cycle|rtl"});
+       "ours", 0, 0, "fast|cycle|rtl|shadow"});
     v(fidelity_of,
       {"fidelity_of", Unit::text,
        "other fidelities of single units: UNIT[ROW][COLUMN]=FIDELITY, ..., e.g. 'pmu[*][*]=cycle, "
        "pcu[1][2]=rtl'; later ones win",
        "ours"});
+    v(shadow,
+      {"shadow", Unit::flag,
+       "units of fidelity rtl are their model, clock by clock, with the Verilog as a shadow: it gets the "
+       "same inputs, and outputs are compared (fidelity shadow does so for single units)",
+       "ours"});
+    v(shadow_stop, {"shadow_stop", Unit::flag,
+                    "the first difference ends the run; else it goes on with the model", "ours"});
+    v(shadow_bytes, {"shadow_bytes", Unit::bytes,
+                     "longest recording of an execution that a shadow keeps to write a stimulus file of",
+                     "ours", 4096, 64ull << 30});
+    v(shadow_folder, {"shadow_folder", Unit::text, "where stimulus files of differences go", "ours"});
   }
 
   core::Clock fabric_clock() const { return {(core::kMillisecond * 1000 + clock / 2) / clock}; }

@@ -140,12 +140,12 @@ TEST_CASE("which unit has which fidelity") {
     INFO(text);
     CHECK(text.find(part) != std::string::npos);
   };
-  has(error_of("slow", ""), "socket.tile.fidelity: 'slow' is none of fast, cycle, rtl");
+  has(error_of("slow", ""), "socket.tile.fidelity: 'slow' is none of fast, cycle, rtl, shadow");
   has(error_of("fast", "pcu[1]=cycle"), "'pcu[1]=cycle' is not of the form UNIT[ROW][COLUMN]=FIDELITY");
   has(error_of("fast", "pcu[4][0]=cycle"), "there is no row 4; a tile has 4");
   has(error_of("fast", "pcu[*][9]=cycle"), "there is no column 9; a tile has 4");
   has(error_of("fast", "agcu[0][0]=cycle"), "no unit 'agcu' has a choice; pcu, pmu and switch have");
-  has(error_of("fast", "pmu[0][0]=quick"), "'quick' is none of fast, cycle, rtl");
+  has(error_of("fast", "pmu[0][0]=quick"), "'quick' is none of fast, cycle, rtl, shadow");
   has(error_of("rtl", ""), "this program was built without the Verilog of the PCU");
   has(error_of("fast", "pmu[0][0]=rtl"), "this program was built without the Verilog of the PMU");
 }

@@ -332,7 +332,7 @@ Played play(const Stimulus& stimulus, Dut& lead, const std::vector<Dut*>& follow
   bool records = false;
   const auto record = [&](uint64_t cycle) {
     if (options.waves.empty() || records || cycle < options.waves_from || cycle > options.waves_to) return;
-    records = watched.record(options.waves, cycle);
+    records = watched.record(options.waves);
     if (!records) core::bad_input(fmt::format("{}: a model has no waves to show", stimulus.name()));
   };
   const auto is_idle = [&] {

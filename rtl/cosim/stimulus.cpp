@@ -26,42 +26,22 @@ std::vector<WordInfo> describe() {
   const Registers registers;
   std::vector<WordInfo> words(registers.size() / 4);
   for (const core::Register* reg : registers.registers()) {
-    WordInfo& word = words[reg->offset() / 4];
-    word = {reg->name(), static_cast<uint32_t>(reg->value())};
-    if (reg->bytes() != 8) continue;
-    words[reg->offset() / 4 + 1] = {reg->name() + ".HIGH", static_cast<uint32_t>(reg->value() >> 32)};
-    word.name += ".LOW";
+    for (unsigned half = 0; half < reg->bytes() / 4; ++half) {
+      WordInfo& word = words[reg->offset() / 4 + half];
+      word.name = reg->name() + (reg->bytes() == 4 ? "" : half == 0 ? ".LOW" : ".HIGH");
+      word.reset = static_cast<uint32_t>(reg->value() >> 32 * half);
+      for (size_t i = 0; i < reg->desc().field_count; ++i) {
+        const core::FieldDesc& field = reg->desc().fields[i];
+        if (field.lsb / 32 == half && field.lsb % 32 + field.width <= 32)
+          word.fields.push_back({field.name, {static_cast<uint8_t>(field.lsb % 32), field.width}});
+      }
+      if (word.fields.empty()) word.fields.push_back({"", {0, 32}});
+    }
   }
   return words;
 }
 
 }  // namespace
-
-const std::vector<Number>& numbers_of(unsigned kind) {
-  static const std::vector<Number> pcu = {
-      {"lanes", &FabricParams::lanes},
-      {"stages", &FabricParams::stages},
-      {"fifo_depth", &FabricParams::fifo_depth},
-      {"output_depth", &FabricParams::output_depth},
-      {"scalar_depth", &FabricParams::scalar_depth},
-      {"exp_cycles", &FabricParams::exp_cycles},
-      {"recip_cycles", &FabricParams::recip_cycles},
-      {"tail_cycles", &FabricParams::tail_cycles},
-  };
-  static const std::vector<Number> pmu = {
-      {"pmu_bytes", &FabricParams::pmu_bytes},
-      {"pmu_banks", &FabricParams::pmu_banks},
-      {"pmu_read_cycles", &FabricParams::pmu_read_cycles},
-      {"fifo_depth", &FabricParams::fifo_depth},
-      {"output_depth", &FabricParams::output_depth},
-      {"scalar_depth", &FabricParams::scalar_depth},
-  };
-  static const std::vector<Number> switch_ = {
-      {"switch_depth", &FabricParams::switch_depth},
-      {"scalar_depth", &FabricParams::scalar_depth},
-  };
-  return kind == RDU_UNIT_PCU ? pcu : kind == RDU_UNIT_PMU ? pmu : switch_;
-}
 
 const std::vector<WordInfo>& words_of(unsigned kind) {
   static const std::vector<WordInfo> pcu = describe<regs::pcu::Registers>();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fabric/config.h"
+#include "fabric/fidelity.h"
 #include "fabric/params.h"
 #include "fabric/program.h"
 #include "fabric/stream/pins.h"
@@ -104,17 +105,18 @@ struct Stimulus {
   fabric::PinCounts pins_;
 };
 
-/// The numbers of a tile that a kind of unit (RDU_UNIT_PCU, ...) depends on.
-struct Number {
-  const char* name;
-  uint64_t fabric::FabricParams::*value;
-};
-const std::vector<Number>& numbers_of(unsigned kind);
+using fabric::Number;
+using fabric::numbers_of;
 
 /// A configuration word: its register's name, and its value at reset.
 struct WordInfo {
+  struct NamedField {
+    std::string name;  ///< "" if the word has no fields
+    core::Field place;
+  };
   std::string name;  ///< "PROGRAM[0].MODE"; "" for a word without a meaning
   uint32_t reset;
+  std::vector<NamedField> fields;
 };
 /// By word index.
 const std::vector<WordInfo>& words_of(unsigned kind);

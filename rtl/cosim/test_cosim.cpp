@@ -4,7 +4,10 @@
 #include <random>
 
 #include "core/error.h"
+#include "cosim/dut_library.h"
 #include "cosim/player.h"
+#include "cosim/shadow.h"
+#include "cosim/shrink.h"
 #include "cosim/stimulus.h"
 #include "fabric/pcu/pcu_config.h"
 #include "fabric/pmu/pmu_config.h"
@@ -270,6 +273,7 @@ TEST_CASE("a packet that is late, early, missing or not asked for is told apart"
     return play_spoilt(unit.stimulus, [&, later](uint64_t cycle, fabric::PinOutputs& out) {
       const uint32_t bit = 1u << packet.port;
       if (cycle >= packet.cycle) out.valid &= ~bit;
+      if (later && cycle < packet.cycle + *later) out.idle = false;
       if (!later || cycle != packet.cycle + *later) return;
       out.valid |= bit;
       out.head[packet.port] = packet.head;
@@ -327,6 +331,139 @@ TEST_CASE("credits, tokens and heads are compared, too") {
   REQUIRE(token);
   REQUIRE(token->kind == Divergence::Kind::unexpected);
   REQUIRE(token->stream.kind == Stream::Kind::token);
+}
+
+TEST_CASE("a failing stimulus is shrunk to what matters") {
+  // A fault that shows in one packet: when data with a certain lowest byte have come by input 5, flow 1.
+  Stimulus stimulus = RandomStimulus(test_seed()).make(RDU_UNIT_SWITCH);
+  stimulus.packets[5][70].head = fabric::PacketHead::with_flow(stimulus.packets[5][70].head, 1);
+  stimulus.packets[5][70].data[8] = 0x5a;
+  uint64_t asked = 0;
+  const auto fails = [&](const Stimulus& candidate) {
+    ++asked;
+    const auto difference = play_spoilt(candidate, [](uint64_t, fabric::PinOutputs& out) {
+      if ((out.valid >> 9 & 1) != 0 && fabric::PacketHead::flow(out.head[9]) == 1 && out.data[9][8] == 0x5a)
+        out.data[9][0] ^= 0x80;
+    });
+    return difference && difference->kind == Divergence::Kind::value;
+  };
+  REQUIRE(fails(stimulus));
+  const Shrunk shrunk = shrink(stimulus, fails);
+  INFO(shrunk.stimulus.to_text());
+  REQUIRE(shrunk.is_smallest);
+  REQUIRE(shrunk.tries + 1 == asked);
+  REQUIRE(fails(shrunk.stimulus));
+  REQUIRE(shrunk.stimulus.size() == 1);
+  REQUIRE(shrunk.stimulus.cycles < 10);
+  const Stimulus::Packet& packet = shrunk.stimulus.packets[5].at(0);
+  REQUIRE(packet.cycle == 0);
+  REQUIRE(packet.flow() == 1);
+  Stimulus::Data least{};
+  least[8] = 0x5a;  // and what lies in its word
+  std::copy(&packet.data[9], &packet.data[12], &least[9]);
+  const bool same = packet.data == least;
+  REQUIRE(same);
+  unsigned words = 0;
+  for (size_t i = 0; i < words_of(RDU_UNIT_SWITCH).size(); ++i)
+    words += shrunk.stimulus.words.at(4 * i) != words_of(RDU_UNIT_SWITCH)[i].reset;
+  REQUIRE(words == 1);  // its route
+
+  ShrinkOptions few;
+  few.most_tries = 5;
+  const Shrunk stopped = shrink(stimulus, fails, few);
+  REQUIRE(!stopped.is_smallest);
+  REQUIRE(stopped.tries == 5);
+  REQUIRE(fails(stopped.stimulus));
+}
+
+TEST_CASE("a shadow records what its unit gets, and reports the first difference alone") {
+  const std::string file = "tile0-pmu-1-2.stim";
+  std::remove(file.c_str());
+  const Sending unit = sending(RDU_UNIT_PMU, 30);
+  const Log::Packet& packet = unit.log.packets[20];
+  const auto spoil = [&](uint64_t cycle, fabric::PinOutputs& out) {
+    if (cycle >= packet.cycle && (out.valid >> packet.port & 1) != 0) out.data[packet.port][0] ^= 1;
+  };
+  std::vector<std::string> lines;
+  ShadowLog& log = ShadowLog::get();
+  log.clear();
+  log.set_sink([&](const std::string& line) { lines.push_back(line); });
+  const auto run = [&](const ShadowSettings& settings) {
+    Dut lead = make_model(unit.stimulus.unit, unit.stimulus.params);
+    Dut shadow = make_model(unit.stimulus.unit, unit.stimulus.params);
+    shadow.model = std::make_unique<Spoilt>(std::move(shadow.model), spoil);
+    fabric::Scratchpad* memory = lead.memory.get();
+    lead.model = std::make_unique<ShadowPins>("socket0.tile0", unit.stimulus.unit, unit.stimulus.params,
+                                              std::move(lead.model), memory, std::move(shadow), settings);
+    PlayOptions options;
+    options.keep_log = true;
+    return play(unit.stimulus, lead, {}, options).log;
+  };
+
+  SECTION("the run goes on with the model; the recording plays again, cycle for cycle") {
+    const bool same = run({}) == unit.log;
+    REQUIRE(same);
+    REQUIRE(log.compared() == 1);
+    REQUIRE(log.diverged() == 1);
+    REQUIRE(log.summary() == "shadow: 1 of 1 unit diverged");
+    REQUIRE(lines.size() == 2);
+    REQUIRE(lines[0].find("socket0.tile0.pmu[1][2]: output") != std::string::npos);
+    REQUIRE(lines[1].find("rdu-cosim replay ./" + file) != std::string::npos);
+    const Stimulus recorded = Stimulus::read(file);
+    const auto again = play_spoilt(recorded, spoil);
+    REQUIRE(again);
+    REQUIRE(again->cycle == packet.cycle);
+    REQUIRE(lines[0].find(again->text()) != std::string::npos);
+  }
+  SECTION("a recording that is too long is not kept") {
+    ShadowSettings settings;
+    settings.most_bytes = 5000;
+    run(settings);
+    REQUIRE(lines.size() == 2);
+    REQUIRE(lines[1].find("shadow_bytes = 5000") != std::string::npos);
+    REQUIRE(std::fopen(file.c_str(), "r") == nullptr);
+  }
+  SECTION("it can end the run") {
+    ShadowSettings settings;
+    settings.stop = true;
+    REQUIRE_THROWS_AS(run(settings), Diverged);
+  }
+  log.set_sink({});
+  log.clear();
+  std::remove(file.c_str());
+}
+
+TEST_CASE("a shadow looks at the scratchpad when all is done") {
+  for (uint64_t seed = test_seed();; ++seed) {
+    Stimulus stimulus = RandomStimulus(seed).make(RDU_UNIT_PMU);
+    Dut lead = make_model(stimulus.unit, stimulus.params);
+    if (!play(stimulus, lead).done) continue;
+    INFO("RDU_SEED=" << seed);
+    Dut shadow = make_model(stimulus.unit, stimulus.params);
+    fabric::Scratchpad& memory = *shadow.memory;
+    shadow.model = std::make_unique<Spoilt>(std::move(shadow.model), [&](uint64_t, fabric::PinOutputs& out) {
+      if (out.done) memory.data()[0x124] = static_cast<uint8_t>(lead.memory->data()[0x124] ^ 2);
+    });
+    const auto difference = play(stimulus, lead, {&shadow}).divergence;
+    REQUIRE(difference);
+    REQUIRE(difference->kind == Divergence::Kind::content);
+    REQUIRE(difference->place == "word at 0x00124");
+    break;
+  }
+}
+
+TEST_CASE("what is no DUT is refused") {
+  const auto message = [](const std::string& file) -> std::string {
+    try {
+      use_dut(file);
+    } catch (const core::Error& e) {
+      return e.kind() == core::ErrorKind::bad_input ? e.what() : "";
+    }
+    return "accepted";
+  };
+  REQUIRE(message("/nowhere/x.so").find("DUT '/nowhere/x.so': ") != std::string::npos);
+  REQUIRE(message("/nowhere/x.so").find("No such file") != std::string::npos);
+  REQUIRE(message("libsystemc.so.nothing").find("DUT 'libsystemc.so.nothing': ./") != std::string::npos);
 }
 
 TEST_CASE("what is no stimulus is refused with file and place") {

@@ -49,7 +49,7 @@ constexpr unsigned kRounds = 400;
 #endif
 
 Dut make_verilog(const Stimulus& stimulus) {
-  if (!fabric::rtl_units().pcu) rtl::offer_units();
+  if (fabric::rtl_units().kinds.empty()) rtl::offer_units();
   return make_rtl(stimulus.unit, stimulus.params);
 }
 #endif

@@ -156,17 +156,24 @@ class VerilatedPins : public fabric::PinModel {
 
   void tick(const fabric::PinInputs& in, fabric::PinOutputs& out) override {
     drive(in);
-    clock();
+    if (waves_) {
+      clock_with_waves(in.cycle);
+    } else {
+      clock();
+    }
     show(out);
   }
 
-  bool record(const std::string& file, uint64_t cycle) override {
-    if (waves_) return true;
+  /// Two steps of the waves' time are a cycle of the tile.
+  bool record(const std::string& file) override {
+    stop_recording();
     waves_ = std::make_unique<VerilatedFstC>();
     v_->trace(waves_.get(), 99);
     waves_->open(file.c_str());
-    if (!waves_->isOpen()) core::bad_input("cannot write the waves '" + file + "'");
-    time_ = 2 * cycle;
+    if (!waves_->isOpen()) {
+      waves_.reset();
+      core::bad_input("cannot write the waves '" + file + "'");
+    }
     return true;
   }
   void stop_recording() override {
@@ -217,10 +224,18 @@ class VerilatedPins : public fabric::PinModel {
   void clock() {
     v_->clk = 1;
     v_->eval();
-    if (waves_) waves_->dump(time_++);
     v_->clk = 0;
     v_->eval();
-    if (waves_) waves_->dump(time_++);
+  }
+  /// A cycle is what lies between two rising edges: its inputs have settled when the second comes.
+  void clock_with_waves(uint64_t cycle) {
+    v_->eval();
+    waves_->dump(2 * cycle + 1);
+    v_->clk = 1;
+    v_->eval();
+    waves_->dump(2 * cycle + 2);
+    v_->clk = 0;
+    v_->eval();
   }
 
   void show(fabric::PinOutputs& out) {
@@ -262,7 +277,6 @@ class VerilatedPins : public fabric::PinModel {
   std::unique_ptr<V> v_;
   bool driven_ = false;  ///< an input pin is high
   std::unique_ptr<VerilatedFstC> waves_;
-  uint64_t time_ = 0;
 };
 
 }  // namespace rdu::rtl

@@ -143,10 +143,12 @@ TEST_CASE("waves of a verilated module are written on demand") {
   source.packets.resize(5);
   const std::string file = "test_pins.fst";
   std::filesystem::remove(file);
-  REQUIRE(unit.model().record(file, 0));
+  WavesWindow window;
+  window.file = file;
+  unit.record(window);
   run_all(context, {&source, &unit, &sink});
   unit.model().stop_recording();
   REQUIRE(std::filesystem::file_size(file) > 500);
   std::filesystem::remove(file);
-  REQUIRE_THROWS_AS(unit.model().record("/nowhere/x.fst", 0), rdu::core::Error);
+  REQUIRE_THROWS_AS(unit.model().record("/nowhere/x.fst"), rdu::core::Error);
 }

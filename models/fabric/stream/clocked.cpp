@@ -32,6 +32,7 @@ ClockedUnit::ClockedUnit(Context& context, uint32_t id, std::unique_ptr<PinModel
   counts_itself_ = model_->count(none);
   set_up(packets_, pins.packet_in, pins.packet_out, pins.flows, pins.merged_out);
   set_up(scalars_, pins.scalar_in, pins.scalar_out, pins.scalar_flows, pins.merged_scalar_out);
+  model_->set_neighbours(*this);
 }
 
 ClockedUnit::~ClockedUnit() = default;
@@ -88,11 +89,12 @@ void ClockedUnit::broken(const std::string& text) const {
 }
 
 void ClockedUnit::start(uint64_t cycle) {
-  cycle_ = first_cycle_ = cycle;
+  cycle_ = cycle;
   has_begun_ = false;
   clocked_ = 0;
   counts_ = {};
   PinCredits credits;
+  credits.cycle = cycle;
   for (Network* network : {&packets_, &scalars_}) {
     for (In& in : network->inputs) {
       in.late_until = 0;
@@ -215,11 +217,36 @@ void ClockedUnit::collect_credits(Network& network, uint64_t arrival, Credit cre
   }
 }
 
+WavesWindow& waves_window() {
+  static WavesWindow window;
+  return window;
+}
+
+void ClockedUnit::record(WavesWindow& window) {
+  waves_ = &window;
+  next_waves_ = window.from;
+}
+
+/// Waves begin, or end, with this cycle.
+void ClockedUnit::turn_waves() {
+  next_waves_ = kNoCycle;
+  if (is_recording_) {
+    model_->stop_recording();
+    is_recording_ = false;
+  } else if (cycle_ <= waves_->to && !waves_->has_begun) {
+    if (!model_->record(waves_->file))
+      core::bad_input(fmt::format("{} has no waves to show: it is not its Verilog", unit_name(id())));
+    is_recording_ = waves_->has_begun = true;
+    if (waves_->to != kNoCycle) next_waves_ = waves_->to + 1;
+  }
+}
+
 /// The clock edge at the end of cycle_.
 void ClockedUnit::tick() {
+  if (cycle_ >= next_waves_) turn_waves();
   const uint64_t arrival = cycle_ + 1;
   in_.clear();
-  in_.cycle = cycle_ - first_cycle_;
+  in_.cycle = cycle_;
   deliver(packets_, arrival, [&](const In& in, uint32_t offset) {
     if ((in_.valid >> in.port & 1) != 0) broken(fmt::format("two packets enter by input {}", in.port));
     in_.valid |= 1u << in.port;
@@ -316,6 +343,27 @@ void ClockedUnit::give() {
 const UnitCounts& ClockedUnit::counts() const {
   model_->count(counts_);
   return counts_;
+}
+
+std::string ClockedUnit::before(PinNeighbours::Network network, unsigned input, unsigned flow) const {
+  if (network == PinNeighbours::Network::token) {
+    for (const TokenIn& token : tokens_in_) {
+      if (token.port == input) return token.wire.source();
+    }
+    return "";
+  }
+  const Network& n = network == PinNeighbours::Network::packet ? packets_ : scalars_;
+  const size_t at = input * n.flows + flow;
+  return at < n.in_at.size() && n.in_at[at] ? n.in_at[at]->stream.source() : "";
+}
+
+std::string ClockedUnit::behind(PinNeighbours::Network network, unsigned output) const {
+  std::string text;
+  if (network == PinNeighbours::Network::token) return text;
+  for (const Out& out : (network == PinNeighbours::Network::packet ? packets_ : scalars_).outputs) {
+    if (out.port == output) text += (text.empty() ? "to " : ", ") + out.stream.consumers();
+  }
+  return text;
 }
 
 std::string ClockedUnit::waits_for() const {

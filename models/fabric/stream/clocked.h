@@ -11,6 +11,18 @@
 
 namespace rdu::fabric {
 
+/// Waves of a unit in a window of time, asked for from outside.
+struct WavesWindow {
+  std::string tile;   ///< whose unit; "": of whatever tile is the first to run it
+  uint32_t unit = 0;  ///< 0: none
+  std::string file;
+  uint64_t from = 0;  ///< cycles of the tile, inclusive
+  uint64_t to = ~uint64_t{0};
+  bool has_begun = false;  ///< there is a file
+};
+/// Of this process; set before the first tile is made.
+WavesWindow& waves_window();
+
 /// A pin model among the units of a graph: gives it each cycle what arrives by its streams and wires, and
 /// sends on what it gives. It is clocked only while something inside or a known arrival wants it, in batches
 /// as long as its inputs are known. stream/README.md ("Pins", "The bound").
@@ -18,7 +30,7 @@ namespace rdu::fabric {
 /// It also watches the protocol: a packet or word without a credit, a credit without a packet, a packet to
 /// where nothing is connected, or something that arrives in a cycle that is over end in core::Error
 /// (internal) with unit, port and cycle.
-class ClockedUnit : public BoundUnit {
+class ClockedUnit : public BoundUnit, private PinNeighbours {
  public:
   /// `fifo_depth` and `scalar_depth`: packets (words) that an input's FIFO holds, of each flow. A stream may
   /// bring more; they wait on their way.
@@ -40,6 +52,9 @@ class ClockedUnit : public BoundUnit {
   /// New words; they count from the next start on.
   void configure(const ConfigWords& words) { words_ = words; }
   PinModel& model() { return *model_; }
+  /// Writes waves in that window, if nobody does already; it outlives the unit. Cycles in which the clock
+  /// stands are not in it.
+  void record(WavesWindow& window);
 
   void start(uint64_t cycle) override;
   bool finished() const override { return has_begun_ && out_.done; }
@@ -96,9 +111,13 @@ class ClockedUnit : public BoundUnit {
   InputPort& input(Network& network, unsigned port, unsigned flow, uint64_t depth);
   OutputPort& output(Network& network, unsigned port, unsigned flow);
 
+  std::string before(PinNeighbours::Network network, unsigned input, unsigned flow) const override;
+  std::string behind(PinNeighbours::Network network, unsigned output) const override;
+
   uint64_t next_event() const;
   bool is_known(uint64_t arrival) const;
   void tick();
+  void turn_waves();
   template <class Deliver>
   void deliver(Network& network, uint64_t arrival, Deliver deliver);
   template <class Credit>
@@ -121,12 +140,15 @@ class ClockedUnit : public BoundUnit {
 
   PinInputs in_;
   PinOutputs out_;
-  uint64_t first_cycle_ = 0;  ///< of the execution
-  uint64_t cycle_ = 0;        ///< whose output pins out_ shows, and whose input pins come next
-  bool has_begun_ = false;    ///< the pins of the first cycle have been given away
+  uint64_t cycle_ = 0;      ///< whose output pins out_ shows, and whose input pins come next
+  bool has_begun_ = false;  ///< the pins of the first cycle have been given away
   uint64_t clocked_ = 0;
   bool counts_itself_ = false;  ///< the model tells when it fires; else whatever shows on a pin is a firing
   mutable UnitCounts counts_;
+
+  WavesWindow* waves_ = nullptr;
+  uint64_t next_waves_ = kNoCycle;  ///< cycle with which they begin or have ended
+  bool is_recording_ = false;
 };
 
 }  // namespace rdu::fabric

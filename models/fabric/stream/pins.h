@@ -50,7 +50,7 @@ struct PinCounts {
 
 /// Input pins in one cycle. Masks say what is valid; everything else in the arrays is garbage.
 struct PinInputs {
-  uint64_t cycle = 0;   ///< no pin: which cycle of the execution this is
+  uint64_t cycle = 0;   ///< no pin: which cycle of the tile this is
   uint32_t valid = 0;   ///< bit n: in_valid[n]
   uint32_t credit = 0;  ///< bit n: credits of output n in out_credit[n], bit f for flow f
   uint32_t scalar_valid = 0;
@@ -93,8 +93,21 @@ struct PinOutputs {
 /// The pins out_init and sout_init: credits at the start, by flow; 0 where nothing is connected. One queue
 /// holds less than 65,536.
 struct PinCredits {
+  uint64_t cycle = 0;  ///< no pin: the first cycle of the execution
   std::array<std::array<uint16_t, kMostFlows>, kMostPacketOut> out{};
   std::array<std::array<uint16_t, kMostFlows>, kMostScalarOut> scalar_out{};
+};
+
+/// What is connected to a unit's pins, in words, for messages: "from pmu[1][2]", "to pcu[0][1], pcu[0][2]";
+/// "" if that is not known.
+class PinNeighbours {
+ public:
+  enum class Network : uint8_t { packet, scalar, token };
+  virtual std::string before(Network network, unsigned input, unsigned flow) const = 0;
+  virtual std::string behind(Network network, unsigned output) const = 0;
+
+ protected:
+  ~PinNeighbours() = default;
 };
 
 /// A unit one clock at a time. Output pins depend on registers alone (Moore): what they show in a cycle does
@@ -126,13 +139,15 @@ class PinModel {
     return false;
   }
 
-  /// Writes waves to a file from now, which is `cycle`, on. False: it has none to show.
-  virtual bool record(const std::string& file, uint64_t cycle) {
+  /// Writes waves (FST) of the clocks from now on to a file. False: it has none to show.
+  virtual bool record(const std::string& file) {
     static_cast<void>(file);
-    static_cast<void>(cycle);
     return false;
   }
   virtual void stop_recording() {}
+
+  /// Whom it may ask about its surroundings; outlives it.
+  virtual void set_neighbours(const PinNeighbours& neighbours) { static_cast<void>(neighbours); }
 };
 
 }  // namespace rdu::fabric

@@ -526,7 +526,7 @@ class Mesh {
           Network(NetworkShape::packets(params), params, words_, uses_, on_pins).cut(routes.clocked);
     }
     for (const uint32_t id : routes.clocked)
-      units_.emplace(id, make_clocked_switch(*context, id, Fidelity::cycle, words_));
+      units_.emplace(id, make_clocked_switch(*context, id, Fidelity::cycle, "tile", words_));
     connect(routes, params, units_);
   }
   void run() {
@@ -1098,7 +1098,7 @@ TEST_CASE("what the router refuses as a circle does hang") {
     Both& unit = *fresh;
     units[pcu(0, 3)] = std::move(fresh);
     for (const uint32_t id : routes.clocked)
-      units[id] = make_clocked_switch(context, id, Fidelity::cycle, words);
+      units[id] = make_clocked_switch(context, id, Fidelity::cycle, "tile", words);
     connect(routes, params, units);
     std::vector<Unit*> all;
     for (const auto& [id, u] : units) all.push_back(u.get());

@@ -1,7 +1,6 @@
 #include "fabric/switch/wiring.h"
 
 #include "fabric/stream/clocked.h"
-#include "fabric/switch/cycle_switch.h"
 #include "regs/switch.hpp"
 
 namespace rdu::fabric {
@@ -30,17 +29,14 @@ void connect(const Leg& leg, OutputPort& output, InputPort& (Unit::*input)(unsig
 
 }  // namespace
 
-std::unique_ptr<Unit> make_clocked_switch(Context& context, uint32_t id, Fidelity fidelity,
-                                          const std::map<uint32_t, ConfigWords>& words) {
+std::unique_ptr<ClockedUnit> make_clocked_switch(Context& context, uint32_t id, Fidelity fidelity,
+                                                 const std::string& tile,
+                                                 const std::map<uint32_t, ConfigWords>& words) {
   const auto found = words.find(id);
   const ConfigWords own =
       found != words.end() ? found->second : ConfigWords::reset_of<regs::switch_::Registers>();
   const FabricParams& params = context.params;
-  const unsigned row = RDU_UNIT_ROW(id);
-  const unsigned column = RDU_UNIT_COL(id);
-  std::unique_ptr<PinModel> model = fidelity == Fidelity::rtl
-                                        ? rtl_units().switch_(params, row, column)
-                                        : std::make_unique<CycleSwitch>(params, row, column);
+  auto model = make_pins(fidelity, {tile, id, params, nullptr});
   return std::make_unique<ClockedUnit>(context, id, std::move(model), own, params.switch_depth,
                                        params.scalar_depth);
 }
