@@ -144,7 +144,8 @@ void find_ends(const Configuration& configuration, std::vector<Source>* outputs,
           inputs->insert({id, input});
           if (address == RDU_PMU_WRITE_MODE_ADDRESS_INDEX)
             inputs->insert({id, field(mode, RDU_PMU_WRITE_MODE_INDEX_MASK)});
-          if (address == RDU_PMU_WRITE_MODE_ADDRESS_SEQUENCE) unordered->insert({id, input});
+          if (address == RDU_PMU_WRITE_MODE_ADDRESS_SEQUENCE && words.at(id, RDU_PMU_WRITE_FILLS(p)) == 1)
+            unordered->insert({id, input});
         }
         for (unsigned p = 0; p < kPipelines; ++p) {
           const uint32_t mode = words.at(id, RDU_PMU_READ_MODE(p));

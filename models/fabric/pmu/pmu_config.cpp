@@ -346,7 +346,9 @@ PortUse PmuConfig::ports() const {
     const Pipeline& p = *pipelines[i];
     if (!p.enabled) continue;
     if (p.kind == Pipeline::Kind::write) {
-      use.inputs.push_back({p.data, part[i], p.address == Pipeline::Address::sequence});
+      // Of several fills, it is the order of packets that tells which one a packet belongs to.
+      const bool any_order = p.address == Pipeline::Address::sequence && p.fills == 1;
+      use.inputs.push_back({p.data, part[i], any_order});
     } else {
       use.outputs.push_back({p.number, part[i], p.out_flow, p.is_dynamic, p.destination, p.has_sequence,
                              p.sequence_first, p.sequence_step});

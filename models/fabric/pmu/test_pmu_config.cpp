@@ -239,3 +239,15 @@ TEST_CASE("slots are for two of a kind") {
   CHECK(config.read[0].period == 2);
   CHECK(config.read[1].period == 2);
 }
+
+TEST_CASE("packets may come in any order where an address comes from their id, in a single fill") {
+  ConfigWords w = pmu(4, 2, 1024, {{16, 0}}, {{16, 64}});
+  set_by_sequence(w, 0, 64, 0, 1024);
+  const auto any_order = [&](uint32_t fills) {
+    w.set(M::kWRITE_OFFSET + M::kWRITE_FILLS_OFFSET, fills);
+    w.set(M::kREAD_OFFSET + M::kREAD_FILLS_OFFSET, fills);
+    return PmuConfig::decode(w, FabricParams()).ports().inputs.front().any_order;
+  };
+  CHECK(any_order(1));
+  CHECK_FALSE(any_order(2));  // which fill a packet belongs to is told by its place
+}
