@@ -42,7 +42,8 @@ module pcu #(
     input  logic          sout_credit,
     input  logic [15:0]   sout_init,
     input  logic [1:0]    tok_in,
-    output logic [1:0]    tok_out
+    output logic [1:0]    tok_out,
+    output logic [39:0]   perf          // what each program did in the cycle before: models/fabric/stream/README.md
 );
   localparam VECTOR = 32 * LANES;
   genvar i, k, n, p;
@@ -208,6 +209,7 @@ module pcu #(
   logic tile_step, scalar_place;
   logic [1:0] place, second_place, fire, finished, busy, enter, take_scalar_place;
   logic [3:0] take_places;
+  logic [1:0] late_in, late_out, fires_vector;
   logic [2*FIRING_WIDTH-1:0] fired;
   logic [11:0] first, last;
   generate
@@ -226,6 +228,7 @@ module pcu #(
           .take(take[4*p+:4]), .scalar_valid, .scalar_data, .scalar_take(scalar_take[2*p+:2]), .token_valid, .token_take(token_take[2*p+:2]),
           .place(place[p]), .second_place(second_place[p]), .scalar_place, .take_places(take_places[2*p+:2]),
           .take_scalar_place(take_scalar_place[p]), .fire(fire[p]), .finished(finished[p]), .busy(busy[p]), .enter(enter[p]),
+          .late_in(late_in[p]), .late_out(late_out[p]), .fires_vector(fires_vector[p]),
           .firing(fired[FIRING_WIDTH*p+:FIRING_WIDTH]));
     end
   endgenerate
@@ -339,7 +342,7 @@ module pcu #(
       .prev(network_prev));
 
   // ---- matrix mode ----
-  logic step_first, step_last, step_set, tile_ends, working, row_set, drain, drain_second, drain_signal, matrix_finished;
+  logic step_first, step_last, step_set, step_late_in, step_late_out, tile_ends, working, row_set, drain, drain_second, drain_signal, matrix_finished;
   logic [$clog2(STAGES+1)-1:0] row_number;
   logic [VECTOR-1:0] row;
   logic [1:0] out_pair;  // a vector of the program's output is two packets
@@ -347,7 +350,7 @@ module pcu #(
       .clk, .rst_n, .start, .enable(is_matrix), .steps(program_words[0].matrix[PCU_PROGRAM_MATRIX_K_LSB+:PCU_PROGRAM_MATRIX_K_WIDTH]),
       .rows(program_words[0].matrix[PCU_PROGRAM_MATRIX_ROWS_LSB+:PCU_PROGRAM_MATRIX_ROWS_WIDTH]), .token_word(program_words[0].token),
       .pair(out_pair[0]), .first(first[0+:6]), .last(last[0+:6]), .tile_step, .packets_there(vector_inputs[0].packet_valid && vector_inputs[1].packet_valid), .token_valid,
-      .token_take(matrix_token_take), .step(matrix_step), .step_first, .step_last, .step_set, .ends(tile_ends), .row_set, .row_number,
+      .token_take(matrix_token_take), .step(matrix_step), .step_first, .step_last, .step_set, .late_in(step_late_in), .late_out(step_late_out), .ends(tile_ends), .row_set, .row_number,
       .place(place[0]), .drain, .drain_second, .drain_signal, .finished(matrix_finished));
   systolic #(.LANES(LANES), .STAGES(STAGES)) array (
       .clk, .rst_n, .start, .integers(program_words[0].matrix[PCU_PROGRAM_MATRIX_TYPE_LSB+:PCU_PROGRAM_MATRIX_TYPE_WIDTH] == PCU_PROGRAM_MATRIX_TYPE_INT8),
@@ -462,6 +465,31 @@ module pcu #(
                                 {program_words[0].out[PCU_PROGRAM_OUT_FLOW_LSB+:2], scalar_word[0+:32]}),
       .valid(sout_valid), .data({sout_flow, sout_data}), .credit(sout_credit), .empty(scalar_empty));
   assign scalar_place = scalar_free != '0;
+
+  // ---- activity ----
+  generate
+    for (p = 0; p < 2; p++) begin : activity
+      logic steps, begins;
+      logic [3:0] vectors;
+      always_comb begin
+        steps = p == 0 && matrix_step;
+        begins = fire[p] || steps;
+        vectors = {3'b0, fire[p] && fires_vector[p]};
+        if (p == 0 && tile_step) vectors = program_words[0].matrix[PCU_PROGRAM_MATRIX_ROWS_LSB+:PCU_PROGRAM_MATRIX_ROWS_WIDTH];
+      end
+      always_ff @(posedge clk) begin
+        perf[20*p+:20] <= '0;
+        if (rst_n && !start) begin
+          perf[20*p] <= begins || busy[p];
+          perf[20*p+1] <= begins;
+          perf[20*p+2] <= begins;
+          perf[20*p+3] <= steps ? step_late_in : late_in[p];
+          perf[20*p+4] <= steps ? step_late_out : late_out[p];
+          perf[20*p+6+:4] <= vectors;
+        end
+      end
+    end
+  endgenerate
 
   // ---- state ----
   logic [13:0] in_flight;

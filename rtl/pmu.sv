@@ -54,7 +54,8 @@ module pmu #(
   input  logic [38:0]   flip_bits,
   output logic [4*8-1:0]   ecc_corrected,      // words
   output logic [4*8-1:0]   ecc_uncorrectable,  // words
-  output logic [4*32-1:0]  ecc_address         // lowest byte address of an uncorrectable one
+  output logic [4*32-1:0]  ecc_address,        // lowest byte address of an uncorrectable one
+  output logic [4*20-1:0]  perf                // what each pipeline did in the cycle before: models/fabric/stream/README.md
 );
   localparam int AW = $clog2(SCRATCHPAD_BYTES);
   localparam int WAW = AW - 2;
@@ -137,6 +138,7 @@ module pmu #(
     for (p = 0; p < 4; p++) begin : pipeline
       localparam logic [9:0] FIRST_WORD = p < 2 ? 10'(PMU_WRITE_OFFSET / 4) + 10'(p) * GROUP : 10'(PMU_READ_OFFSET / 4) + 10'(p - 2) * GROUP;
       wire both = enable[p] && enable[p ^ 1] && !bank_mode[PMU_BANK_TOGETHER_LSB];
+      assign perf[p*20 + 19] = 1'b0;
       assign slot[p] = !both || odd == (p % 2 == 1);
       wire [9:0] own_word = cfg_word - FIRST_WORD;
       wire [527:0] packet = packets[32'(data_input[p*2 +: 2])*528 +: 528];
@@ -144,7 +146,7 @@ module pmu #(
         .clk, .rst_n, .start, .cfg_valid(cfg_valid && own_word < GROUP), .cfg_word(own_word[4:0]), .cfg_data,
         .shift(bank_mode[PMU_BANK_SHIFT_LSB +: 5]), .skew(bank_mode[PMU_BANK_SKEW_LSB +: 5]), .enable(enable[p]),
         .data_input(data_input[p*2 +: 2]), .index_input(index_input[p*2 +: 2]), .out_head(route[p*24 +: 24]),
-        .slot(slot[p]), .tokens(there), .tokens_taken(taken[p*8 +: 8]),
+        .slot(slot[p]), .slow(both), .did(perf[p*20 +: 19]), .tokens(there), .tokens_taken(taken[p*8 +: 8]),
         .data_valid(packet_valid[data_input[p*2 +: 2]]), .data(packet[511:0]), .data_sequence(packet[527:512]), .data_taken(data_taken[p]),
         .index_valid(packet_valid[index_input[p*2 +: 2]]), .index_data(packets[32'(index_input[p*2 +: 2])*528 +: 512]),
         .index_taken(index_taken[p]), .scalar_valid(word_valid[p % 2]), .scalar(scalars[(p % 2)*32 +: 32]), .scalar_taken(scalar_taken[p]),

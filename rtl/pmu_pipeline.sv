@@ -26,6 +26,7 @@ module pmu_pipeline #(
   output logic [23:0]  out_head,       // flow id and destination of a read's vectors
   // what an access waits for and takes
   input  logic         slot,
+  input  logic         slow,           // slots are every other cycle
   input  logic [7:0]   tokens,         // there are some of this one
   output logic [7:0]   tokens_taken,
   input  logic         data_valid,
@@ -55,6 +56,7 @@ module pmu_pipeline #(
   output logic [7:0]   tokens_given,
   output logic [1:0]   tokens_sent,
   output logic         finished,
+  output logic [18:0]  did,            // in the cycle before: what `perf` of the unit shows of it
   output logic         busy            // something can change without an input
 );
   /*verilator no_inline_module*/
@@ -168,7 +170,19 @@ module pmu_pipeline #(
   wire takes_index = slot && can_take_index;
   wire acts = begins || (slot && in_access);
 
-  assign busy = can_begin || can_take_index || in_access;
+  // What it lacks, in the slot before this one too: one or two cycles ago.
+  wire takes_beforehand = uses_index && indices_taken != index_packets - 1'b1;
+  wire lacks_input = (uses_index && !index_valid) ||
+                     (!takes_beforehand && ((WRITE != 0 && !data_valid) || (begins_fill && uses_scalar && !scalar_valid)));
+  wire lacks_place = !takes_beforehand && !lacks_input && sends && !place;
+  logic [1:0] late_in, late_out;
+  always_ff @(posedge clk) begin
+    late_in <= {late_in[0], lacks_input};
+    late_out <= {late_out[0], lacks_place};
+  end
+  wire remembers = live && slow && (late_in[0] != lacks_input || late_out[0] != lacks_place);
+
+  assign busy = can_begin || can_take_index || in_access || remembers;
   assign data_taken = WRITE != 0 && begins;
   assign index_taken = takes_index || (begins && uses_index);
   assign scalar_taken = begins && begins_fill && uses_scalar;
@@ -273,6 +287,21 @@ module pmu_pipeline #(
       assign gathered = '0;
     end
   endgenerate
+
+  logic [8:0] bytes_served;
+  always_comb begin
+    bytes_served = '0;
+    if (acts) begin
+      for (int l = 0; l < LANES; l++) bytes_served = bytes_served + {8'b0, served[l]};
+    end
+    bytes_served = bytes_served << element;
+  end
+  always_ff @(posedge clk) begin
+    did <= '0;
+    if (rst_n && !start)
+      did <= {bytes_served, 3'b0, place_taken, slow, slow ? late_out[1] : late_out[0], slow ? late_in[1] : late_in[0], begins, begins || takes_index,
+              acts || takes_index};
+  end
 
   assign step = acts && left == served;
   assign vector_valid = step && (in_access ? held_sends : sends);

@@ -307,7 +307,8 @@ Standstill Graph::standstill() const {
   };
   std::vector<const OutputPort*> outputs;
   for (const ConnectedLeg& leg : legs_) {
-    if (std::find(outputs.begin(), outputs.end(), leg.output) == outputs.end()) outputs.push_back(leg.output);
+    if (leg.output && std::find(outputs.begin(), outputs.end(), leg.output) == outputs.end())
+      outputs.push_back(leg.output);
   }
   const auto each_stream = [&](auto use) {
     for (const OutputPort* output : outputs) {
@@ -378,8 +379,9 @@ std::vector<std::pair<uint32_t, UnitCounts>> Graph::counts() const {
   for (const ConnectedLeg& leg : legs_) {
     for (const Leg::Step& step : leg.steps) {
       UnitCounts& counts = all[step.unit];
+      if (!leg.output) continue;
       const uint64_t packets = leg.output->sent();
-      counts.firings += packets;
+      counts.firings += packets * step.outputs;
       counts.vectors += packets * step.outputs;
       counts.busy = std::max(counts.busy, packets);
     }

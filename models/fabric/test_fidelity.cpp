@@ -33,8 +33,8 @@ FabricParams tight(const std::string& fidelity, const std::string& fidelity_of) 
 struct Outcome {
   uint64_t fault;
   uint64_t cycles;
-  std::vector<std::array<uint64_t, 3>> counters;  ///< busy, vectors and bytes of all PCUs and PMUs
-  std::vector<FakeMemory::Seen> requests;         ///< up to the end
+  std::vector<Bench::Counters> counters;   ///< of all PCUs, PMUs and switches
+  std::vector<FakeMemory::Seen> requests;  ///< up to the end
   std::vector<uint8_t> memory;
   /// It ended before the last answer came: units that had gone ahead of it had done more than others.
   bool has_loose_ends = false;
@@ -63,11 +63,11 @@ Outcome run(Bench& b, const RandomProgram& program, uint64_t seed) {
     if (outcome.fault == 0 && seen.issue > end) continue;
     outcome.requests.push_back(seen);
   }
-  for (unsigned kind : {RDU_UNIT_PCU, RDU_UNIT_PMU}) {
-    for (unsigned place = 0; place < 16; ++place) {
-      const Bench::Counters counters = b.counters(RDU_UNIT(kind, place / 4, place % 4));
-      outcome.counters.push_back({counters.busy, counters.vectors, counters.bytes});
-    }
+  for (unsigned kind : {RDU_UNIT_PCU, RDU_UNIT_PMU, RDU_UNIT_SWITCH}) {
+    // Of a kernel that hangs, a switch that is not clocked has let pass what its sources have sent.
+    if (kind == RDU_UNIT_SWITCH && outcome.fault != 0) continue;
+    for (unsigned place = 0; place < 16; ++place)
+      outcome.counters.push_back(b.counters(RDU_UNIT(kind, place / 4, place % 4)));
   }
   outcome.memory = b.memory.data;
   return outcome;

@@ -75,7 +75,6 @@ class ShadowPins : public fabric::PinModel {
   void configure(const fabric::ConfigWords& words) override;
   void start(const fabric::PinCredits& credits, fabric::PinOutputs& out) override;
   void tick(const fabric::PinInputs& in, fabric::PinOutputs& out) override;
-  bool count(fabric::UnitCounts& counts) const override { return lead_->count(counts); }
   /// Of the Verilog.
   bool record(const std::string& file) override { return shadow_.model->record(file); }
   void stop_recording() override { shadow_.model->stop_recording(); }

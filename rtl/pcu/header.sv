@@ -41,6 +41,9 @@ module header (
     output logic                    finished,         // all firings have been
     output logic                    busy,             // the last firing's cost is not paid
     output logic                    enter,            // its vectors are there: it enters the first stage
+    output logic                    late_in,          // in the cycle before packets, words or a token were missing
+    output logic                    late_out,         // ... or places
+    output logic                    fires_vector,     // the firing makes a vector
     output logic [FIRING_WIDTH-1:0] firing
 );
   logic running;
@@ -103,6 +106,12 @@ module header (
   assign take_places = fire && sends && !scalar_out ? (sends_pair ? 2'd2 : 2'd1) : '0;
   assign take_scalar_place = fire && sends && scalar_out;
   assign long_firing = sends_pair || (wants & pair) != '0;
+
+  assign fires_vector = sends;
+  always_ff @(posedge clk) begin
+    late_in <= !(inputs_there && scalars_there && token_there);
+    late_out <= !room;
+  end
 
   // The firing, for as long as its packets take.
   logic [FIRING_WIDTH-1:0] now, waiting;

@@ -24,6 +24,8 @@ module matrix_control #(
     output logic        step_first,
     output logic        step_last,
     output logic        step_set,
+    output logic        late_in,         // in the cycle before packets or a token were missing
+    output logic        late_out,        // ... or a set of accumulators
     // array
     input  logic        ends,
     output logic        row_set,
@@ -48,8 +50,14 @@ module matrix_control #(
   assign token_input = token_word[PCU_PROGRAM_TOKEN_WAIT_INPUT_LSB];
   assign step_first = k == '0;
   assign step_last = k + 24'd1 == steps;
-  assign free = !step_first || (tiles != 2'd2 && (!wants_token || token_valid[token_input]));
-  assign step = running && packets_there && free;
+  logic operands_there;
+  assign free = !step_first || tiles != 2'd2;
+  assign operands_there = packets_there && (!step_first || !wants_token || token_valid[token_input]);
+  assign step = running && operands_there && free;
+  always_ff @(posedge clk) begin
+    late_in <= !operands_there;
+    late_out <= !free;
+  end
   assign token_take = step && step_first && wants_token ? 2'b01 << token_input : '0;
   assign tile_step = step && step_last;
 

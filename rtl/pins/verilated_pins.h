@@ -92,6 +92,12 @@ struct has_sout_flow : std::false_type {};
 template <class V>
 struct has_sout_flow<V, std::void_t<decltype(std::declval<V>().sout_flow)>> : std::true_type {};
 
+/// What PERF_* count of a unit: where its module tells.
+template <class V, class = void>
+struct has_perf : std::false_type {};
+template <class V>
+struct has_perf<V, std::void_t<decltype(std::declval<V>().perf)>> : std::true_type {};
+
 }  // namespace detail
 
 /// `V` is the class that Verilator made.
@@ -100,6 +106,7 @@ class VerilatedPins : public fabric::PinModel {
  public:
   explicit VerilatedPins(const fabric::PinCounts& pins)
       : pins_(pins), context_(std::make_unique<VerilatedContext>()) {
+    if (!detail::has_perf<V>::value) pins_.actors = 0;
     context_->traceEverOn(true);  // costs nothing until waves are recorded
     v_ = std::make_unique<V>(context_.get());
     quiet();
@@ -270,6 +277,23 @@ class VerilatedPins : public fabric::PinModel {
       }
     }
     out.tokens = static_cast<uint32_t>(v_->tok_out);
+    if constexpr (detail::has_perf<V>::value) {
+      if (detail::any(v_->perf)) {
+        for (unsigned n = 0; n < pins_.actors; ++n) {
+          const uint64_t did = detail::get(v_->perf, 20 * n, 20);
+          if ((did & 1) == 0) continue;
+          out.active |= 1u << n;
+          out.activity[n] = {1,
+                             (did >> 1 & 1) != 0,
+                             (did >> 2 & 1) != 0,
+                             (did >> 3 & 1) != 0,
+                             (did >> 4 & 1) != 0,
+                             (did >> 5 & 1) != 0,
+                             static_cast<uint8_t>(did >> 6 & 0xf),
+                             static_cast<uint16_t>(did >> 10)};
+        }
+      }
+    }
   }
 
   fabric::PinCounts pins_;

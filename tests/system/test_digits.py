@@ -93,6 +93,7 @@ def test_fidelity_changes_neither_bits_nor_times(first, digits, tmp_path, fideli
     assert other.report["fused_ns"] == first.report["fused_ns"]
     assert other.report["unfused_ns"] == first.report["unfused_ns"]
     assert other.stats["simulated_ns"] == first.stats["simulated_ns"]
+    assert other.stats["trace_hash"] == first.stats["trace_hash"]
     told = {unit["fidelity"] for tile in other.stats["tiles"] for unit in tile["units"] if "fidelity" in unit}
     assert told == {fidelity} | set(re.findall(r"=(\w+)", of))
 

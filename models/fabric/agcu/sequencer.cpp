@@ -551,7 +551,10 @@ void Sequencer::account_execution(core::Time end) {
     total.stall_out += counts.stalls.output;
     total.vectors += counts.vectors;
     total.bytes += counts.bytes;
-    core::TraceHash::get().add(kUnitTimes, cycle_time(counts.first), unit, cycle_time(counts.last));
+    // A switch that is not clocked has no times of its own.
+    const bool has_times = RDU_UNIT_KIND(unit) != RDU_UNIT_SWITCH;
+    core::TraceHash::get().add(kUnitTimes, has_times ? cycle_time(counts.first) : 0, unit,
+                               has_times ? cycle_time(counts.last) : 0);
     core::TraceHash::get().add(kUnitCounts, cycle_time(counts.busy), counts.firings, counts.vectors);
     if (RDU_UNIT_KIND(unit) == RDU_UNIT_AGCU) {
       const Agcu* agcu = static_cast<const Agcu*>(graph_->find(unit));

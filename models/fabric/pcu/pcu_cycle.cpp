@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "core/error.h"
 #include "fabric/math/cross_lane.h"
@@ -65,18 +66,10 @@ PcuCycle::PcuCycle(const FabricParams& params) : params_(params) {
   pins_.scalar_out = 1;
   pins_.token_in = 2;
   pins_.token_out = 2;
-}
-
-bool PcuCycle::count(UnitCounts& counts) const {
-  counts.firings = counts_.firings;
-  counts.busy = std::max(programs_[0].spent, programs_[1].spent);
-  counts.vectors = counts_.vectors;
-  counts.bytes = 0;
-  return true;
+  pins_.actors = kPrograms;
 }
 
 void PcuCycle::reset() {
-  counts_ = {};
   inputs_ = {};
   constants_ = {};
   programs_ = {};
@@ -338,6 +331,10 @@ bool PcuCycle::begin(unsigned p, PinOutputs& out) {
     return true;
   };
 
+  Activity& activity = out.activity[p];
+  activity = {};
+  activity.late_in = std::exchange(program.late_in, true);
+  activity.late_out = std::exchange(program.late_out, false);
   std::array<bool, 2> takes_word{};
   std::array<uint32_t, 2> scalars = program.scalars;
   for (unsigned s = 0; s < 2; ++s) {
@@ -358,6 +355,8 @@ bool PcuCycle::begin(unsigned p, PinOutputs& out) {
     taking |= 1u << i;
     cost = std::max<uint64_t>(cost, packets_in(i));
   }
+  program.late_in = false;
+  program.late_out = true;
   const bool sends = (holds >> program.out_pred & 1) != 0;
   const unsigned places = sends ? packets_out(program) : 0;
   // Packet q takes its place q cycles from now; one that leaves now is free by then.
@@ -368,10 +367,11 @@ bool PcuCycle::begin(unsigned p, PinOutputs& out) {
   if (places == 2 && used - (leaves ? 1 : 0) + 1 >= depth) return false;
   cost = std::max<uint64_t>(cost, places);
 
-  ++counts_.firings;
-  program.spent += cost;
-  counts_.vectors += sends;
-  out.fired = 2;
+  program.late_in = program.late_out = false;
+  out.active |= 1u << p;
+  activity.begins = activity.fired = true;
+  activity.cost = static_cast<uint16_t>(cost);
+  activity.vectors = sends ? 1 : 0;
   for (unsigned s = 0; s < 2; ++s) {
     if (!takes_word[s]) continue;
     words_[s].pop_front();
@@ -679,8 +679,11 @@ void PcuCycle::finish(unsigned p, Flight& flight, PinOutputs& out) {
 
 void PcuCycle::matrix_step(PinOutputs& out) {
   Program& program = programs_[0];
-  if (program.is_over || tile_ - drained_ == 2) return;
-  if (fifos_[0].empty() || fifos_[1].empty()) return;
+  Activity& activity = out.activity[0];
+  activity = {};
+  if (program.is_over) return;
+  activity.late_in = std::exchange(program.late_in, false);
+  activity.late_out = std::exchange(program.late_out, false);
   const unsigned set = tile_ % 2;
   const auto is_first = [&](unsigned level) {
     for (unsigned l = 0; l <= level; ++l) {
@@ -694,21 +697,18 @@ void PcuCycle::matrix_step(PinOutputs& out) {
     }
     return true;
   };
-  if (step_ == 0) {
-    if (now_ < free_from_[set]) {
-      is_active_ = true;
-      return;
-    }
-    if (program.waits && is_first(program.wait_level)) {
-      if (tokens_[program.wait_input] == 0) return;
-      --tokens_[program.wait_input];
-    }
-    accumulators_[set] = {};
-  }
+  const bool takes_token = step_ == 0 && program.waits && is_first(program.wait_level);
+  program.late_in =
+      fifos_[0].empty() || fifos_[1].empty() || (takes_token && tokens_[program.wait_input] == 0);
+  program.late_out = step_ == 0 && (tile_ - drained_ == 2 || now_ < free_from_[set]);
+  is_active_ |= tile_ - drained_ != 2 && now_ < free_from_[set];
+  if (program.late_in || program.late_out) return;
   is_active_ = true;
-  ++counts_.firings;
-  ++program.spent;
-  out.fired = 2;
+  if (takes_token) --tokens_[program.wait_input];
+  if (step_ == 0) accumulators_[set] = {};
+  out.active |= 1;
+  activity.begins = activity.fired = true;
+  activity.cost = 1;
   const Packet lanes = fifos_[0].front();
   const Packet rows = fifos_[1].front();
   for (unsigned i = 0; i < 2; ++i) {
@@ -732,7 +732,7 @@ void PcuCycle::matrix_step(PinOutputs& out) {
   }
   if (++step_ != program.k) return;
   step_ = 0;
-  counts_.vectors += program.rows;
+  activity.vectors = static_cast<uint8_t>(program.rows);
   tiles_[set] = {now_ + 1 + log2_of(params_.lanes) + params_.stages,
                  program.signals && is_last(program.signal_level)};
   ++tile_;

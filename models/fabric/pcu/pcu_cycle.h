@@ -21,7 +21,6 @@ class PcuCycle : public PinModel {
   void configure(const ConfigWords& words) override;
   void start(const PinCredits& credits, PinOutputs& out) override;
   void tick(const PinInputs& in, PinOutputs& out) override;
-  bool count(UnitCounts& counts) const override;
 
  private:
   static constexpr unsigned kPrograms = 2;
@@ -85,11 +84,12 @@ class PcuCycle : public PinModel {
     // --- registers ---
     std::array<uint32_t, kLevels> counters{};
     bool is_over = false;  ///< all firings are made
-    uint64_t spent = 0;    ///< cycles of all firings
-    uint64_t busy = 0;     ///< cycles that the header still needs for the firing
-    uint32_t taking = 0;   ///< inputs from which that firing takes
-    unsigned step = 0;     ///< of these packets
-    unsigned places = 0;   ///< that it takes in the output FIFO
+    bool late_in = false;  ///< in the cycle before it lacked packets, words or a token; or places
+    bool late_out = false;
+    uint64_t busy = 0;    ///< cycles that the header still needs for the firing
+    uint32_t taking = 0;  ///< inputs from which that firing takes
+    unsigned step = 0;    ///< of these packets
+    unsigned places = 0;  ///< that it takes in the output FIFO
     std::array<uint32_t, 2> scalars{};
     std::array<Vector, kInputs> inputs{};
     std::array<Vector, 4> saved{};
@@ -156,7 +156,6 @@ class PcuCycle : public PinModel {
   std::array<Program, kPrograms> programs_{};
 
   uint64_t now_ = 0;
-  UnitCounts counts_;
   uint32_t arriving_ = 0;   ///< bit i: a packet enters input i at the end of this cycle
   bool is_active_ = false;  ///< something changed in this cycle, or counts down
   std::array<Ring<Packet>, kInputs> fifos_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "regs/pmu.hpp"
 
@@ -26,20 +27,13 @@ PmuCycle::PmuCycle(const FabricParams& params, Scratchpad& memory) : params_(par
   pins_.scalar_in = 2;
   pins_.token_in = 2;
   pins_.token_out = 2;
+  pins_.actors = 4;
+  pins_.stalls_add_up = true;
   pins_.idle_step = 2;  // turns of the pipelines go by the parity of the cycle
 }
 
-bool PmuCycle::count(UnitCounts& counts) const {
-  counts.firings = counts_.firings;
-  counts.vectors = counts_.vectors;
-  counts.bytes = counts_.bytes;
-  counts.busy = 0;
-  for (const Pipeline& p : pipelines_) counts.busy = std::max(counts.busy, p.busy);
-  return true;
-}
-
 void PmuCycle::reset() {
-  counts_ = {};
+  active_ = 0;
   pipelines_ = {};
   now_ = 0;
   for (auto& fifo : fifos_) fifo.clear();
@@ -142,6 +136,8 @@ void PmuCycle::tick(const PinInputs& in, PinOutputs& out) {
 /// What happens in cycle now_, given what lies in the registers.
 void PmuCycle::cycle(PinOutputs& out) {
   is_active_ = false;
+  out.active = std::exchange(active_, 0);
+  out.activity = activity_;
   give_tokens(out);
   send(out);
   for (Pipeline& p : pipelines_) work(p, out);
@@ -195,38 +191,53 @@ void PmuCycle::work(Pipeline& p, PinOutputs& out) {
   const bool is_slot = p.period == 1 || now_ % 2 == p.number;
   const bool has_index = p.address == W::ADDRESS_INDEX;
   const unsigned index_packets = has_index ? (p.lanes + 15) / 16 : 0;
-  if (has_index && fifos_[p.index].empty()) return;
-  if (has_index && p.indices_taken + 1 < index_packets) {
-    is_active_ = true;  // it takes one in its slot
-    if (!is_slot) return;
+  const bool is_beforehand = has_index && p.indices_taken + 1 < index_packets;
+  const bool takes_word = p.is_read && p.address == R::ADDRESS_SCALAR && p.is_first;
+  const bool lacks_input = (has_index && fifos_[p.index].empty()) ||
+                           (!is_beforehand && ((!p.is_read && fifos_[p.data].empty()) ||
+                                               (takes_word && words_[p.number].empty())));
+  bool lacks_token = false;
+  for (unsigned n = 0; n < kTokens; ++n) {
+    lacks_token |= !is_beforehand && p.is_first && (p.wait >> n & 1) != 0 && tokens_[n] == 0;
+  }
+  const int64_t scalar = takes_word && !lacks_input ? signed_of(words_[p.number].front()) : p.scalar;
+  Access access;
+  bool lacks_place = false;
+  if (!is_beforehand && !lacks_input) {
+    // The last index packet of the access is still in the FIFO: its words are read where they lie.
+    Pipeline with_indices = p;
+    if (has_index) {
+      const Packet& packet = fifos_[p.index].front().packet;
+      std::memcpy(&with_indices.indices[16 * p.indices_taken], packet.data(), kPacketBytes);
+    }
+    access = look(with_indices, scalar);
+    lacks_place = access.sends && out_[p.number].used >= params_.output_depth;
+  }
+  const unsigned slot_before = static_cast<unsigned>(p.period - 1);
+  const bool late_in = (p.late_in >> slot_before & 1) != 0;
+  const bool late_out = (p.late_out >> slot_before & 1) != 0;
+  // The clock may stop only when what these remember is the same for every slot that goes by.
+  is_active_ |= p.period != 1 && ((p.late_in & 1) != lacks_input || (p.late_out & 1) != lacks_place);
+  p.late_in = p.late_in << 1 | (lacks_input ? 1 : 0);
+  p.late_out = p.late_out << 1 | (lacks_place ? 1 : 0);
+  if (lacks_input || lacks_token || lacks_place) return;
+  is_active_ = true;
+  if (!is_slot) return;
+
+  const unsigned number = 2 * p.is_read + p.number;
+  active_ |= 1u << number;
+  Activity& activity = activity_[number];
+  activity = {};
+  activity.cost = 1;
+  activity.begins = true;
+  activity.late_in = late_in;
+  activity.late_out = late_out;
+  activity.is_slow = p.period != 1;
+  if (is_beforehand) {
     take_index(p, out);
     p.next = now_ + p.period;
     return;
   }
-
-  if (!p.is_read && fifos_[p.data].empty()) return;
-  int64_t scalar = p.scalar;
-  const bool takes_word = p.is_read && p.address == R::ADDRESS_SCALAR && p.is_first;
-  if (p.is_first) {
-    for (unsigned n = 0; n < kTokens; ++n) {
-      if ((p.wait >> n & 1) != 0 && tokens_[n] == 0) return;
-    }
-    if (takes_word) {
-      if (words_[p.number].empty()) return;
-      scalar = signed_of(words_[p.number].front());
-    }
-  }
-  // The last index packet of the access is still in the FIFO: its words are read where they lie.
-  Pipeline with_indices = p;
-  if (has_index) {
-    const Packet& packet = fifos_[p.index].front().packet;
-    std::memcpy(&with_indices.indices[16 * p.indices_taken], packet.data(), kPacketBytes);
-  }
-  const Access access = look(with_indices, scalar);
-  if (access.sends && out_[p.number].used >= params_.output_depth) return;
-  is_active_ = true;
-  if (!is_slot) return;
-
   p.scalar = scalar;
   if (takes_word) {
     words_[p.number].pop_front();
@@ -237,11 +248,10 @@ void PmuCycle::work(Pipeline& p, PinOutputs& out) {
     for (unsigned n = 0; n < kTokens; ++n) tokens_[n] -= p.wait >> n & 1;
   }
   const unsigned cycles = cost(p, access);
-  p.busy += cycles + (has_index ? index_packets - 1 : 0);
-  ++counts_.firings;
-  counts_.vectors += access.sends;
-  counts_.bytes += static_cast<uint64_t>(__builtin_popcountll(access.inside)) * p.element;
-  out.fired = 1;
+  activity.cost = static_cast<uint16_t>(cycles);
+  activity.fired = true;
+  activity.vectors = access.sends ? 1 : 0;
+  activity.bytes = static_cast<uint16_t>(__builtin_popcountll(access.inside) * p.element);
   perform(p, access);
   if (!p.is_read) take_packet(p.data, out);
   if (has_index) take_index(p, out);

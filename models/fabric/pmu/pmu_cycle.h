@@ -22,7 +22,6 @@ class PmuCycle : public PinModel {
   void configure(const ConfigWords& words) override;
   void start(const PinCredits& credits, PinOutputs& out) override;
   void tick(const PinInputs& in, PinOutputs& out) override;
-  bool count(UnitCounts& counts) const override;
 
  private:
   static constexpr unsigned kInputs = 4;
@@ -75,7 +74,8 @@ class PmuCycle : public PinModel {
     int64_t scalar = 0;
     uint64_t next = 0;  ///< earliest cycle of what comes next
     unsigned indices_taken = 0;
-    uint64_t busy = 0;  ///< cycles of one slot each
+    uint32_t late_in = 0;   ///< bit n: n + 1 cycles ago it lacked packets or words
+    uint32_t late_out = 0;  ///< ... or places
     std::array<int32_t, kPacketBytes> indices{};
 
     bool is_over() const { return !enabled || fill == fills; }
@@ -127,7 +127,8 @@ class PmuCycle : public PinModel {
   unsigned bank_skew_ = 0;
   std::array<Pipeline, 4> pipelines_{};
 
-  UnitCounts counts_;
+  uint32_t active_ = 0;  ///< bit n: activity_[n] says what pipeline n does in this cycle
+  std::array<Activity, 4> activity_{};
   uint64_t now_ = 0;
   bool is_active_ = false;  ///< something changed in this cycle, or counts down
   std::array<Ring<Arrived>, kInputs> fifos_;

@@ -28,8 +28,6 @@ ClockedUnit::ClockedUnit(Context& context, uint32_t id, std::unique_ptr<PinModel
       fifo_depth_(fifo_depth),
       scalar_depth_(scalar_depth) {
   const PinCounts& pins = model_->pins();
-  UnitCounts none;
-  counts_itself_ = model_->count(none);
   set_up(packets_, pins.packet_in, pins.packet_out, pins.flows, pins.merged_out);
   set_up(scalars_, pins.scalar_in, pins.scalar_out, pins.scalar_flows, pins.merged_scalar_out);
   model_->set_neighbours(*this);
@@ -93,6 +91,7 @@ void ClockedUnit::start(uint64_t cycle) {
   has_begun_ = false;
   clocked_ = 0;
   counts_ = {};
+  for (unsigned n = 0; n < kMostActors; ++n) actors_[n] = {cycle, {}};
   PinCredits credits;
   credits.cycle = cycle;
   for (Network* network : {&packets_, &scalars_}) {
@@ -317,7 +316,6 @@ void ClockedUnit::give() {
     out.stream.send(cycle_, writer.block(), writer.offset());
     writer.take(1);
     place(port);
-    ++counts_.vectors;
   });
   for_each_bit(out_.scalar_valid, [&](unsigned port) {
     Out& out = sending(scalars_, port, out_.scalar_flow[port]);
@@ -333,15 +331,66 @@ void ClockedUnit::give() {
   });
   for_each_bit(out_.credit, [&](unsigned port) { take(packets_, port, out_.in_credit[port]); });
   for_each_bit(out_.scalar_credit, [&](unsigned port) { take(scalars_, port, out_.sin_credit[port]); });
-  const bool moves = (out_.valid | out_.scalar_valid | out_.tokens | out_.credit | out_.scalar_credit) != 0;
-  if (out_.fired != 0 || (moves && !counts_itself_)) {
-    counts_.fired({out_.fired == 2 ? cycle_ - 1 : cycle_, 0, 1});
-    ++counts_.busy;
-  }
+  if (out_.active != 0) count();
+}
+
+/// What the actors did in the cycle before.
+void ClockedUnit::count() {
+  const uint64_t then = cycle_ - 1;
+  for_each_bit(out_.active, [&](unsigned n) {
+    const Activity& did = out_.activity[n];
+    Actor& actor = actors_[n];
+    UnitCounts& counts = actor.counts;
+    if (did.begins) {
+      // The first slot of the second of two is a cycle later.
+      const bool is_behind = did.is_slow && n % 2 == 1 && counts.busy == 0;
+      const uint64_t waited = then - (actor.next + (is_behind ? 1 : 0));
+      (did.late_in    ? counts.stalls.input
+       : did.late_out ? counts.stalls.output
+                      : counts.stalls.other) += waited;
+    }
+    if (did.fired) counts.fired({then, 0, 1});
+    if (did.cost != 0) actor.next = then + did.cost * (did.is_slow ? 2 : 1);
+    counts.busy += did.cost;
+    counts.vectors += did.vectors;
+    counts.bytes += did.bytes;
+  });
 }
 
 const UnitCounts& ClockedUnit::counts() const {
-  model_->count(counts_);
+  counts_ = {};
+  if (model_->pins().actors == 0) {
+    // A unit that passes on: what leaves are its firings, and it is as busy as its busiest output.
+    for (const Network* network : {&packets_, &scalars_}) {
+      std::array<uint64_t, kMostPacketOut> sent{};
+      for (const Out& out : network->outputs) {
+        const uint64_t n = out.stream.sent();
+        if (n == 0) continue;
+        counts_.fired({out.stream.first_sent(), 0, 1});
+        counts_.last = std::max(counts_.last, out.stream.last_sent());
+        counts_.firings += n - 1;
+        counts_.vectors += n;
+        counts_.busy = std::max(counts_.busy, sent[out.port] += n);
+      }
+    }
+    return counts_;
+  }
+  for (const Actor& actor : actors_) {
+    const UnitCounts& own = actor.counts;
+    if (own.firings != 0) {
+      if (counts_.firings == 0 || own.first < counts_.first) counts_.first = own.first;
+      counts_.last = std::max(counts_.last, own.last);
+    }
+    counts_.firings += own.firings;
+    counts_.vectors += own.vectors;
+    counts_.bytes += own.bytes;
+    if (model_->pins().stalls_add_up) {
+      counts_.stalls += own.stalls;
+    } else if (own.busy >= counts_.busy && own.busy != 0) {
+      counts_.stalls = own.stalls;
+    }
+    counts_.busy = std::max(counts_.busy, own.busy);
+  }
   return counts_;
 }
 

@@ -126,6 +126,7 @@ class ClockedUnit : public BoundUnit, private PinNeighbours {
   Out& sending(Network& network, unsigned port, unsigned flow);
   void place(unsigned port);
   void take(Network& network, unsigned port, unsigned flows);
+  void count();
   [[noreturn]] void broken(const std::string& text) const;
 
   std::unique_ptr<PinModel> model_;
@@ -143,7 +144,12 @@ class ClockedUnit : public BoundUnit, private PinNeighbours {
   uint64_t cycle_ = 0;      ///< whose output pins out_ shows, and whose input pins come next
   bool has_begun_ = false;  ///< the pins of the first cycle have been given away
   uint64_t clocked_ = 0;
-  bool counts_itself_ = false;  ///< the model tells when it fires; else whatever shows on a pin is a firing
+  /// What an actor of the model has done.
+  struct Actor {
+    uint64_t next = 0;  ///< slot in which it could have begun something
+    UnitCounts counts;
+  };
+  std::array<Actor, kMostActors> actors_;
   mutable UnitCounts counts_;
 
   WavesWindow* waves_ = nullptr;

@@ -18,6 +18,7 @@ inline constexpr unsigned kMostPacketOut = 26;
 inline constexpr unsigned kMostScalarIn = 11;
 inline constexpr unsigned kMostScalarOut = 14;
 inline constexpr unsigned kMostFlows = 8;
+inline constexpr unsigned kMostActors = 4;
 
 /// What travels beside a packet's data: 40 bits.
 struct PacketHead {
@@ -46,6 +47,21 @@ struct PinCounts {
   unsigned idle_step = 1;          ///< an idle unit's clock stops for a multiple of so many cycles
   uint32_t merged_out = 0;         ///< bit n: packet output n has one queue behind it, with credits of flow 0
   uint32_t merged_scalar_out = 0;  ///< so has scalar output n
+  unsigned actors = 0;             ///< programs or pipelines that tell what they do; 0: nobody tells
+  bool stalls_add_up = false;      ///< stalls are those of all actors; else of the busiest alone
+};
+
+/// What an actor inside a unit (a program of a PCU, a pipeline of a PMU) did in the cycle before: what PERF_*
+/// count is made of. It is no part of the protocol.
+struct Activity {
+  uint16_t cost = 0;     ///< slots, one a cycle, that it is occupied from then on; told at once or one by one
+  bool begins = false;   ///< it did something that it may have waited for
+  bool fired = false;    ///< that is a firing
+  bool late_in = false;  ///< it could not have begun a slot before: packets, words or tokens were missing
+  bool late_out = false;  ///< ... or places
+  bool is_slow = false;   ///< has a slot every other cycle: of two, the one with the even number first
+  uint8_t vectors = 0;    ///< that this makes
+  uint16_t bytes = 0;     ///< that it moved to or from the scratchpad
 };
 
 /// Input pins in one cycle. Masks say what is valid; everything else in the arrays is garbage.
@@ -73,11 +89,9 @@ struct PinOutputs {
   uint32_t scalar_valid = 0;
   uint32_t scalar_credit = 0;
   uint32_t tokens = 0;
-  bool idle = true;   ///< nothing inside can change without an input
-  bool done = false;  ///< all that was configured has been done
-  /// No pin, for PERF_*: 1 if the unit fired in this cycle, 2 if it did in the one before, 0 if it did not or
-  /// cannot tell.
-  uint8_t fired = 0;
+  bool idle = true;     ///< nothing inside can change without an input
+  bool done = false;    ///< all that was configured has been done
+  uint32_t active = 0;  ///< bit n: activity[n] says something
   /// Where the model writes the 64 bytes of a valid packet; never null for a connected output, null for
   /// others (a model does not send there).
   std::array<uint8_t*, kMostPacketOut> data{};
@@ -86,8 +100,9 @@ struct PinOutputs {
   std::array<uint32_t, kMostScalarOut> scalar{};
   std::array<uint8_t, kMostScalarOut> scalar_flow{};
   std::array<uint8_t, kMostScalarIn> sin_credit{};
+  std::array<Activity, kMostActors> activity{};
 
-  void clear() { valid = credit = scalar_valid = scalar_credit = tokens = fired = 0; }
+  void clear() { valid = credit = scalar_valid = scalar_credit = tokens = active = 0; }
 };
 
 /// The pins out_init and sout_init: credits at the start, by flow; 0 where nothing is connected. One queue
@@ -132,12 +147,6 @@ class PinModel {
   /// One clock: takes over what the input pins show in a cycle; `out`, which comes cleared, shows the output
   /// pins of the next cycle.
   virtual void tick(const PinInputs& in, PinOutputs& out) = 0;
-
-  /// Fills in firings, busy, vectors and bytes since the start. False: it does not know.
-  virtual bool count(UnitCounts& counts) const {
-    static_cast<void>(counts);
-    return false;
-  }
 
   /// Writes waves (FST) of the clocks from now on to a file. False: it has none to show.
   virtual bool record(const std::string& file) {

@@ -58,6 +58,7 @@ std::vector<ConnectedLeg> connect(const Routes& routes, const FabricParams& para
     TokenOutput& output = units.at(leg.unit)->token_output(leg.port);
     for (const LegEnd& end : leg.ends)
       output.connect(units.at(end.unit)->token_input(end.port), end.hops * params.hop_cycles);
+    connected.push_back({nullptr, leg.steps});
   }
   return connected;
 }

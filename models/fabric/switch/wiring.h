@@ -14,7 +14,7 @@ namespace rdu::fabric {
 
 /// A leg that has been connected, for the counters of the switches that it passes.
 struct ConnectedLeg {
-  const OutputPort* output;
+  const OutputPort* output;  ///< null: tokens, which nobody counts
   std::vector<Leg::Step> steps;
 };
 
