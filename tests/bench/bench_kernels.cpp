@@ -1,6 +1,6 @@
 // The bare kernels of models/fabric/math, without a chip around them: GFLOP/s of a product whose panels stay
 // in the second-level cache, a tile of 6 x 32 at a time, with and without packing; values a second of
-// operations. One benchmark a set that this CPU has. bench_gemm has oneDNN's product beside it;
+// operations. One benchmark a set that this CPU has. bench_native has oneDNN's product beside it;
 // ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 keeps that from using AMX.
 #include <benchmark/benchmark.h>
 

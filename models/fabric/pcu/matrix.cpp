@@ -30,12 +30,15 @@ void MatrixProgram::run() {
   while (progress) {
     progress = output().flush();
     progress |= drain();
-    progress |= accumulate();
-    if (lockstep_ && counts_.firings >= try_at_) {
-      try_at_ = counts_.firings + Lockstep::kLeast;
-      progress |= lockstep_->advance(unit_.horizon());
-    }
+    progress |= go_in_lockstep() || accumulate();
   }
+}
+
+bool MatrixProgram::go_in_lockstep() {
+  if (!lockstep_ || counts_.firings < try_at_) return false;
+  if (lockstep_->advance(unit_.horizon())) return true;
+  try_at_ = counts_.firings + Lockstep::kLeast;
+  return false;
 }
 
 uint64_t MatrixProgram::steady_firings() const {

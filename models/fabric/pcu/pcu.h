@@ -214,6 +214,7 @@ class MatrixProgram : public PcuProgram, public SteadySink {
   };
   static constexpr size_t kMostPieces = 64;
 
+  bool go_in_lockstep();
   bool accumulate();
   /// Steps of the tile, `run`, whose packets are in steps_, have been made.
   void advance(const Run& run);

@@ -5,6 +5,7 @@
 
 #include "compiler/compile.h"
 #include "compiler/programs/digits.h"
+#include "compiler/programs/layers.h"
 #include "compiler/programs/matmul.h"
 #include "compiler/programs/softmax.h"
 
@@ -25,6 +26,11 @@ const Recipe kRecipes[] = {
     {"digits_softmax.rdu", [] { return programs::digits_softmax(); }},
     // 1,024 rows, and two more to make whole tiles of six.
     {"gemm_1024.rdu", [] { return programs::gemm(1026, 1024, 1024, 2, 4); }},
+    {"mlp.rdu",
+     [] {
+       return programs::mlp({1536, 256, 512, 256, 4});
+     }},
+    {"matrix_vector.rdu", [] { return programs::matrix_vector(4096, 4096, 4); }},
     {"softmax_256.rdu", [] { return programs::softmax(8); }},
 };
 
@@ -34,7 +40,8 @@ int main(int argc, char** argv) {
   CLI::App app(
       "Builds the programs that come with the chip: the digits network, fused and one kernel an operator, "
       "and a\n"
-      "1024 x 1024 x 1024 matrix product, and softmax of rows of 256. Look at them with rdu-objdump.");
+      "1024 x 1024 x 1024 matrix product, a fused MLP, a 4096 x 4096 matrix times a vector, and softmax of "
+      "rows of 256. Look at them with rdu-objdump.");
   std::string folder = ".";
   bool quiet = false;
   Target target;

@@ -1,12 +1,16 @@
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "compiler/compile.h"
 #include "compiler/programs/digits.h"
+#include "compiler/programs/layers.h"
 #include "compiler/programs/matmul.h"
 #include "compiler/programs/softmax.h"
 #include "compiler/test/digits_network.h"
 #include "compiler/test/examples.h"
 #include "compiler/test/functional_tile.h"
+#include "fabric/math/scalar.h"
 #include "fabric/test/bench.h"
 #include "test/catch.h"
 
@@ -136,6 +140,43 @@ TEST_CASE("a matrix product on the tile") {
   CHECK(same_bits(m.get<float>(at_c, kM * kN), matrix_product(a, b, kM, kN, kK)));
   // Eight PCUs, each 5 tiles of rows by 2 panels in 128 cycles, and the way in and out.
   CHECK(cycles >= 5 * 2 * kK);
+}
+
+TEST_CASE("two layers in one program") {
+  constexpr size_t kRows = 48, kIn = 64, kHidden = 128, kOut = 64;
+  const auto x = random_bf16(kRows * kIn, 1, 1), w1 = random_bf16(kIn * kHidden, 2, 1),
+             w2 = random_bf16(kHidden * kOut, 3, 1);
+  std::vector<float> b1, hidden = matrix_product(x, w1, kRows, kHidden, kIn);
+  for (const uint16_t value : random_bf16(kHidden, 4, 1)) b1.push_back(fabric::scalar::from_bf16(value));
+  std::vector<uint16_t> h;
+  for (size_t i = 0; i < hidden.size(); ++i)
+    h.push_back(fabric::scalar::to_bf16(std::max(hidden[i] + b1[i % kHidden], 0.0f)));
+  Memory m(&bench());
+  const uint64_t at_x = m.put(x), at_w1 = m.put(w1), at_b1 = m.put(b1), at_w2 = m.put(w2);
+  const uint64_t at_y = m.reserve(kRows * kOut * 4);
+  const Program program = compile(programs::mlp({kRows, kIn, kHidden, kOut, 4}));
+  m.run(program, {{"x", at_x}, {"w1", at_w1}, {"b1", at_b1}, {"w2", at_w2}, {"y", at_y}});
+  CHECK(same_bits(m.get<float>(at_y, kRows * kOut), matrix_product(h, w2, kRows, kOut, kHidden)));
+}
+
+TEST_CASE("a matrix times a vector") {
+  constexpr size_t kRows = 128, kColumns = 256;
+  const auto a = random_bf16(kRows * kColumns, 1, 1), x = random_bf16(kColumns, 2, 1);
+  std::vector<uint16_t> expected;
+  for (size_t row = 0; row < kRows; ++row) {
+    float lanes[32] = {};
+    for (size_t k = 0; k < kColumns; ++k)
+      lanes[k % 32] = std::fmaf(fabric::scalar::from_bf16(a[row * kColumns + k]),
+                                fabric::scalar::from_bf16(x[k]), lanes[k % 32]);
+    for (size_t half = 16; half != 0; half /= 2) {
+      for (size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+    }
+    expected.push_back(fabric::scalar::to_bf16(lanes[0]));
+  }
+  Memory m(&bench());
+  const uint64_t at_a = m.put(a), at_x = m.put(x), at_y = m.reserve(kRows * 2);
+  m.run(compile(programs::matrix_vector(kRows, kColumns, 2)), {{"a", at_a}, {"x", at_x}, {"y", at_y}});
+  CHECK(m.get<uint16_t>(at_y, kRows) == expected);
 }
 
 TEST_CASE("a matrix product on a grid of PCUs, whose results are joined") {
