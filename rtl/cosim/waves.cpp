@@ -15,11 +15,12 @@ void fst_to_vcd(const std::string& fst, const std::string& vcd) {
   if (!reader) core::bad_input(fmt::format("cannot read the waves '{}'", fst));
   const std::unique_ptr<FILE, decltype(&std::fclose)> out(std::fopen(vcd.c_str(), "w"), std::fclose);
   if (!out) core::bad_input(fmt::format("cannot write the waves '{}'", vcd));
-  fstReaderSetFacProcessMaskAll(reader.get());
-  if (fstReaderProcessHier(reader.get(), out.get()) == 0 ||
-      fstReaderIterBlocks(reader.get(), nullptr, nullptr, out.get()) == 0 || std::fflush(out.get()) != 0) {
-    core::bad_input(fmt::format("cannot write the waves '{}'", vcd));
-  }
+  const auto convert = [&] {
+    if (fstReaderProcessHier(reader.get(), out.get()) == 0) return false;
+    fstReaderSetFacProcessMaskAll(reader.get());  // forgotten by the line before
+    return fstReaderIterBlocks(reader.get(), nullptr, nullptr, out.get()) != 0 && std::fflush(out.get()) == 0;
+  };
+  if (!convert()) core::bad_input(fmt::format("cannot write the waves '{}'", vcd));
 }
 
 }  // namespace rdu::cosim
