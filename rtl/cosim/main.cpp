@@ -255,7 +255,7 @@ int random(const Random& o) {
     minimize(stimulus, maker, *played.divergence, made);
     return kDiffers;
   }
-  fmt::print("model and RTL are the same: {} {}s, seeds {} to {}, {} packets, words and tokens, {} cycles\n",
+  fmt::print("model and RTL are the same: {} {}, seeds {} to {}, {} packets, words and tokens, {} cycles\n",
              o.count, o.unit, o.seed, o.seed + o.count - 1, items, cycles);
   return kSame;
 }

@@ -94,6 +94,11 @@ def register_read():
     return result
 
 
+def verilog():
+    """Speed of verilated units in the platform, as a part of that of a bare loop around them."""
+    return json.loads(command(TESTS / "bench_rtl").stdout)
+
+
 def elaboration(config):
     """Best of three: seconds and peak memory of `rduvp --check`."""
     best = None
@@ -124,6 +129,7 @@ def main():
     report["kernel_flops"], report["kernel"] = kernel()
     report["hart"] = core()
     report["register_read"] = register_read()
+    report["rtl"] = verilog()
     report["elaboration"] = {config: elaboration(config) for config in ("mini", "sn40l")}
 
     for layer, (_, title, operations) in LAYERS.items():
@@ -147,6 +153,8 @@ def main():
     rows.append(("management core", f"{report['hart']['per_second'] / 1e6:.1f} M/s", "instructions of a CPU-bound loop"))
     reads = report["register_read"]
     rows.append(("register read", f"{reads['p50_ns'] / 1000:.1f} us", f"median round trip from librdu, of {reads['reads']}"))
+    rows.append(("verilated PCU in a graph", f"{report['rtl']['graph_ratio']:.2f}",
+                 f"of a bare loop's speed; played alone {report['rtl']['player_ratio']:.2f}"))
     for config, entry in report["elaboration"].items():
         rows.append((f"start of {config}", f"{entry['seconds']:.3f} s", f"{entry['peak_memory_mib']:.0f} MiB"))
 

@@ -126,5 +126,5 @@ def test_the_waves_show_it(walk):
             found.append(name)
     assert found == ["TOP.pcu.pipeline[1].compute.result"]
     # Nothing differs before it does.
-    first = lambda name: next(a[0] for a, b in zip(good[name], bad[name]) if a != b)
+    first = lambda name: min(set(good[name]) ^ set(bad[name]))[0]
     assert min(first(name) for name in good if good[name] != bad[name]) == first(found[0]) == 8
