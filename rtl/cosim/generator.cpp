@@ -8,6 +8,7 @@
 
 #include "fabric/pcu/pcu_config.h"
 #include "fabric/pmu/pmu_config.h"
+#include "fabric/switch/ports.h"
 #include "fabric/test/random_pcu.h"
 #include "fabric/test/random_pmu.h"
 #include "fabric/test/random_switch.h"
@@ -219,10 +220,7 @@ class Generator {
       for (size_t n = 0; n < items.size(); ++n)
         stimulus_.scalars[q / RDU_SCALAR_FLOWS].push_back({at[n], q % RDU_SCALAR_FLOWS, items[n].word(0)});
     }
-    if (chance(10)) {  // something is missing: those behind it in a join wait
-      auto& list = stimulus_.packets[pick(static_cast<uint32_t>(stimulus_.packets.size()))];
-      list.resize(list.size() - std::min<size_t>(list.size(), 1 + pick(20)));
-    }
+    if (chance(15)) lose_one(vectors.routes);
     // Of several flows that could enter, the first in the list does: none is preferred.
     const auto earlier = [](const auto& a, const auto& b) { return a.cycle < b.cycle; };
     for (auto& list : stimulus_.packets) std::stable_sort(list.begin(), list.end(), earlier);
@@ -233,6 +231,19 @@ class Generator {
     give(vectors, stimulus_.credits);
     give(scalars, stimulus_.scalar_credits);
     work_ += 8 * (vectors.expected + scalars.expected);
+  }
+  /// Takes away a packet that others wait for where they are joined, if there is one.
+  void lose_one(const test::NetworkRoutes& routes) {
+    for (unsigned tries = 0; tries < 100; ++tries) {
+      const unsigned port = pick(static_cast<uint32_t>(stimulus_.packets.size()));
+      auto& list = stimulus_.packets[port];
+      if (list.empty()) continue;
+      const uint32_t n = pick(static_cast<uint32_t>(list.size()));
+      const uint32_t out = routes.out[port * RDU_FLOWS + list[n].flow()] >> fabric::port::kMeshPorts;
+      if (out == 0 || !routes.join[static_cast<unsigned>(__builtin_ctz(out))]) continue;
+      list.erase(list.begin() + n);
+      return;
+    }
   }
   void give(const test::RandomNetwork& network, std::vector<Stimulus::Credits>& all) {
     const size_t flows = all.size() / network.routes.init.size();

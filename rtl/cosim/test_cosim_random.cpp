@@ -13,6 +13,7 @@
 #include "cosim/coverage.h"
 #include "cosim/generator.h"
 #include "cosim/player.h"
+#include "cosim/shrink.h"
 #include "fabric/fidelity.h"
 #include "fabric/switch/cycle_switch.h"
 #include "pins/verilated_pins.h"
@@ -21,7 +22,7 @@
 #include "units/units.h"
 
 // Generated stimuli on the cycle model of a unit and on its Verilog. RDU_SEED chooses them, RDU_ROUNDS says
-// how many. What differs is made small and left in RDU_STIMULUS_DIR, or the working
+// how many. A small stimulus on which they differ is left in RDU_STIMULUS_DIR, or the working
 // folder. RDU_COVERAGE=FILE: writes what has been covered.
 using namespace rdu;
 using namespace rdu::cosim;
@@ -59,6 +60,23 @@ unsigned rounds() {
   return text ? static_cast<unsigned>(std::atoi(text)) : kRounds;
 }
 
+/// Do model and Verilog still differ in that way?
+bool differs(const Stimulus& stimulus, Dut& verilog, const Divergence& as) {
+  Dut model = make_model(stimulus.unit, stimulus.params);
+  const Played played = play(stimulus, model, {&verilog});
+  return played.divergence && played.divergence->kind == as.kind &&
+         played.divergence->stream.kind == as.stream.kind;
+}
+
+/// Leaves a stimulus in a file, whose name it returns.
+std::string keep(const Stimulus& stimulus, uint64_t seed) {
+  const char* folder = std::getenv("RDU_STIMULUS_DIR");
+  const std::string file =
+      std::string(folder ? folder : ".") + "/" + stimulus.name() + "-" + std::to_string(seed) + ".stim";
+  stimulus.write(file);
+  return file;
+}
+
 }  // namespace
 
 TEST_CASE("random units: the Verilog does, pin by pin and cycle by cycle, what the model does") {
@@ -84,10 +102,74 @@ TEST_CASE("random units: the Verilog does, pin by pin and cycle by cycle, what t
     items += stimulus.size();
     done += played.done;
     if (!played.divergence) continue;
-    FAIL(played.divergence->text());
+    const Shrunk small = shrink(
+        stimulus, [&](const Stimulus& s) { return differs(s, *verilog, *played.divergence); }, {500, {}});
+    FAIL(played.divergence->text() << "; a small stimulus that shows it is in "
+                                   << keep(small.stimulus, seed));
   }
   std::printf("%u units, %llu packets, words and tokens, %llu cycles, %u had all they need\n", rounds(),
               static_cast<unsigned long long>(items), static_cast<unsigned long long>(cycles), done);
   CHECK(done > rounds() / 2);
   if (const char* file = std::getenv("RDU_COVERAGE")) std::ofstream(file) << coverage.to_json();
+}
+
+namespace {
+
+/// A unit with a mistake: from packet `first` of every output on, a bit of each is wrong.
+class Wrong : public fabric::PinModel {
+ public:
+  Wrong(std::unique_ptr<fabric::PinModel> right, unsigned first) : right_(std::move(right)), first_(first) {}
+
+  const fabric::PinCounts& pins() const override { return right_->pins(); }
+  void reset() override {
+    right_->reset();
+    sent_ = {};
+  }
+  void configure(const fabric::ConfigWords& words) override { right_->configure(words); }
+  void start(const fabric::PinCredits& credits, fabric::PinOutputs& out) override {
+    right_->start(credits, out);
+    spoil(out);
+  }
+  void tick(const fabric::PinInputs& in, fabric::PinOutputs& out) override {
+    right_->tick(in, out);
+    spoil(out);
+  }
+
+ private:
+  void spoil(fabric::PinOutputs& out) {
+    for (unsigned port = 0; port < sent_.size(); ++port) {
+      if ((out.valid >> port & 1) != 0 && sent_[port]++ >= first_) out.data[port][5] ^= 4;
+    }
+  }
+
+  std::unique_ptr<fabric::PinModel> right_;
+  unsigned first_;
+  std::array<uint64_t, fabric::kMostPacketOut> sent_{};
+};
+
+}  // namespace
+
+TEST_CASE("a mistake that was planted is found, and a handful of packets is left that shows it") {
+  constexpr unsigned kFirst = 3;
+  for (uint64_t seed = test_seed();; ++seed) {
+    REQUIRE(seed < test_seed() + 50);
+    const Stimulus stimulus = generate(RDU_UNIT(kKind, 1, 2), seed);
+    const auto fails = [](const Stimulus& s) {
+      Dut right = make_model(s.unit, s.params);
+      Dut wrong = make_model(s.unit, s.params);
+      wrong.model = std::make_unique<Wrong>(std::move(wrong.model), kFirst);
+      const Played played = play(s, right, {&wrong});
+      return played.divergence && played.divergence->kind == Divergence::Kind::value;
+    };
+    if (stimulus.size() < 100 || !fails(stimulus)) continue;
+    const Shrunk small = shrink(stimulus, fails, {kKind == RDU_UNIT_SWITCH ? 1500u : 1000u, {}});
+    INFO("seed " << seed << ": " << stimulus.size() << " packets, words and tokens, " << small.stimulus.size()
+                 << " after " << small.tries << " tries");
+    std::printf("seed %llu: %zu packets, words and tokens, %zu after %llu tries\n",
+                static_cast<unsigned long long>(seed), stimulus.size(), small.stimulus.size(),
+                static_cast<unsigned long long>(small.tries));
+    CHECK(fails(small.stimulus));
+    CHECK(small.stimulus.size() <= 4 * (kFirst + 1));
+    return;
+  }
 }

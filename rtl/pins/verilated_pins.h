@@ -13,6 +13,7 @@
 
 #include "core/error.h"
 #include "fabric/stream/pins.h"
+#include "pins/coverage.h"
 
 /// A verilated module behind the port list of pin models (models/fabric/stream/README.md, "Pins").
 namespace rdu::rtl {
@@ -119,6 +120,7 @@ class VerilatedPins : public fabric::PinModel {
   ~VerilatedPins() override {
     stop_recording();
     v_->final();
+    save_coverage(*context_);
   }
 
   const fabric::PinCounts& pins() const override { return pins_; }

@@ -3,6 +3,7 @@
 #include <random>
 
 #include "Vrtl_common.h"
+#include "pins/coverage.h"
 #include "test/catch.h"
 #include "test/seed.h"
 
@@ -26,6 +27,7 @@ struct Bench {
     clock();
     top.start = 0;
   }
+  ~Bench() { rdu::rtl::save_coverage(context); }
   void clock() {
     top.clk = 0;
     top.eval();

@@ -15,6 +15,7 @@
 #include "fabric/math/cross_lane.h"
 #include "fabric/math/scalar.h"
 #include "fabric/math/tail.h"
+#include "pins/coverage.h"
 #include "regs/pcu.h"
 #include "test/catch.h"
 #include "test/seed.h"
@@ -1034,6 +1035,7 @@ class Pins {
       if (!was_idle || something || random() % 2) clock();
     }
     top_->final();
+    rdu::rtl::save_coverage(context_);
     return r;
   }
 

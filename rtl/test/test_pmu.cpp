@@ -12,6 +12,7 @@
 #include "Vrtl_pmu.h"
 #include "Vrtl_pmu___024root.h"
 #include "fabric/config.h"
+#include "pins/coverage.h"
 #include "regs/pmu.hpp"
 #include "test/catch.h"
 #include "test/seed.h"
@@ -464,6 +465,7 @@ class Bench {
     top->rst_n = 1;
     for (unsigned i = 0; i < kBytes / 4; ++i) top->rootp->pmu__DOT__memory[i] = 0;
   }
+  ~Bench() { rdu::rtl::save_coverage(context); }
   void configure(const ConfigWords& words) {
     top->cfg_valid = 1;
     for (size_t i = 0; i < words.size(); ++i) {

@@ -269,7 +269,7 @@ void RandomPcu::make_stages(ConfigWords& words, unsigned, unsigned first, unsign
     }
     for (const core::Field& field : {S::A, S::B, S::C})
       set(field, from[pick(static_cast<uint32_t>(from.size()))]);
-    if (has_result && chance(70)) set(chance(60) ? S::A : S::B, S::A_PREV);
+    if (has_result && chance(70)) set(chance(60) ? S::A : chance(70) ? S::B : S::C, S::A_PREV);
     if (chance(25)) set(S::PRED, pick(4));
     if (op.reads > 1 && chance(30)) set(S::ALT, pick(4));
     has_result = true;
