@@ -154,7 +154,7 @@ TEST_CASE("a mistake that was planted is found, and a handful of packets is left
   for (uint64_t seed = test_seed();; ++seed) {
     REQUIRE(seed < test_seed() + 50);
     const Stimulus stimulus = generate(RDU_UNIT(kKind, 1, 2), seed);
-    const auto fails = [](const Stimulus& s) {
+    const auto fails = [&](const Stimulus& s) {
       Dut right = make_model(s.unit, s.params);
       Dut wrong = make_model(s.unit, s.params);
       wrong.model = std::make_unique<Wrong>(std::move(wrong.model), kFirst);

@@ -18,8 +18,9 @@ inline void save_coverage(VerilatedContext& context) {
   static unsigned number = 0;
   const char* folder = std::getenv("RDU_COVERAGE_DIR");
   if (!folder) return;
-  context.coveragep()->write(std::string(folder) + "/" + std::to_string(getpid()) + "-" +
-                             std::to_string(++number) + ".dat");
+  const std::string file =
+      std::string(folder) + "/" + std::to_string(getpid()) + "-" + std::to_string(++number) + ".dat";
+  context.coveragep()->write(file.c_str());
 #else
   static_cast<void>(context);
 #endif
