@@ -119,9 +119,11 @@ FidelityMap::Rule FidelityMap::parse(const std::string& text, const FabricParams
     rule.kind = RDU_UNIT_PMU;
   } else if (kind == "switch") {
     rule.kind = RDU_UNIT_SWITCH;
+  } else if (kind == "agcu") {
+    rule.kind = RDU_UNIT_AGCU;
   } else {
     core::bad_input(
-        fmt::format("{}: '{}': no unit '{}' has a choice; pcu, pmu and switch have", kKey, text, kind));
+        fmt::format("{}: '{}': no unit '{}' has a choice; pcu, pmu, switch and agcu have", kKey, text, kind));
   }
   const auto place = [&](const std::string& number, uint64_t size, const char* what) {
     if (number == "*") return -1;
@@ -133,8 +135,12 @@ FidelityMap::Rule FidelityMap::parse(const std::string& text, const FabricParams
     return value;
   };
   rule.row = place(part[2], params.rows, "row");
-  rule.column = place(part[3], params.columns, "column");
+  const bool is_agcu = rule.kind == RDU_UNIT_AGCU;
+  rule.column = place(part[3], is_agcu ? 2 : params.columns, is_agcu ? "side" : "column");
   rule.fidelity = fidelity_named(part[4], fmt::format("{}: '{}'", kKey, text));
+  if (is_agcu && rule.fidelity != Fidelity::fast && rule.fidelity != Fidelity::cycle)
+    core::bad_input(
+        fmt::format("{}: '{}': there is no Verilog of the AGCU; it is fast or cycle", kKey, text));
   return rule;
 }
 
@@ -145,14 +151,13 @@ Fidelity FidelityMap::of(uint32_t unit) const {
 
 Fidelity FidelityMap::chosen(uint32_t unit) const {
   const unsigned kind = RDU_UNIT_KIND(unit);
-  if (kind != RDU_UNIT_PCU && kind != RDU_UNIT_PMU && kind != RDU_UNIT_SWITCH) return Fidelity::fast;
   for (auto rule = rules_.rbegin(); rule != rules_.rend(); ++rule) {
     if (rule->kind == kind && (rule->row < 0 || static_cast<unsigned>(rule->row) == RDU_UNIT_ROW(unit)) &&
         (rule->column < 0 || static_cast<unsigned>(rule->column) == RDU_UNIT_COL(unit))) {
       return rule->fidelity;
     }
   }
-  return all_;
+  return kind == RDU_UNIT_AGCU && all_ != Fidelity::fast ? Fidelity::cycle : all_;
 }
 
 }  // namespace rdu::fabric

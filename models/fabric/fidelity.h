@@ -31,6 +31,7 @@ class FidelityMap {
   /// what a kind of unit does not have, or not for these numbers.
   explicit FidelityMap(const FabricParams& params);
 
+  /// An AGCU has no Verilog: where all is rtl, it is modelled clock by clock.
   Fidelity of(uint32_t unit) const;
 
  private:
@@ -38,7 +39,7 @@ class FidelityMap {
   struct Rule {
     unsigned kind;
     int row;     ///< -1: any
-    int column;  ///< -1: any
+    int column;  ///< or side; -1: any
     Fidelity fidelity;
   };
   static Rule parse(const std::string& text, const FabricParams& params);

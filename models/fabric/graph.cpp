@@ -6,6 +6,8 @@
 #include <functional>
 #include <set>
 
+#include "fabric/agcu/agcu.h"
+#include "fabric/agcu/clocked_agcu.h"
 #include "fabric/program.h"
 #include "regs/sequencer.hpp"
 
@@ -106,11 +108,7 @@ void Graph::make_units(const ProgramImage& program) {
         const AgcuConfig config = decode(unit, [&] { return AgcuConfig::decode(w, unit == kMaster); });
         if (!config.used()) break;
         uses_.emplace(unit, config.ports());
-        const uint32_t initiator = site_.first_initiator + 2 * (2 * RDU_UNIT_ROW(id) + RDU_UNIT_COL(id));
-        auto made = std::make_unique<Agcu>(site_.context, unit, config, site_.memory, initiator,
-                                           site_.name + "." + unit_name(unit));
-        agcus_.push_back(made.get());
-        units_.emplace(unit, std::move(made));
+        add_agcu(unit, config, w);
         break;
       }
       default:
@@ -118,10 +116,24 @@ void Graph::make_units(const ProgramImage& program) {
     }
   }
   std::map<uint32_t, AgcuConfig> agcus;
-  for (const Agcu* agcu : agcus_) agcus.emplace(agcu->id(), agcu->config());
+  for (const auto& [id, agcu] : agcus_) agcus.emplace(id, agcu->config());
   check_atomics(agcus);
-  if (std::none_of(agcus_.begin(), agcus_.end(), [](const Agcu* agcu) { return agcu->config().store; })) {
+  if (std::none_of(agcus.begin(), agcus.end(), [](const auto& agcu) { return agcu.second.store; })) {
     throw LoadFault(codes::CODE_BAD_CONFIG, 0, "no AGCU stores anything: the kernel would have no end");
+  }
+}
+
+void Graph::add_agcu(uint32_t id, const AgcuConfig& config, const ConfigWords& words) {
+  const uint32_t initiator = site_.first_initiator + 2 * (2 * RDU_UNIT_ROW(id) + RDU_UNIT_COL(id));
+  const std::string name = site_.name + "." + unit_name(id);
+  const auto add = [&](auto made) {
+    agcus_.emplace(id, made.get());
+    units_.emplace(id, std::move(made));
+  };
+  if (fidelity_.of(id) == Fidelity::fast) {
+    add(std::make_unique<Agcu>(site_.context, id, config, site_.memory, initiator, name));
+  } else {
+    add(std::make_unique<ClockedAgcu>(site_.context, id, config, words, site_.memory, initiator, name));
   }
 }
 
@@ -204,7 +216,7 @@ void Graph::find_locksteps() {
 bool Graph::reconfigure(const ProgramImage& program, const std::vector<uint32_t>& touched) {
   std::vector<std::function<void()>> changes;
   std::map<uint32_t, AgcuConfig> agcus;
-  for (const Agcu* agcu : agcus_) agcus.emplace(agcu->id(), agcu->config());
+  for (const auto& [id, agcu] : agcus_) agcus.emplace(id, agcu->config());
   for (const uint32_t id : touched) {
     const ConfigWords& words = program.units().at(id);
     Unit* unit = find(id);
@@ -233,10 +245,10 @@ bool Graph::reconfigure(const ProgramImage& program, const std::vector<uint32_t>
       }
       case RDU_UNIT_AGCU: {
         const AgcuConfig config = decode(id, [&] { return AgcuConfig::decode(words, id == kMaster); });
-        auto* agcu = static_cast<Agcu*>(unit);
-        if (!agcu || !(config.ports() == uses_.at(id))) return false;
+        if (!unit || !(config.ports() == uses_.at(id))) return false;
         agcus[id] = config;
-        changes.emplace_back([agcu, config] { agcu->configure(config); });
+        AgcuUnit* agcu = agcus_.at(id);
+        changes.emplace_back([agcu, config, words] { agcu->configure(config, words); });
         break;
       }
       default:
@@ -267,17 +279,12 @@ std::optional<uint64_t> Graph::run(uint64_t horizon) {
 
 std::optional<uint64_t> Graph::end() const {
   uint64_t end = 0;
-  for (const Agcu* agcu : agcus_) {
-    const StoreGenerator* store = agcu->store();
-    if (!store) continue;
-    if (!store->finished()) return std::nullopt;
-    end = std::max(end, store->last_acknowledged());
+  for (const auto& [id, agcu] : agcus_) {
+    const std::optional<uint64_t> of_one = agcu->end();
+    if (!of_one) return std::nullopt;
+    end = std::max(end, *of_one);
   }
-  const auto* master = static_cast<const Agcu*>(find(kMaster));
-  if (!master) return end;
-  const std::optional<uint64_t> tokens = master->last_token();
-  if (!tokens) return std::nullopt;
-  return std::max(end, *tokens);
+  return end;
 }
 
 uint64_t Graph::last_activity() const {

@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "fabric/agcu/agcu.h"
+#include "fabric/agcu/agcu_unit.h"
+#include "fabric/agcu/memory.h"
 #include "fabric/agcu/program_image.h"
 #include "fabric/fidelity.h"
 #include "fabric/pcu/pcu.h"
@@ -72,6 +73,8 @@ class Graph {
 
   /// Null for a unit that takes no part, and for switches that nobody meets anybody in.
   Unit* find(uint32_t id) const;
+  /// An AGCU that takes part.
+  const AgcuUnit& agcu(uint32_t id) const { return *agcus_.at(id); }
   /// What each unit did, switches included, in order of unit id.
   std::vector<std::pair<uint32_t, UnitCounts>> counts() const;
 
@@ -79,6 +82,7 @@ class Graph {
   void make_units(const ProgramImage& program);
   void add_pcu(uint32_t id, const PcuConfig& config, const ConfigWords& words);
   void add_pmu(uint32_t id, const PmuConfig& config, const ConfigWords& words);
+  void add_agcu(uint32_t id, const AgcuConfig& config, const ConfigWords& words);
   void add_clocked(uint32_t id, Scratchpad* memory, const ConfigWords& words);
   void watch(ClockedUnit& unit) const;
   void connect(const ProgramImage& program);
@@ -90,7 +94,7 @@ class Graph {
   std::map<uint32_t, std::unique_ptr<Unit>> units_;  ///< clocked switches, too
   FidelityMap fidelity_;
   std::map<uint32_t, ClockedUnit*> clocked_;  ///< PCUs and PMUs of another fidelity than `fast`
-  std::vector<Agcu*> agcus_;
+  std::map<uint32_t, AgcuUnit*> agcus_;
   std::vector<ConnectedLeg> legs_;
   std::vector<std::unique_ptr<Lockstep>> locksteps_;
 };

@@ -103,12 +103,13 @@ struct FabricParams {
        "ours", 1, 1'000'000});
     v(fidelity,
       {"fidelity", Unit::text,
-       "how PCUs, PMUs and switches are modelled: in closed formulas, clock by clock, or as their Verilog",
+       "how units are modelled: in closed formulas, clock by clock, or as their Verilog (AGCUs: clock "
+       "by clock)",
        "ours", 0, 0, "fast|cycle|rtl|shadow"});
     v(fidelity_of,
       {"fidelity_of", Unit::text,
        "other fidelities of single units: UNIT[ROW][COLUMN]=FIDELITY, ..., e.g. 'pmu[*][*]=cycle, "
-       "pcu[1][2]=rtl'; later ones win",
+       "pcu[1][2]=rtl'; agcu[ROW][0] is the west end of a row, agcu[ROW][1] the east; later ones win",
        "ours"});
     v(shadow,
       {"shadow", Unit::flag,

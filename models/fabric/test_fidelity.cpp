@@ -33,7 +33,7 @@ FabricParams tight(const std::string& fidelity, const std::string& fidelity_of) 
 struct Outcome {
   uint64_t fault;
   uint64_t cycles;
-  std::vector<Bench::Counters> counters;   ///< of all PCUs, PMUs and switches
+  std::vector<Bench::Counters> counters;   ///< of all units
   std::vector<FakeMemory::Seen> requests;  ///< up to the end
   std::vector<uint8_t> memory;
   /// It ended before the last answer came: units that had gone ahead of it had done more than others.
@@ -63,11 +63,12 @@ Outcome run(Bench& b, const RandomProgram& program, uint64_t seed) {
     if (outcome.fault == 0 && seen.issue > end) continue;
     outcome.requests.push_back(seen);
   }
-  for (unsigned kind : {RDU_UNIT_PCU, RDU_UNIT_PMU, RDU_UNIT_SWITCH}) {
+  for (unsigned kind : {RDU_UNIT_PCU, RDU_UNIT_PMU, RDU_UNIT_SWITCH, RDU_UNIT_AGCU}) {
     // Of a kernel that hangs, a switch that is not clocked has let pass what its sources have sent.
     if (kind == RDU_UNIT_SWITCH && outcome.fault != 0) continue;
-    for (unsigned place = 0; place < 16; ++place)
-      outcome.counters.push_back(b.counters(RDU_UNIT(kind, place / 4, place % 4)));
+    const unsigned columns = kind == RDU_UNIT_AGCU ? 2 : 4;
+    for (unsigned place = 0; place < 4 * columns; ++place)
+      outcome.counters.push_back(b.counters(RDU_UNIT(kind, place / columns, place % columns)));
   }
   outcome.memory = b.memory.data;
   return outcome;
@@ -93,7 +94,9 @@ TEST_CASE("any mixture of fidelities has the same results, in the same cycles") 
       {"fast", "pmu[*][*]=cycle"},
       {"fast", "switch[*][*]=cycle"},
       {"fast", "switch[1][*]=cycle, switch[*][2]=cycle"},
-      {"cycle", "pcu[*][1]=fast, pmu[2][*]=fast, pcu[0][1]=cycle, switch[*][0]=fast"}};
+      {"fast", "agcu[*][*]=cycle"},
+      {"cycle", "agcu[*][*]=fast"},
+      {"cycle", "pcu[*][1]=fast, pmu[2][*]=fast, pcu[0][1]=cycle, switch[*][0]=fast, agcu[*][1]=fast"}};
   std::vector<std::unique_ptr<Bench>> benches;
   for (const auto& [fidelity, fidelity_of] : kMixtures) {
     benches.push_back(std::make_unique<Bench>(("bench" + std::to_string(benches.size())).c_str(),
@@ -135,6 +138,11 @@ TEST_CASE("which unit has which fidelity") {
   CHECK(map.of(RDU_UNIT(RDU_UNIT_PCU, 2, 3)) == Fidelity::cycle);
   CHECK(map.of(RDU_UNIT(RDU_UNIT_PCU, 2, 2)) == Fidelity::fast);
   CHECK(map.of(RDU_UNIT(RDU_UNIT_AGCU, 0, 0)) == Fidelity::fast);
+  CHECK(map.of(RDU_UNIT(RDU_UNIT_SWITCH, 0, 0)) == Fidelity::fast);
+  const FidelityMap ends(tight("fast", "agcu[*][0]=cycle, agcu[2][0]=fast"));
+  CHECK(ends.of(RDU_UNIT(RDU_UNIT_AGCU, 1, 0)) == Fidelity::cycle);
+  CHECK(ends.of(RDU_UNIT(RDU_UNIT_AGCU, 2, 0)) == Fidelity::fast);
+  CHECK(ends.of(RDU_UNIT(RDU_UNIT_AGCU, 1, 1)) == Fidelity::fast);
 
   const auto has = [](const std::string& text, const std::string& part) {
     INFO(text);
@@ -144,7 +152,9 @@ TEST_CASE("which unit has which fidelity") {
   has(error_of("fast", "pcu[1]=cycle"), "'pcu[1]=cycle' is not of the form UNIT[ROW][COLUMN]=FIDELITY");
   has(error_of("fast", "pcu[4][0]=cycle"), "there is no row 4; a tile has 4");
   has(error_of("fast", "pcu[*][9]=cycle"), "there is no column 9; a tile has 4");
-  has(error_of("fast", "agcu[0][0]=cycle"), "no unit 'agcu' has a choice; pcu, pmu and switch have");
+  has(error_of("fast", "sram[0][0]=cycle"), "no unit 'sram' has a choice; pcu, pmu, switch and agcu have");
+  has(error_of("fast", "agcu[0][2]=cycle"), "there is no side 2; a tile has 2");
+  has(error_of("fast", "agcu[0][*]=rtl"), "there is no Verilog of the AGCU; it is fast or cycle");
   has(error_of("fast", "pmu[0][0]=quick"), "'quick' is none of fast, cycle, rtl, shadow");
   has(error_of("rtl", ""), "this program was built without the Verilog of the PCU");
   has(error_of("fast", "pmu[0][0]=rtl"), "this program was built without the Verilog of the PMU");

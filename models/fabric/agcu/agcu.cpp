@@ -35,17 +35,6 @@ uint64_t slots_of(uint64_t configured, const FabricParams& params) {
 
 // --- load ---
 
-void RequestTracks::slice(const Request& r) {
-  core::Tracer& tracer = core::Tracer::get();
-  if (!tracer.enabled()) return;
-  size_t lane = 0;
-  while (lane < lanes_.size() && lanes_[lane].busy_until > r.transfer.issue) ++lane;
-  if (lane == lanes_.size()) lanes_.push_back({tracer.track(fmt::format("{}.{} {}", name_, what_, lane)), 0});
-  lanes_[lane].busy_until = r.transfer.done;
-  tracer.slice(lanes_[lane].track, r.transfer.issue, r.transfer.done, what_, r.transfer.tag,
-               fmt::format("address={:#x} bytes={}", r.piece.address, r.piece.bytes));
-}
-
 LoadGenerator::LoadGenerator(Context& context, Unit& owner, Memory& memory, InputPort& indices,
                              TokenInputs& tokens, uint32_t initiator, const std::string& name)
     : context_(context),
@@ -393,10 +382,14 @@ Agcu::Agcu(Context& context, uint32_t id, const AgcuConfig& config, Memory& memo
     load_ = std::make_unique<LoadGenerator>(context, *this, memory, indices_, tokens_, initiator, name);
   if (config.store)
     store_ = std::make_unique<StoreGenerator>(context, *this, memory, indices_, tokens_, initiator + 1, name);
-  configure(config);
+  set_up(config);
 }
 
-void Agcu::configure(const AgcuConfig& config) {
+void Agcu::configure(const AgcuConfig& config, const ConfigWords&) {
+  set_up(config);
+}
+
+void Agcu::set_up(const AgcuConfig& config) {
   config_ = config;
   if (load_) load_->configure(config);
   if (store_) store_->configure(config);
@@ -416,14 +409,18 @@ bool Agcu::finished() const {
   return (!load_ || load_->finished()) && (!store_ || store_->finished());
 }
 
-std::optional<uint64_t> Agcu::last_token() const {
-  uint64_t last = 0;
+std::optional<uint64_t> Agcu::end() const {
+  uint64_t end = 0;
+  if (store_) {
+    if (!store_->finished()) return std::nullopt;
+    end = store_->last_acknowledged();
+  }
   for (unsigned i = 0; i < AgcuConfig::kTokenInputs; ++i) {
     if ((config_.tokens >> i & 1) == 0) continue;
     if (tokens_[i].available() == 0) return std::nullopt;
-    last = std::max(last, tokens_[i].head().t);
+    end = std::max(end, tokens_[i].head().t);
   }
-  return last;
+  return end;
 }
 
 std::string Agcu::waits_for() const {

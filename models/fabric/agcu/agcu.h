@@ -6,32 +6,15 @@
 #include <string>
 #include <vector>
 
-#include "core/trace.h"
-#include "fabric/agcu/agcu_config.h"
+#include "fabric/agcu/agcu_unit.h"
 #include "fabric/agcu/memory.h"
+#include "fabric/agcu/request_tracks.h"
 #include "fabric/agcu/row_walker.h"
 #include "fabric/stream/port.h"
 
 namespace rdu::fabric {
 
 using TokenInputs = std::array<TokenInput, AgcuConfig::kTokenInputs>;
-
-/// Requests in the trace file: a slice each, on as many tracks as overlap.
-class RequestTracks {
- public:
-  /// `name` is the AGCU's hierarchical name, `what` a literal: "load".
-  RequestTracks(const std::string& name, const char* what) : name_(name), what_(what) {}
-  void slice(const Request& r);
-
- private:
-  struct Lane {
-    core::TrackId track;
-    core::Time busy_until;
-  };
-  std::string name_;
-  const char* what_;
-  std::vector<Lane> lanes_;
-};
 
 /// Reads rows of memory and sends them as packets. Holds a slot for each request from its issue until the
 /// last of its packets has left.
@@ -162,15 +145,14 @@ class StoreGenerator : public Requester {
 };
 
 /// An address generation and coalescing unit: a load and a store generator side by side.
-class Agcu : public Unit {
+class Agcu : public Unit, public AgcuUnit {
  public:
   /// `initiator` and initiator + 1 are its ids on the top-level network; `name` is its hierarchical name.
   Agcu(Context& context, uint32_t id, const AgcuConfig& config, Memory& memory, uint32_t initiator,
        const std::string& name);
 
-  const AgcuConfig& config() const { return config_; }
-  /// New arguments: the same generators.
-  void configure(const AgcuConfig& config);
+  const AgcuConfig& config() const override { return config_; }
+  void configure(const AgcuConfig& config, const ConfigWords& words) override;
   OutputPort& output() { return load_->output(); }
   /// 0: what the store generator writes; 1: indices.
   InputPort& packet_input(unsigned port, unsigned) override { return port == 0 ? store_->input() : indices_; }
@@ -179,12 +161,9 @@ class Agcu : public Unit {
   OutputPort& scalar_output(unsigned, unsigned) override { return load_->output(); }
   /// 0: the load's, 1: the store's.
   TokenOutput& token_output(unsigned port) override { return port == 0 ? load_->signal() : store_->signal(); }
-  /// Cycle in which the last of the tokens arrives that the master waits for; nothing while that is not
-  /// known.
-  std::optional<uint64_t> last_token() const;
-  const StoreGenerator* store() const { return store_.get(); }
-  uint64_t bytes_loaded() const { return load_ ? load_->counts().bytes : 0; }
-  uint64_t bytes_stored() const { return store_ ? store_->counts().bytes : 0; }
+  std::optional<uint64_t> end() const override;
+  uint64_t bytes_loaded() const override { return load_ ? load_->counts().bytes : 0; }
+  uint64_t bytes_stored() const override { return store_ ? store_->counts().bytes : 0; }
 
   void start(uint64_t cycle) override;
   void run() override;
@@ -193,6 +172,8 @@ class Agcu : public Unit {
   const UnitCounts& counts() const override;
 
  private:
+  void set_up(const AgcuConfig& config);
+
   AgcuConfig config_;
   InputPort indices_;
   TokenInputs tokens_;

@@ -465,8 +465,9 @@ void Sequencer::look_for_end_of_fetch() {
 }
 
 void Sequencer::look_for_end_of_execution() {
-  if (step_end_ || fault_) return;
-  if (const std::optional<uint64_t> end = graph_->end()) {
+  if (step_end_ || fault_) {
+    schedule();  // until then the graph goes on
+  } else if (const std::optional<uint64_t> end = graph_->end()) {
     step_end_ = cycle_time(std::max(*end, step_cycle_));
     schedule();
   } else if (horizon_) {
@@ -557,9 +558,9 @@ void Sequencer::account_execution(core::Time end) {
                                has_times ? cycle_time(counts.last) : 0);
     core::TraceHash::get().add(kUnitCounts, cycle_time(counts.busy), counts.firings, counts.vectors);
     if (RDU_UNIT_KIND(unit) == RDU_UNIT_AGCU) {
-      const Agcu* agcu = static_cast<const Agcu*>(graph_->find(unit));
-      statistics_.bytes_loaded += agcu->bytes_loaded();
-      statistics_.bytes_stored += agcu->bytes_stored();
+      const AgcuUnit& agcu = graph_->agcu(unit);
+      statistics_.bytes_loaded += agcu.bytes_loaded();
+      statistics_.bytes_stored += agcu.bytes_stored();
     }
     if (tracer.enabled() && counts.firings != 0 && RDU_UNIT_KIND(unit) != RDU_UNIT_SWITCH) {
       tracer.slice(tracer.track(tile_ + "." + unit_name(unit)), cycle_time(counts.first),
@@ -673,8 +674,7 @@ std::vector<UnitStatistics> Sequencer::unit_statistics() const {
     all.push_back(statistics);
     all.back().unit = unit;
     all.back().name = unit_name(unit);
-    const unsigned kind = RDU_UNIT_KIND(unit);
-    if (kind != RDU_UNIT_AGCU) all.back().fidelity = to_string(fidelity.of(unit));
+    all.back().fidelity = to_string(fidelity.of(unit));
   }
   return all;
 }

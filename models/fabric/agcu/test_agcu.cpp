@@ -1,9 +1,11 @@
 #include <array>
+#include <memory>
 #include <random>
 
 #include "fabric/agcu/agcu.h"
 #include "fabric/agcu/agcu_config.h"
 #include "fabric/agcu/atomic.h"
+#include "fabric/agcu/clocked_agcu.h"
 #include "fabric/agcu/row_walker.h"
 #include "fabric/standstill.h"
 #include "fabric/stream/pins.h"
@@ -328,34 +330,41 @@ class LateMemory : public rdu::core::TransferPort,
 
 /// A load generator and who takes what it sends.
 struct LoadBench {
-  explicit LoadBench(const ConfigWords& words)
-      : config(AgcuConfig::decode(words, false)),
-        memory(late, late, params, late),
-        agcu(context, RDU_UNIT(RDU_UNIT_AGCU, 1, 0), config, memory, 0, "agcu"),
-        sink(context) {
-    (config.to_scalar ? agcu.scalar_output(0, 0) : agcu.packet_output(0, 0)).connect(sink.input, 1, params);
-    run_all(context, {&agcu, &sink});
-    while (!agcu.finished()) {
-      late.answer(100);
-      context.work.run(~uint64_t{0});
+  LoadBench(const ConfigWords& words, bool is_clocked)
+      : config(AgcuConfig::decode(words, false)), memory(late, late, params, late), sink(context) {
+    const uint32_t id = RDU_UNIT(RDU_UNIT_AGCU, 1, 0);
+    if (is_clocked) {
+      agcu = std::make_unique<ClockedAgcu>(context, id, config, words, memory, 0, "agcu");
+    } else {
+      agcu = std::make_unique<Agcu>(context, id, config, memory, 0, "agcu");
     }
+    (config.to_scalar ? agcu->scalar_output(0, 0) : agcu->packet_output(0, 0)).connect(sink.input, 1, params);
+    for (Unit* unit : std::initializer_list<Unit*>{agcu.get(), &sink}) {
+      unit->start(0);
+      unit->wake();
+    }
+    do {
+      late.answer(100);
+      context.work.run(~uint64_t{0}, &memory);
+    } while (!agcu->finished());
   }
   FabricParams params;
   Context context{params};
   LateMemory late;
   AgcuConfig config;
   Memory memory;
-  Agcu agcu;
+  std::unique_ptr<Unit> agcu;
   Sink sink;
 };
 
 }  // namespace
 
 TEST_CASE("words to the scalar output: in order of address, one a cycle") {
+  const bool is_clocked = GENERATE(false, true);
   ConfigWords words = ConfigWords::reset_of<A::Registers>();
   set_load(words, 0x10, 20, {{3, 64}});
   words.set(A::kSCALAR_OFFSET, A::SCALAR::OUT, 1);
-  LoadBench b(words);
+  LoadBench b(words, is_clocked);
   REQUIRE(b.sink.packets.size() == 15);
   for (size_t i = 0; i < 15; ++i) {
     const auto first = static_cast<uint8_t>(0x10 + 64 * (i / 5) + 4 * (i % 5));
@@ -367,20 +376,21 @@ TEST_CASE("words to the scalar output: in order of address, one a cycle") {
 }
 
 TEST_CASE("packets carry sequence ids and destinations") {
+  const bool is_clocked = GENERATE(false, true);
   ConfigWords words = ConfigWords::reset_of<A::Registers>();
   set_load(words, 0x1000, 256, {{2, 256}});
-  LoadBench plain(words);
+  LoadBench plain(words, is_clocked);
   REQUIRE(plain.sink.heads == std::vector<uint64_t>(8, 0));
   words.set(A::kLOAD_OFFSET, A::LOAD::SEQUENCE, 1);
   words.set(A::kLOAD_SEQ_OFFSET, A::LOAD_SEQ::FIRST, 0xfffa);
   words.set(A::kLOAD_SEQ_OFFSET, A::LOAD_SEQ::STEP, 3);
-  LoadBench sequence(words);
+  LoadBench sequence(words, is_clocked);
   for (size_t i = 0; i < 8; ++i) REQUIRE(sequence.sink.heads[i] == ((0xfffa + 3 * i) & 0xffff));
   words.set(A::kLOAD_OFFSET, A::LOAD::DYNAMIC, 1);
   words.set(A::kLOAD_DEST_OFFSET, A::LOAD_DEST::COLUMN, 5);
   words.set(A::kLOAD_DEST_OFFSET, A::LOAD_DEST::ROW, 6);
   words.set(A::kLOAD_DEST_OFFSET, A::LOAD_DEST::PORT, 17);
-  LoadBench dynamic(words);
+  LoadBench dynamic(words, is_clocked);
   for (size_t i = 0; i < 8; ++i) {
     REQUIRE(PacketHead::sequence(dynamic.sink.heads[i]) == ((0xfffa + 3 * i) & 0xffff));
     REQUIRE(PacketHead::destination(dynamic.sink.heads[i]) == (5 | 6 << 8 | 17 << 16));

@@ -140,6 +140,7 @@ void ClockedUnit::advance(uint64_t known) {
     set_next_cycle(next);
     if (next == kNoCycle || beyond_horizon(next + 1)) return;
     if (next + 1 > known && !is_known(next + 1)) return;
+    if (next + 1 >= answers_unknown_from()) return;
     cycle_ = next;
     tick();
     // What this caused comes back two cycles later at the earliest, so that one more is known.
@@ -149,7 +150,7 @@ void ClockedUnit::advance(uint64_t known) {
 
 /// The arrival of what is known to come next, not before the next cycle; kNoCycle: of nothing.
 uint64_t ClockedUnit::next_event() const {
-  uint64_t event = kNoCycle;
+  uint64_t event = next_answer();
   for (const Network* network : {&packets_, &scalars_}) {
     for (const In& in : network->inputs) {
       if (in.stream.available() != 0 && in.stream.held() < in.depth) {
@@ -275,6 +276,7 @@ void ClockedUnit::tick() {
     token.wire.pop(1);
     in_.tokens |= 1u << token.port;
   }
+  bring_answers(arrival);
   out_.clear();
   model_->tick(in_, out_);
   ++cycle_;
@@ -329,6 +331,7 @@ void ClockedUnit::give() {
     if (port >= token_out_at_.size() || !token_out_at_[port]) return;  // a wire to nowhere
     token_out_at_[port]->wire.send({cycle_, 0, 1});
   });
+  give_requests(cycle_);
   for_each_bit(out_.credit, [&](unsigned port) { take(packets_, port, out_.in_credit[port]); });
   for_each_bit(out_.scalar_credit, [&](unsigned port) { take(scalars_, port, out_.sin_credit[port]); });
   if (out_.active != 0) count();

@@ -67,6 +67,16 @@ class ClockedUnit : public BoundUnit, private PinNeighbours {
  protected:
   void advance(uint64_t known) override;
 
+  // For a unit that is connected to memory besides: its answers come and its requests go with the clock.
+  /// Arrival of the answer that is known to come next; kNoCycle if none is.
+  virtual uint64_t next_answer() const { return kNoCycle; }
+  /// The first cycle at which an answer may arrive that is not known.
+  virtual uint64_t answers_unknown_from() const { return kNoCycle; }
+  /// Sets the model's pins to the answers that arrive at this cycle. Before the model's tick().
+  virtual void bring_answers(uint64_t arrival) { static_cast<void>(arrival); }
+  /// Passes on the requests that the model shows in this cycle.
+  virtual void give_requests(uint64_t cycle) { static_cast<void>(cycle); }
+
  private:
   struct In {
     In(Unit& owner, unsigned p, unsigned f, uint64_t d) : port(p), flow(f), depth(d), stream(owner) {}

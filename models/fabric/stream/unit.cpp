@@ -63,6 +63,7 @@ void Worklist::run(uint64_t horizon, const Outside* outside) {
 bool Worklist::move_bound(const Outside* outside) {
   uint64_t first = kNoCycle;
   uint64_t second = kNoCycle;
+  uint64_t due = kNoCycle;
   for (const BoundUnit* unit : bound_) {
     const uint64_t cycle = unit->next_cycle_;
     if (cycle < first) {
@@ -71,23 +72,26 @@ bool Worklist::move_bound(const Outside* outside) {
     } else if (cycle < second) {
       second = cycle;
     }
+    if (cycle == kNoCycle) continue;
+    // What it shows then arrives a cycle later. It may be a kernel's end, or cause a request.
+    const uint64_t more = outside && !unit->at_memory_ ? outside->request_cycles() : 0;
+    due = std::min(due, cycle + 2 + more);
   }
   if (first >= horizon_) return false;  // they wait for the horizon, or nobody does anything
   // What others give leaves after `second`, and has still to arrive.
-  uint64_t known = std::min(second, horizon_ - 1) + 1;
-  if (outside) {
-    const uint64_t answer = outside->earliest_answer();
-    if (answer <= first) {
-      // Nothing leaves up to `first`. What leaves then arrives a cycle later, and may cause a request.
-      again_ = first + 2 + outside->request_cycles();
-      return false;
-    }
-    known = std::min(known, answer);
-  }
+  const uint64_t known = std::min(second, horizon_ - 1) + 1;
+  const uint64_t answer = outside ? outside->earliest_answer() : kNoCycle;
+  bool moves = false;
   for (BoundUnit* unit : bound_) {
-    if (unit->next_cycle_ == first) unit->advance(known);
+    if (unit->next_cycle_ != first) continue;
+    // An answer arrives in its cycle; what it lets others send, a cycle later.
+    const uint64_t answered = answer == kNoCycle || !unit->at_memory_ ? answer : answer - 1;
+    if (answered <= first) continue;
+    unit->advance(std::min(known, answered));
+    moves |= unit->next_cycle_ != first;
   }
-  return true;
+  if (!moves) again_ = due;
+  return moves;
 }
 
 void Worklist::clear() {

@@ -169,10 +169,13 @@ class BoundUnit : public Unit {
   /// Its next clock is at this cycle at the earliest: what it gives leaves later than that. kNoCycle: it does
   /// nothing until it is given something.
   void set_next_cycle(uint64_t cycle) { next_cycle_ = cycle; }
+  /// Answers of memory come to it, and it ends kernels: without a way between.
+  void set_at_memory() { at_memory_ = true; }
 
  private:
   friend class Worklist;
   uint64_t next_cycle_ = kNoCycle;
+  bool at_memory_ = false;
   bool takes_part_ = false;
 };
 
