@@ -58,7 +58,7 @@ std::pair<uint16_t, uint16_t> neighbour(uint16_t row, uint16_t col, unsigned sid
 
 Netlist netlist_of(const Graph& graph) {
   Netlist netlist;
-  for (const auto& u : graph.units()) netlist.units.push_back({u.name, role_of(u.kind)});
+  for (const auto& u : graph.units()) netlist.units.push_back({u.name, role_of(u.kind), u.cell});
   for (const auto& e : graph.edges()) {
     Netlist::Net net;
     net.source = e.from;

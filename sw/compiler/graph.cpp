@@ -876,8 +876,13 @@ Node Graph::add(const std::string& name, UnitKind kind, const std::string& note)
     if (u.name == name) throw Error("unit '" + name + "' is added twice");
   }
   std::visit(UnitCheck("unit '" + name + "'"), kind);
-  units_.push_back({name, std::move(kind), note});
+  units_.push_back({name, std::move(kind), note, {}});
   return {units_.size() - 1};
+}
+
+void Graph::pin(Node node, Cell cell) {
+  if (node.index >= units_.size()) throw Error("a place for a unit of another graph");
+  units_[node.index].cell = cell;
 }
 
 void Graph::connect(Output from, Node to, unsigned input) {

@@ -330,12 +330,18 @@ struct Output {
   Output(Node n, unsigned output = 0) : node(n), number(output) {}  // NOLINT: nodes are Outputs
 };
 
+/// Row and column of a switch and the units at it, from the north-west.
+struct Cell {
+  uint16_t row = 0, col = 0;
+};
+
 class Graph {
  public:
   struct UnitDescription {
     std::string name;
     UnitKind kind;
     std::string note;
+    std::optional<Cell> cell = {};  ///< where it has to be
   };
   /// A stream from one unit's output to inputs of others.
   struct Edge {
@@ -362,6 +368,8 @@ class Graph {
   /// Error for an input or output that does not exist, and for an input that is connected already unless all
   /// its streams have sequence ids.
   void connect(Output from, Node to, unsigned input = 0);
+  /// Part of a floor plan: the unit has to be at this cell. The placer finds places for the others.
+  void pin(Node node, Cell cell);
   /// A fact for people and applications, kept in the container.
   void property(const std::string& name, const std::string& value) { info_.properties[name] = value; }
 

@@ -136,7 +136,9 @@ class Placer {
         }
       }
     }
+    pin();
     for (size_t u : order) {
+      if (fixed(u)) continue;
       Class& c = class_of(u);
       int64_t best = kNowhere;
       int64_t best_cost = 0;
@@ -147,6 +149,30 @@ class Placer {
       }
       unit_site_[u] = best;
       c.occupant[static_cast<size_t>(best)] = static_cast<int64_t>(u);
+    }
+  }
+
+  bool fixed(size_t unit) const { return netlist_.units[unit].cell.has_value(); }
+
+  void pin() {
+    for (size_t u = 0; u < netlist_.units.size(); ++u) {
+      if (!fixed(u)) continue;
+      const auto& unit = netlist_.units[u];
+      Class& c = class_of(u);
+      const auto found = std::find_if(c.sites.begin(), c.sites.end(), [&](const Site& s) {
+        return s.row == unit.cell->row && s.col == unit.cell->col;
+      });
+      const std::string who =
+          fmt::format("unit '{}' has to be at row {}, column {}", unit.name, unit.cell->row, unit.cell->col);
+      if (found == c.sites.end()) throw Error(who + ", but there is no such unit");
+      const auto site = found - c.sites.begin();
+      int64_t& occupant = c.occupant[static_cast<size_t>(site)];
+      if (occupant != kNowhere) {
+        throw Error(fmt::format("{}, where '{}' has to be, too", who,
+                                netlist_.units[static_cast<size_t>(occupant)].name));
+      }
+      occupant = static_cast<int64_t>(u);
+      unit_site_[u] = site;
     }
   }
 
@@ -202,6 +228,7 @@ class Placer {
         const int64_t from = unit_site_[unit];
         if (to == from) continue;
         const int64_t other = c.occupant[static_cast<size_t>(to)];
+        if (fixed(unit) || (other != kNowhere && fixed(static_cast<size_t>(other)))) continue;
         const int64_t before = cost_around(unit, other);
         move(unit, to);
         const int64_t worse = cost_around(unit, other) - before;

@@ -244,6 +244,42 @@ TEST_CASE("streams share channels where they have to, under flow ids of their ow
              Contains("8 streams leave SW 0.0 to the east (1 channels of 7 flows)"));
 }
 
+TEST_CASE("pinned units are where they have to be, or it is said why not") {
+  const auto build = [](Cell load, Cell simd, Cell pad) {
+    Graph g("pinned", "");
+    Simd pcu;
+    pcu.stages = {{Op::mov, Operand::in0}};
+    pcu.in[0] = pcu.out = Format::bf16;
+    Scratchpad memory;
+    memory.buffer_size = 64;
+    memory.write = memory.read = {{1, 64}};
+    const Node in = g.add("in", Load{}), a = g.add("a", pcu), b = g.add("b", pcu), c = g.add("c", memory);
+    g.connect(in, a);
+    g.connect(a, c);
+    g.connect(c, b);
+    g.connect(b, g.add("out", Store{}));
+    g.pin(in, load);
+    g.pin(a, simd);
+    g.pin(b, {3, 3});
+    g.pin(c, pad);
+    const Program p = compile(g);
+    std::map<std::string, std::string> places;
+    for (const UnitEntry& u : p.units()) places[u.name] = unit_text(u.id);
+    return places;
+  };
+  auto places = build({5, 5}, {2, 4}, {3, 3});
+  CHECK(places["in"] == "AGCU 5.E");
+  CHECK(places["a"] == "PCU 2.4");
+  CHECK(places["b"] == "PCU 3.3");
+  CHECK(places["c"] == "PMU 3.3");
+  CHECK_THROWS_WITH(build({5, 4}, {2, 4}, {3, 3}),
+                    Contains("unit 'in' has to be at row 5, column 4, but there is no such unit"));
+  CHECK_THROWS_WITH(build({5, 5}, {6, 4}, {3, 3}),
+                    Contains("unit 'a' has to be at row 6, column 4, but there is no such unit"));
+  CHECK_THROWS_WITH(build({5, 5}, {3, 3}, {3, 3}),
+                    Contains("unit 'b' has to be at row 3, column 3, where 'a' has to be, too"));
+}
+
 TEST_CASE("streams with much to carry have channels of their own, the others share what is left") {
   // All of one way: two that fill a channel, and fourteen that share the other two.
   std::vector<RouteRequest> requests(16, {"s", {0, 0}, {{0, 3}}, 0.1});

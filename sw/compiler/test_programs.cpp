@@ -124,6 +124,15 @@ TEST_CASE("a matrix product on a grid of PCUs, columns of which two programs sha
   for (const size_t first : {size_t{0}, kN / 2})
     m.run(program, {{"a", at_a}, {"b", at_b + 2 * first}, {"c", at_c + 4 * first}});
   CHECK(same_bits(m.get<float>(at_c, kM * kN), matrix_product(a, b, kM, kN, kK)));
+
+  // All columns at once, joined in two steps and laid out as a grid.
+  grid.n = kN, grid.row_groups = 2, grid.column_groups = 8;
+  CHECK_FALSE(programs::has_floor_plan(grid));
+  grid.rows = grid.cols = 6;
+  CHECK(programs::has_floor_plan(grid));
+  const uint64_t at_d = m.reserve(kM * kN * 4);
+  m.run(compile(programs::gemm_grid(grid)), {{"a", at_a}, {"b", at_b}, {"c", at_d}});
+  CHECK(same_bits(m.get<float>(at_d, kM * kN), matrix_product(a, b, kM, kN, kK)));
 }
 
 TEST_CASE("softmax of rows that are longer than a vector") {

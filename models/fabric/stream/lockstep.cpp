@@ -150,6 +150,17 @@ bool Lockstep::is_steady(const Feed& feed) const {
 }
 
 bool Lockstep::advance(uint64_t horizon) {
+  // Looking at everybody is dear, and what failed for one sink fails for the others of the same round.
+  if (skip_ != 0) {
+    --skip_;
+    return false;
+  }
+  if (try_to_advance(horizon)) return true;
+  skip_ = sinks_.size() - 1;
+  return false;
+}
+
+bool Lockstep::try_to_advance(uint64_t horizon) {
   // Everybody goes on to the same packet, counted from the execution's beginning, so that nothing is left
   // under way.
   uint64_t target = ~uint64_t{0};

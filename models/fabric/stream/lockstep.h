@@ -69,7 +69,8 @@ class Lockstep {
                                                      const std::vector<SteadySink*>& sinks,
                                                      uint64_t max_burst);
 
-  /// Makes as many firings as can be made so, up to the cycle `horizon`; false if none.
+  /// Makes as many firings as can be made so, up to the cycle `horizon`; false if none. After a failure only
+  /// every so many-th call tries again as there are sinks.
   bool advance(uint64_t horizon);
 
   /// How many times that was so.
@@ -93,12 +94,14 @@ class Lockstep {
   uint64_t taken(const Feed& feed) const;
   void go_to(uint64_t target);
   bool is_steady(const Feed& feed) const;
+  bool try_to_advance(uint64_t horizon);
   bool is_steady(SteadySource& source) const;
 
   std::vector<SteadySource*> sources_;
   std::vector<SteadySink*> sinks_;
   std::vector<Feed> feeds_;
   std::vector<uint64_t> firings_;  ///< by sink; of the advance under way
+  size_t skip_ = 0;                ///< calls that do not try
   uint64_t advances_ = 0;
 };
 

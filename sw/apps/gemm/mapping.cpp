@@ -56,6 +56,8 @@ std::vector<Mapping> mappings(const rdu_info& device, const Size& size) {
       m.grid.k = static_cast<uint32_t>(size.k);
       m.grid.row_groups = static_cast<unsigned>(rows);
       m.grid.column_groups = static_cast<unsigned>(cols);
+      m.grid.rows = device.rows;
+      m.grid.cols = device.columns;
       m.parts = divide_up(panels, each * cols);
       m.columns = m.parts * m.grid.n;
       m.grid.pitch = static_cast<uint32_t>(m.columns);
@@ -70,8 +72,11 @@ std::vector<Mapping> mappings(const rdu_info& device, const Size& size) {
     throw std::runtime_error(fmt::format("K = {} is too large: a PMU has to keep 32 columns of B", size.k));
   }
   std::stable_sort(found.begin(), found.end(), [](const Mapping& a, const Mapping& b) {
-    return std::make_tuple(a.steps, a.units(), a.grid.column_groups) <
-           std::make_tuple(b.steps, b.units(), b.grid.column_groups);
+    const auto key = [](const Mapping& m) {
+      return std::make_tuple(m.steps, !compiler::programs::has_floor_plan(m.grid), m.units(),
+                             m.grid.column_groups);
+    };
+    return key(a) < key(b);
   });
   return found;
 }

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <optional>
+#include <set>
+
 namespace rdu::compiler::programs {
 namespace {
 
@@ -50,8 +54,25 @@ Node add_rows_of_a(Graph* graph, const Value& a, unsigned group, const RowsOfA& 
   return to;
 }
 
-/// A PMU that puts together what two groups of rows make, six rows each: the packets of their PCUs come one
-/// of each in turn, joined by sequence ids. Two buffers.
+/// PCUs of a row group whose packets are joined near them: so fewer streams have a long way.
+unsigned joined_first(const GemmGrid& grid) {
+  constexpr unsigned kJoined = 4;
+  return grid.column_groups > kJoined && grid.column_groups % kJoined == 0 ? kJoined : 1;
+}
+
+/// Passes on, in their order, the packets of so many PCUs that come joined, two buffers of a tile of each.
+Scratchpad gatherer(unsigned joined, const Value& tiles, Sequence sequence) {
+  Scratchpad pad;
+  pad.fills = tiles;
+  pad.buffers = 2;
+  pad.buffer_size = joined * kTileRows * kTileCols * kFp32;
+  pad.write = pad.read = {{pad.buffer_size / kPacket, kPacket}};
+  pad.sequence = sequence;
+  return pad;
+}
+
+/// A PMU that puts together what two groups of rows make, six rows each: the packets of their PCUs come
+/// joined by sequence ids, one of each gatherer in turn. Two buffers.
 PatternMemory collector(const GemmGrid& grid, const Value& tiles) {
   const uint32_t panels = grid.n / kTileCols / grid.column_groups;
   const uint32_t row = grid.n * kFp32;
@@ -75,7 +96,9 @@ PatternMemory collector(const GemmGrid& grid, const Value& tiles) {
     write.lanes = kPacket / kFp32;
     write.element = Element::word;
     write.lane_stride = kFp32;
-    write.counters = {{grid.column_groups, int64_t{panels} * kTileCols * kFp32},
+    const unsigned first = joined_first(grid);
+    write.counters = {{grid.column_groups / first, int64_t{first} * panels * kTileCols * kFp32},
+                      {first, int64_t{panels} * kTileCols * kFp32},
                       {2, kPacket},
                       {kTileRows, row},
                       {panels, kTileCols * kFp32}};
@@ -90,7 +113,80 @@ PatternMemory collector(const GemmGrid& grid, const Value& tiles) {
   return pad;
 }
 
+/// Where the units of a GemmGrid are. B's columns go along rows of cells, from the west; A's rows along
+/// columns of cells, from the south; groups of rows for which there are no columns go along rows of cells
+/// below, from the east. With both times the same (a packet takes a cycle a hop), PCUs work in a wave from
+/// the south-west.
+class FloorPlan {
+ public:
+  explicit FloorPlan(const GemmGrid& grid) {
+    for (const bool turned : {false, true}) {
+      const unsigned down = turned ? grid.row_groups : grid.column_groups;    // groups along rows of cells
+      const unsigned beside = turned ? grid.column_groups : grid.row_groups;  // along columns of cells
+      rows_ = grid.rows, cols_ = grid.cols, turned_ = turned, down_ = down;
+      const unsigned more = beside > cols_ ? beside - cols_ : 0;
+      const unsigned left = more * (down > cols_ ? down - cols_ : 0);  // cells that no row of theirs has
+      if (down_ + more + (left + cols_ - 1) / cols_ <= rows_) {
+        more_ = more;
+        fits_ = true;
+        return;
+      }
+    }
+  }
+  bool fits() const { return fits_; }
+
+  Cell product(unsigned row_group, unsigned column_group) const {
+    const unsigned along = turned_ ? row_group : column_group;
+    const unsigned across = turned_ ? column_group : row_group;
+    if (across < cols_) return cell(along, across);
+    // Below. Streams from the west have come down as far as those from the east have come along if groups are
+    // in their own columns; so it is those in the middle that get other cells, where they are late the least.
+    const unsigned extra = across - cols_;
+    const unsigned others = down_ > cols_ ? down_ - cols_ : 0, first = (down_ - others) / 2;
+    if (along < first) return cell(down_ + extra, along);
+    if (along >= first + others) return cell(down_ + extra, along - others);
+    const unsigned n = (along - first) * more_ + extra, cells = others * more_;
+    const unsigned middle = first + others / 2;
+    const unsigned start = cells >= cols_ ? 0 : std::min(middle - std::min(middle, cells / 2), cols_ - cells);
+    return cell(down_ + more_ + n / cols_, start + n % cols_);
+  }
+  /// Of the PMUs that feed them: the nearest to where their streams should begin that is free.
+  Cell a(unsigned group) { return turned_ ? feeds_along(group) : feeds_across(group); }
+  Cell b(unsigned group) { return turned_ ? feeds_across(group) : feeds_along(group); }
+
+ private:
+  static Cell cell(unsigned row, unsigned col) {
+    return {static_cast<uint16_t>(row), static_cast<uint16_t>(col)};
+  }
+  Cell feeds_along(unsigned group) { return take(group, 0); }
+  Cell feeds_across(unsigned group) {
+    return group < cols_ ? take(down_ - 1, group) : take(down_ + group - cols_, cols_ - 1);
+  }
+  Cell take(unsigned row, unsigned col) {
+    const auto away = [&](unsigned r, unsigned c) {
+      return (r > row ? r - row : row - r) + (c > col ? c - col : col - c);
+    };
+    unsigned best_row = rows_, best_col = 0;
+    for (unsigned r = 0; r < rows_; ++r) {
+      for (unsigned c = 0; c < cols_; ++c) {
+        if (taken_.count({r, c}) != 0) continue;
+        if (best_row == rows_ || away(r, c) < away(best_row, best_col)) best_row = r, best_col = c;
+      }
+    }
+    taken_.emplace(best_row, best_col);
+    return cell(best_row, best_col);
+  }
+
+  unsigned rows_ = 0, cols_ = 0, down_ = 0, more_ = 0;
+  bool turned_ = false, fits_ = false;
+  std::set<std::pair<unsigned, unsigned>> taken_;
+};
+
 }  // namespace
+
+bool has_floor_plan(const GemmGrid& grid) {
+  return grid.rows != 0 && grid.cols != 0 && FloorPlan(grid).fits();
+}
 
 void add_matmul(Graph* graph, const Value& a, const Value& b, const Value& c, const MatmulShape& shape) {
   const unsigned rows = shape.row_groups;
@@ -206,6 +302,8 @@ Graph gemm_grid(const GemmGrid& grid) {
   const Value b = graph.address("b", "first column of B [K][pitch] BF16, row major", 2);
   const Value c = graph.address("c", "first column of C [M][pitch] FP32, row major", 4);
 
+  std::optional<FloorPlan> plan;
+  if (has_floor_plan(grid)) plan.emplace(grid);
   std::vector<Node> b_pads;
   for (unsigned s = 0; s < cols; ++s) {
     Load load;
@@ -217,6 +315,7 @@ Graph gemm_grid(const GemmGrid& grid) {
     pad.write = {{pad.buffer_size / kPacket, kPacket}};
     pad.read = {{grid.k, b_row}, {panels, kPacket}, {tiles, 0}};
     b_pads.push_back(graph.add(fmt::format("b{}", s), pad, "columns of B"));
+    if (plan) graph.pin(b_pads.back(), plan->b(s));
     graph.connect(graph.add(fmt::format("b{}.load", s), load, "columns of B"), b_pads.back());
   }
   for (unsigned r = 0; r < rows; r += 2) {
@@ -230,16 +329,29 @@ Graph gemm_grid(const GemmGrid& grid) {
     graph.connect(c_pad, graph.add(fmt::format("c{}.store", r / 2), store, "rows of C"));
     for (unsigned half = 0; half < 2; ++half) {
       const Node a_pad = add_rows_of_a(&graph, a, r + half, {grid.k, panels, rows, tiles});
+      if (plan) graph.pin(a_pad, plan->a(r + half));
+      Node join = c_pad;
       for (unsigned s = 0; s < cols; ++s) {
+        const std::string at = fmt::format("{}.{}", r + half, s);
+        const Value products = uint64_t{tiles} * panels;
+        const unsigned first = joined_first(grid);
+        if (first > 1 && s % first == 0) {
+          const Sequence turn{static_cast<uint16_t>(s / first), static_cast<uint16_t>(cols / first)};
+          join =
+              graph.add("join" + at, gatherer(first, products, turn), "tiles of C, a packet of each in turn");
+          graph.connect(join, c_pad, half);
+        }
         Matrix matrix;
-        matrix.tiles = uint64_t{tiles} * panels;
+        matrix.tiles = products;
         matrix.k = grid.k;
         matrix.rows = kTileRows;
-        matrix.sequence = Sequence{static_cast<uint16_t>(s), static_cast<uint16_t>(cols)};
-        const Node product = graph.add(fmt::format("matmul{}.{}", r + half, s), matrix, "C = A B");
+        matrix.sequence = first > 1 ? Sequence{static_cast<uint16_t>(s % first), static_cast<uint16_t>(first)}
+                                    : Sequence{static_cast<uint16_t>(s), static_cast<uint16_t>(cols)};
+        const Node product = graph.add("matmul" + at, matrix, "C = A B");
+        if (plan) graph.pin(product, plan->product(r + half, s));
         graph.connect(b_pads[s], product, 0);
         graph.connect(a_pad, product, 1);
-        graph.connect(product, c_pad, half);
+        graph.connect(product, join, first > 1 ? 0 : half);
       }
     }
   }

@@ -35,7 +35,12 @@ struct GemmGrid {
   uint32_t pitch = 0;  ///< columns of B and C from one row to the next, at least n: tiles may share matrices
   unsigned row_groups = 16;  ///< an even number; twice the stores
   unsigned column_groups = 16;
+  /// Cells of the tile. If the grid can be laid out on them as a grid (has_floor_plan()), it is: a column
+  /// group along each row of cells, a row group along each column or the other way round, so that what meets
+  /// in a PCU has come equally far. 0: the placer alone decides.
+  unsigned rows = 0, cols = 0;
 };
+bool has_floor_plan(const GemmGrid& grid);
 /// Arguments: a, b, c (b and c: where the program's first column is).
 Graph gemm_grid(const GemmGrid& grid);
 
