@@ -37,7 +37,7 @@ void MatrixProgram::run() {
 bool MatrixProgram::go_in_lockstep() {
   if (!lockstep_ || counts_.firings < try_at_) return false;
   if (lockstep_->advance(unit_.horizon())) return true;
-  try_at_ = counts_.firings + Lockstep::kLeast;
+  try_at_ = counts_.firings + Lockstep::kRetry;
   return false;
 }
 

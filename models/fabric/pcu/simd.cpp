@@ -162,6 +162,12 @@ uint64_t SimdProgram::look_ahead(uint64_t limit, Traffic* traffic) {
     return limit;
   }
   if (traffic->is_single()) return 1;
+  // No further than packets and places are known: at least the next firing, which may have to wait.
+  for (unsigned i = 0; i < PcuConfig::kInputs; ++i) {
+    if (traffic->takes >> i & 1) limit = std::min(limit, input(i).head(config().packets_in(i)).n);
+  }
+  if (traffic->sends) limit = std::min(limit, output().places(program().packets_out()).n);
+  limit = std::max<uint64_t>(limit, 1);
   for (uint64_t i = 1; i < limit; ++i) {
     chain.next();
     s.predicates[i] = static_cast<uint8_t>(predicates_at(chain));

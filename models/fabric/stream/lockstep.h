@@ -59,6 +59,8 @@ class Lockstep {
  public:
   /// Firings that are worth the effort.
   static constexpr uint64_t kLeast = 64;
+  /// After as many, a sink tries again: about a FIFO, in which what was irregular has passed.
+  static constexpr uint64_t kRetry = 16;
 
   Lockstep(std::vector<SteadySource*> sources, std::vector<SteadySink*> sinks);
 
