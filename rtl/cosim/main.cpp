@@ -256,7 +256,8 @@ int random(const Random& o) {
     return kDiffers;
   }
   fmt::print("model and RTL are the same: {} {}, seeds {} to {}, {} packets, words and tokens, {} cycles\n",
-             o.count, o.unit, o.seed, o.seed + o.count - 1, items, cycles);
+             o.count, o.unit + (kind == RDU_UNIT_SWITCH ? "es" : "s"), o.seed, o.seed + o.count - 1, items,
+             cycles);
   return kSame;
 }
 
