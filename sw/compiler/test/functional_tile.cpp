@@ -102,14 +102,6 @@ class Counters {
   bool done_ = false;
 };
 
-// The tail's polynomial of a segment at w / 2^23, in units of 2^-30, rounded to FP32.
-float cubic(int64_t segment, int64_t w) {
-  const int32_t* c = tail::kSegments[segment];
-  int64_t y = c[3];
-  for (int i = 2; i >= 0; --i) y = c[i] + ((y * w) >> 23);
-  return static_cast<float>(y);
-}
-
 float bf16_lane(const Packet& p, unsigned lane) {
   uint16_t bits;
   std::memcpy(&bits, p.data() + 2 * lane, 2);
@@ -362,25 +354,134 @@ class Generator {
   Lanes state_;
 };
 
+// --- the tail, as the page of models/fabric/math says
+/// A segment's polynomial at w / 2^23, in units of 2^-30.
+int64_t poly(int64_t segment, int64_t w) {
+  const int32_t* c = tail::kSegments[segment];
+  int64_t y = c[3];
+  for (int i = 2; i >= 0; --i) y = c[i] + ((y * w) >> 23);
+  return y;
+}
+
+int64_t shifted(int64_t x, int right) {
+  return right > 62 ? 0 : x >> right;
+}
+
+/// (-1)^s * magnitude * 2^q, rounded to 24 bits; then what is too large is infinity, too small zero.
+uint32_t rounded(bool s, int64_t magnitude, int q) {
+  int exponent = 0;
+  const auto significand = static_cast<float>(std::frexp(static_cast<double>(magnitude), &exponent));
+  double value = std::ldexp(double{significand}, exponent + q);
+  if (value < 0x1p-126) value = 0;
+  if (value >= 0x1p128) value = INFINITY;
+  return to_bits(static_cast<float>(s ? -value : value));
+}
+
+/// e^x for e <= 6: y * 2^(n - 30).
+std::pair<int, int64_t> power(bool s, int e, int64_t m) {
+  const auto product = static_cast<int64_t>(static_cast<uint64_t>(m) * tail::kLog2E);
+  int64_t t = shifted(product, 31 - e);
+  if (s) t = -t;
+  return {static_cast<int>(t >> 29), poly(tail::kExp + (t >> 23 & 63), t & 0x7fffff)};
+}
+
+/// TANH and ERF: the table's first segment, from which exponent on the result is 1, and how the segments of
+/// 1 - f(|x|) are scaled.
+struct Saturating {
+  int64_t table;
+  int one;
+  std::array<int, 4> scale;
+};
+
+uint32_t saturating(const Saturating& f, bool s, int e, int64_t m) {
+  if (e == -127) return s ? 0x80000000 : 0;
+  if (e >= f.one) return to_bits(s ? -1.0f : 1.0f);
+  const int64_t fraction = m & 0x7fffff;
+  if (e >= 0) {
+    const int scale = f.scale[static_cast<size_t>(e)];
+    const int64_t y = poly(f.table + 32 * (e + 1) + (fraction >> 18), (fraction & 0x3ffff) << 5);
+    return rounded(s, (int64_t{1} << (30 + scale)) - y, -30 - scale);
+  }
+  const int64_t t = shifted(m << 4, -1 - e);
+  const int64_t y = poly(f.table + (t >> 23 & 31), t & 0x7fffff);
+  return rounded(s, m * ((y + 2) >> 2), e - 51);
+}
+
+uint32_t logarithm(bool s, int e, int64_t m) {
+  if (e == -127) return 0xff800000;
+  if (s) return kNan;
+  if (e == 128) return 0x7f800000;
+  const int64_t fraction = m & 0x7fffff;
+  const bool upper = (fraction >> 22) != 0;
+  if (upper) ++e;
+  const int64_t u = upper ? m - (1 << 24) : 2 * fraction;
+  const int64_t y = poly(tail::kLog + (fraction >> 17), (fraction & 0x1ffff) << 6);
+  const int64_t p = u * ((y + 2) >> 2);
+  if (e == 0) return rounded(p < 0, std::abs(p), -52);
+  const int64_t r = e * static_cast<int64_t>(tail::kLn2) + (p >> 12);
+  return rounded(r < 0, std::abs(r), -40);
+}
+
+uint32_t sigmoid(bool s, int e, int64_t m) {
+  if (e >= 7) return s ? 0 : to_bits(1.0f);
+  const auto [n, y] = power(!s, e, m);
+  int k = std::max(n, 0);
+  int64_t d = shifted(y, k - n) + shifted(int64_t{1} << 30, k);
+  if (d >= int64_t{1} << 31) d >>= 1, ++k;
+  return rounded(false, poly(tail::kRecip + (d >> 24 & 63), (d >> 2 & 0x3fffff) << 1), -k - 30);
+}
+
 }  // namespace
 
+uint32_t tail_of(Tail function, uint32_t x) {
+  if (function == Tail::none) return x;
+  if (is_nan(x)) return kNan;
+  const bool s = x >> 31 != 0;
+  const int e = static_cast<int>(x >> 23 & 255) - 127;
+  const int64_t fraction = x & 0x7fffff, m = fraction + (1 << 23);
+  const uint32_t sign = x & 0x80000000;
+  const bool is_zero = e == -127, is_infinite = e == 128;
+  const auto root = [&](int64_t table) {
+    return poly(table + 32 * (e & 1) + (fraction >> 18), (fraction & 0x3ffff) << 5);
+  };
+  switch (function) {
+    case Tail::exp: {
+      if (e >= 7) return s ? 0 : 0x7f800000;
+      const auto [n, y] = power(s, e, m);
+      return rounded(false, y, n - 30);
+    }
+    case Tail::recip:
+      if (is_zero) return sign | 0x7f800000;
+      if (is_infinite) return sign;
+      return rounded(s, poly(tail::kRecip + (fraction >> 17), (fraction & 0x1ffff) << 6), -e - 30);
+    case Tail::log:
+      return logarithm(s, e, m);
+    case Tail::sqrt:
+      if (is_zero) return sign;
+      if (s) return kNan;
+      return is_infinite ? x : rounded(false, root(tail::kSqrt), (e >> 1) - 30);
+    case Tail::rsqrt:
+      if (is_zero) return sign | 0x7f800000;
+      if (s) return kNan;
+      return is_infinite ? 0 : rounded(false, root(tail::kRsqrt), -(e >> 1) - 30);
+    case Tail::sigmoid:
+      return sigmoid(s, e, m);
+    case Tail::tanh:
+      return saturating({tail::kTanh, 4, {0, 2, 6, 15}}, s, e, m);
+    case Tail::erf:
+      return saturating({tail::kErf, 2, {0, 4, 0, 0}}, s, e, m);
+    case Tail::none:
+      break;
+  }
+  throw Error(fmt::format("tail {}", static_cast<int>(function)));
+}
+
 float exp_of(float x) {
-  if (std::fabs(x) >= 128) return x < 0 ? 0 : INFINITY;
-  // x log2(e) in units of 2^-29: 24 bits times 38 bits, rounded towards zero.
-  int exponent = 0;
-  const auto significand = static_cast<uint64_t>(std::ldexp(std::frexp(std::fabs(x), &exponent), 24));
-  const int shift = 32 - exponent;
-  auto t = static_cast<int64_t>(shift > 63 ? 0 : (significand * tail::kLog2E) >> shift);
-  if (x < 0) t = -t;
-  const float y = cubic(tail::kExp + (t >> 23 & 63), t & 0x7fffff);
-  return std::ldexp(y, static_cast<int>(t >> 29) - 30);
+  return from_bits(tail_of(Tail::exp, to_bits(x)));
 }
 
 float recip_of(float x) {
-  if (x == 0 || std::isinf(x)) return 1 / x;
-  const uint32_t fraction = to_bits(x) & 0x7fffff;
-  const float y = cubic(tail::kRecip + (fraction >> 17), (fraction & 0x1ffff) << 6);
-  return std::copysign(std::ldexp(y, -std::ilogb(x) - 30), x);
+  return from_bits(tail_of(Tail::recip, to_bits(x)));
 }
 
 uint16_t to_bf16(float x) {
@@ -904,15 +1005,7 @@ class FunctionalTile::SimdPcu : public Unit {
     }
     if (holds[field(out_, RDU_PCU_PROGRAM_OUT_PRED_MASK)]) {
       for (unsigned l = 0; l < RDU_LANES_MAX; ++l) {
-        if (l >= lanes_) {
-          prev[l] = 0;
-        } else if (tail_ == RDU_PCU_PROGRAM_MODE_TAIL_EXP) {
-          prev[l] = to_bits(exp_of(from_bits(prev[l])));
-        } else if (tail_ == RDU_PCU_PROGRAM_MODE_TAIL_RECIP) {
-          prev[l] = to_bits(recip_of(from_bits(prev[l])));
-        } else if (tail_ != RDU_PCU_PROGRAM_MODE_TAIL_NONE) {
-          throw Error(fmt::format("{}: tail {}", name, tail_));
-        }
+        prev[l] = l < lanes_ ? tail_of(static_cast<Tail>(tail_), prev[l]) : 0;
       }
       send_lanes(prev, field(out_, RDU_PCU_PROGRAM_OUT_FORMAT_MASK), &generator_,
                  [&](const Packet& p) { send(p); });

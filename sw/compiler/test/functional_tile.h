@@ -5,14 +5,15 @@
 #include <vector>
 
 #include "compiler/container.h"
+#include "compiler/graph.h"
 
 /// For tests of programs only: executes a configuration packet by packet, without time, from the text of the
 /// register descriptions. It shares nothing with models/fabric but the tables of the tail, so that the two
 /// can be held against each other.
 namespace rdu::compiler::test {
 
-/// The tail's EXP and RECIP, as models/fabric/math/README.md defines them, for finite arguments and results
-/// that are not subnormal.
+/// The tail's functions on FP32 bits, as models/fabric/math/README.md defines them.
+uint32_t tail_of(Tail function, uint32_t x);
 float exp_of(float x);
 float recip_of(float x);
 /// FP32 to BF16 bits, round to nearest even, for finite arguments that are not subnormal.

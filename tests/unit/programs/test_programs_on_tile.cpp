@@ -262,3 +262,55 @@ TEST_CASE("softmax of long rows: the tile and the definition agree to the bit") 
   CHECK(cycles >= kRows * 16);
   CHECK(cycles < kRows * 16 * 3 + 1500);
 }
+
+TEST_CASE("all functions of the tail: the tile and the definition agree to the bit") {
+  // Values of all exponents and both signs, and where functions begin, end or change.
+  std::vector<uint32_t> x;
+  for (uint32_t e = 0; e < 256; ++e) {
+    for (const uint32_t fraction : {0u, 1u, 0x3fffffu, 0x400000u, 0x7fffffu, e * 32749u & 0x7fffff}) {
+      for (const uint32_t sign : {0u, 0x80000000u}) x.push_back(sign | e << 23 | fraction);
+    }
+  }
+  x.resize((x.size() + 31) / 32 * 32, 0x3f800000);
+  const uint64_t bytes = x.size() * 4;
+  for (unsigned n = 1; n <= static_cast<unsigned>(Tail::erf); ++n) {
+    INFO("tail " << n);
+    Graph g("tail", "y = f(x)");
+    const Value from = g.address("x", "FP32", 64), to = g.address("y", "FP32", 64);
+    Load load;
+    load.base = from;
+    load.rows = {{x.size() / 16, 64}};
+    Simd simd;
+    simd.vectors = x.size() / 32;
+    simd.in[0] = Format::fp32;
+    simd.stages = {{Op::mov, Operand::in0}};
+    simd.tail = static_cast<Tail>(n);
+    Store store;
+    store.base = to;
+    store.rows = load.rows;
+    const Node pcu = g.add("f", simd);
+    g.connect(g.add("in", load), pcu);
+    g.connect(pcu, g.add("out", store));
+    const Program program = compile(g);
+    Memory m(&bench());
+    const uint64_t at_x = m.put(x), at_y = m.reserve(bytes);
+    m.run(program, {{"x", at_x}, {"y", at_y}});
+    const auto y = m.get<uint32_t>(at_y, x.size());
+
+    constexpr uint64_t kBase = 0x1000;
+    std::vector<uint8_t> memory(2 * bytes);
+    std::memcpy(memory.data(), x.data(), bytes);
+    compiler::test::FunctionalTile(program, program.make_tuples({{"x", kBase}, {"y", kBase + bytes}}), kBase,
+                                   &memory)
+        .run();
+    size_t different = 0;
+    for (size_t i = 0; i < x.size(); ++i) {
+      uint32_t expected;
+      std::memcpy(&expected, &memory[bytes + 4 * i], 4);
+      if (y[i] == expected) continue;
+      if (different++ == 0)
+        UNSCOPED_INFO(std::hex << "of " << x[i] << ": " << y[i] << " instead of " << expected);
+    }
+    CHECK(different == 0);
+  }
+}
