@@ -247,30 +247,62 @@ std::string Decoder::store(uint32_t unit) const {
 }
 
 std::string Decoder::pmu(uint32_t unit) const {
-  const auto at = [&](uint32_t offset) {
-    return word(unit, offset, static_cast<uint32_t>(unit_register(RDU_UNIT_PMU, offset / 4)->reset));
+  std::vector<uint32_t> writers, readers;  // offsets of their first words
+  for (unsigned n = 0; n < 2; ++n) {
+    if ((word(unit, RDU_PMU_WRITE_MODE(n)) & RDU_PMU_WRITE_MODE_ENABLE_MASK) != 0)
+      writers.push_back(RDU_PMU_WRITE_MODE(n));
+    if ((word(unit, RDU_PMU_READ_MODE(n)) & RDU_PMU_READ_MODE_ENABLE_MASK) != 0)
+      readers.push_back(RDU_PMU_READ_MODE(n));
+  }
+  // The common case in short: what is written is read, buffer by buffer.
+  if (writers.size() == 1 && readers.size() == 1 && buffers(unit, writers[0]) == buffers(unit, readers[0])) {
+    return fmt::format("{}; write {}; read {}", buffers(unit, writers[0]), accesses(unit, writers[0]),
+                       accesses(unit, readers[0]));
+  }
+  std::string text;
+  const auto add = [&](const char* kind, uint32_t mode) {
+    text +=
+        fmt::format("{}{} {}, {}", text.empty() ? "" : "; ", kind, buffers(unit, mode), accesses(unit, mode));
   };
-  const auto lanes = [&](uint32_t shape, uint32_t lane_stride) {
-    const unsigned n = field(at(shape), RDU_PMU_READ_SHAPE_LANES_MASK);
-    const unsigned size = 1u << field(at(shape), RDU_PMU_READ_SHAPE_ELEMENT_MASK);
-    const auto stride = static_cast<int32_t>(at(lane_stride));
-    if (size == 1 && stride == 1) return fmt::format("{} B", n);
-    return stride == static_cast<int32_t>(size) ? fmt::format("{} x {} B", n, size)
-                                                : fmt::format("{} x {} B, {} apart", n, size, stride);
-  };
-  const uint32_t count = at(RDU_PMU_WRITE_BUFFERS(0));
-  const std::string fills = value(unit, RDU_PMU_WRITE_FILLS(0));
+  for (const uint32_t mode : writers) add("write", mode);
+  for (const uint32_t mode : readers) add("read", mode);
+  return text;
+}
+
+// Words of a pipeline whose MODE is at `mode`: write and read pipelines have them alike.
+uint32_t Decoder::of_pipeline(uint32_t unit, uint32_t mode, uint32_t of_read) const {
+  const uint32_t offset = of_read - RDU_PMU_READ_MODE(0) + mode;
+  return word(unit, offset, static_cast<uint32_t>(unit_register(RDU_UNIT_PMU, offset / 4)->reset));
+}
+
+std::string Decoder::buffers(uint32_t unit, uint32_t mode) const {
+  const uint32_t count = of_pipeline(unit, mode, RDU_PMU_READ_BUFFERS(0));
+  const auto base = static_cast<int32_t>(of_pipeline(unit, mode, RDU_PMU_READ_BASE(0)));
+  const std::string fills = value(unit, RDU_PMU_READ_FILLS(0) - RDU_PMU_READ_MODE(0) + mode);
   return fmt::format(
-      "{} of {} bytes, filled {}; write {}: {}; read {}: {}",
-      count == 1 ? "1 buffer" : fmt::format("{} buffers", count), at(RDU_PMU_WRITE_BUFFER_SIZE(0)),
-      fills == "1" ? "once" : fills + " times", lanes(RDU_PMU_WRITE_SHAPE(0), RDU_PMU_WRITE_LANE_STRIDE(0)),
-      counters(
-          unit, RDU_PMU_WRITE_COUNT_ENTRIES, [](unsigned i) { return RDU_PMU_WRITE_COUNT(0, i); },
-          [](unsigned i) { return RDU_PMU_WRITE_STRIDE(0, i); }),
-      lanes(RDU_PMU_READ_SHAPE(0), RDU_PMU_READ_LANE_STRIDE(0)),
-      counters(
-          unit, RDU_PMU_READ_COUNT_ENTRIES, [](unsigned i) { return RDU_PMU_READ_COUNT(0, i); },
-          [](unsigned i) { return RDU_PMU_READ_STRIDE(0, i); }));
+      "{} of {} bytes{}, filled {}", count == 1 ? "1 buffer" : fmt::format("{} buffers", count),
+      of_pipeline(unit, mode, RDU_PMU_READ_BUFFER_SIZE(0)), base == 0 ? "" : fmt::format(" from {}", base),
+      fills == "1" ? "once" : fills + " times");
+}
+
+std::string Decoder::accesses(uint32_t unit, uint32_t mode) const {
+  const uint32_t shape = of_pipeline(unit, mode, RDU_PMU_READ_SHAPE(0));
+  const unsigned n = field(shape, RDU_PMU_READ_SHAPE_LANES_MASK);
+  const unsigned size = 1u << field(shape, RDU_PMU_READ_SHAPE_ELEMENT_MASK);
+  const auto stride = static_cast<int32_t>(of_pipeline(unit, mode, RDU_PMU_READ_LANE_STRIDE(0)));
+  std::string text = size == 1 && stride == 1 ? fmt::format("{} B", n) : fmt::format("{} x {} B", n, size);
+  if (stride != static_cast<int32_t>(size)) text += fmt::format(", {} apart", stride);
+  text += ": " + counters(
+                     unit, RDU_PMU_READ_COUNT_ENTRIES,
+                     [&](unsigned i) { return RDU_PMU_READ_COUNT(0, i) - RDU_PMU_READ_MODE(0) + mode; },
+                     [&](unsigned i) { return RDU_PMU_READ_STRIDE(0, i) - RDU_PMU_READ_MODE(0) + mode; });
+  const bool reads = mode >= RDU_PMU_READ_MODE(0);
+  if (reads && (of_pipeline(unit, mode, RDU_PMU_READ_MODE(0)) & RDU_PMU_READ_MODE_SEQUENCE_MASK) != 0) {
+    const uint32_t ids = of_pipeline(unit, mode, RDU_PMU_READ_SEQ(0));
+    text += fmt::format(", ids {} by {}", field(ids, RDU_PMU_READ_SEQ_FIRST_MASK),
+                        field(ids, RDU_PMU_READ_SEQ_STEP_MASK));
+  }
+  return text;
 }
 
 std::string Decoder::operand(uint32_t unit, uint32_t code) const {

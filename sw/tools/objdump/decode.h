@@ -50,6 +50,9 @@ class Decoder {
   std::string load(uint32_t unit) const;
   std::string store(uint32_t unit) const;
   std::string pmu(uint32_t unit) const;
+  uint32_t of_pipeline(uint32_t unit, uint32_t mode, uint32_t of_read) const;
+  std::string buffers(uint32_t unit, uint32_t mode) const;
+  std::string accesses(uint32_t unit, uint32_t mode) const;
   std::string pcu(uint32_t unit) const;
   std::string predicate(uint32_t unit, unsigned program, unsigned number) const;
   std::string stage(uint32_t unit, unsigned program, uint32_t stage_word) const;

@@ -4,11 +4,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "compiler/compile.h"
 #include "compiler/programs/digits.h"
+#include "compiler/programs/matmul.h"
 #include "compiler/programs/softmax.h"
 #include "test/catch.h"
 #include "tools/objdump/decode.h"
@@ -186,6 +188,24 @@ TEST_CASE("SIMD units with counters and predicates, and INT8 products") {
   CHECK_THAT(kinds, Contains("SIMD 3 x 4 vectors of 32 lanes: IMUL IN0, -5 -> REG1 if COUNT0 != 1; "
                              "FMADD COUNT1, PREV, REG3 (0 if COUNT1 < 2) -> REG3; to INT8"));
   CHECK_THAT(kinds, Contains("MATRIX 1 tiles of 6 x 32, K 12 pairs of INT8, to INT32"));
+}
+
+TEST_CASE("PMUs with several pipelines and sequence ids") {
+  programs::GemmGrid grid;
+  grid.m = 24, grid.n = 256, grid.k = 96, grid.pitch = 256;
+  grid.row_groups = 2, grid.column_groups = 8;
+  grid.rows = grid.cols = 6;
+  const Program p = compile(programs::gemm_grid(grid));
+  const Decoder decoder(p);
+  std::map<std::string, std::string> summaries;
+  for (const UnitEntry& u : p.units()) summaries[u.name] = decoder.summary(u);
+  CHECK(
+      summaries["join1.4"] ==
+      "2 buffers of 3072 bytes, filled 2 times; write 64 B: 48 by +64; read 32 x 2 B: 48 by +64, ids 1 by 2");
+  const std::string write = "16 x 4 B: 2 by +512, 4 by +128, 2 by +64, 6 by +1024";
+  CHECK(summaries["c0"] == "write 2 buffers of 12288 bytes, filled 2 times, " + write +
+                               "; write 2 buffers of 12288 bytes from 6144, filled 2 times, " + write +
+                               "; read 2 buffers of 12288 bytes, filled 2 times, 16 x 4 B: 192 by +64");
 }
 
 TEST_CASE("the fused program's floor plan and units") {
