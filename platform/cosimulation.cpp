@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <regex>
 
 #include "core/error.h"
@@ -35,6 +36,8 @@ Cosimulation::Cosimulation(const Options& options) : options_(options) {
 }
 
 void Cosimulation::check(const fabric::FabricParams& params) {
+  if (!std::filesystem::is_directory(params.shadow_folder))
+    core::bad_input(fmt::format("socket.tile.shadow_folder: there is no folder '{}'", params.shadow_folder));
   if (options_.waves.empty()) return;
   static const std::regex kForm(R"((?:(tile[0-9]+)\.)?(pcu|pmu|switch)\[([0-9]{1,3})\]\[([0-9]{1,3})\])");
   std::smatch part;
