@@ -128,6 +128,15 @@ bool Lockstep::is_steady(SteadySource& source) const {
   });
 }
 
+bool Lockstep::may_go(SteadySource& source) const {
+  return source.steady_firings() >= kLeast && is_steady(source);
+}
+
+bool Lockstep::may_go(const Feed& feed) const {
+  const uint64_t capacity = sources_[feed.source]->steady_output().sinks_[feed.end].capacity;
+  return sinks_[feed.sink]->steady_firings() >= capacity && is_steady(feed);
+}
+
 bool Lockstep::is_steady(const Feed& feed) const {
   const OutputPort& output = sources_[feed.source]->steady_output();
   const OutputPort::Sink& end = output.sinks_[feed.end];
@@ -150,17 +159,11 @@ bool Lockstep::is_steady(const Feed& feed) const {
 }
 
 bool Lockstep::advance(uint64_t horizon) {
-  // Looking at everybody is dear, and what failed for one sink fails for the others of the same round.
-  if (skip_ != 0) {
-    --skip_;
-    return false;
-  }
-  if (try_to_advance(horizon)) return true;
-  skip_ = sinks_.size() - 1;
-  return false;
-}
-
-bool Lockstep::try_to_advance(uint64_t horizon) {
+  // Looking at everybody is dear; who stood in the way the last time often still does.
+  if (blocking_source_ && !may_go(*blocking_source_)) return false;
+  if (blocking_feed_ && !may_go(*blocking_feed_)) return false;
+  blocking_source_ = nullptr;
+  blocking_feed_ = nullptr;
   // Everybody goes on to the same packet, counted from the execution's beginning, so that nothing is left
   // under way.
   uint64_t target = ~uint64_t{0};
@@ -169,6 +172,7 @@ bool Lockstep::try_to_advance(uint64_t horizon) {
     const OutputPort& output = source->steady_output();
     const uint64_t fired = output.sent_ + output.waiting();
     const uint64_t firings = source->steady_firings();
+    if (firings == 0) blocking_source_ = source;
     if (firings == 0 || source->steady_next() > horizon) return false;
     target = std::min({target, fired + firings, fired + (horizon - source->steady_next()) + 1});
     // All places that are free now are used up then.
@@ -186,13 +190,17 @@ bool Lockstep::try_to_advance(uint64_t horizon) {
     // And all credits.
     least = std::max(least, first + sources_[feed.source]->steady_output().sinks_[feed.end].capacity);
   }
-  if (target < least) return false;
   for (SteadySource* source : sources_) {
-    if (!is_steady(*source)) return false;
+    if (may_go(*source)) continue;
+    blocking_source_ = source;
+    return false;
   }
   for (const Feed& feed : feeds_) {
-    if (!is_steady(feed)) return false;
+    if (may_go(feed)) continue;
+    blocking_feed_ = &feed;
+    return false;
   }
+  if (target < least) return false;
   go_to(target);
   ++advances_;
   return true;

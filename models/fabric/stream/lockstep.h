@@ -71,8 +71,7 @@ class Lockstep {
                                                      const std::vector<SteadySink*>& sinks,
                                                      uint64_t max_burst);
 
-  /// Makes as many firings as can be made so, up to the cycle `horizon`; false if none. After a failure only
-  /// every so many-th call tries again as there are sinks.
+  /// Makes as many firings as can be made so, up to the cycle `horizon`; false if none.
   bool advance(uint64_t horizon);
 
   /// How many times that was so.
@@ -96,14 +95,17 @@ class Lockstep {
   uint64_t taken(const Feed& feed) const;
   void go_to(uint64_t target);
   bool is_steady(const Feed& feed) const;
-  bool try_to_advance(uint64_t horizon);
+  /// Whether these do not stand in the way.
+  bool may_go(SteadySource& source) const;
+  bool may_go(const Feed& feed) const;
   bool is_steady(SteadySource& source) const;
 
   std::vector<SteadySource*> sources_;
   std::vector<SteadySink*> sinks_;
   std::vector<Feed> feeds_;
-  std::vector<uint64_t> firings_;  ///< by sink; of the advance under way
-  size_t skip_ = 0;                ///< calls that do not try
+  std::vector<uint64_t> firings_;            ///< by sink; of the advance under way
+  SteadySource* blocking_source_ = nullptr;  ///< who stood in the way the last time
+  const Feed* blocking_feed_ = nullptr;
   uint64_t advances_ = 0;
 };
 
