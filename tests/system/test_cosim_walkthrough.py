@@ -90,6 +90,17 @@ def test_a_planted_bug_is_seen_replayed_and_made_small(walk):
     assert size("small.stim") < size("tile0-pcu-0-1.stim") / 3
 
 
+def test_the_first_difference_can_end_the_run(walk, digits):
+    options = ["--dut", walk.folder / "out/bad_pcu.so", "--set", "socket.tile.fidelity_of=pcu[0][1]=shadow",
+               "--set", f"socket.tile.shadow_folder={walk.folder}", "--set", "socket.tile.shadow_stop=true"]
+    with rdu.Simulator(*options) as simulator:
+        simulator.ready()
+        rdu.run("rdu-digits", *rdu.digits_command(simulator, digits, walk.folder / "report.json"), timeout=60)
+        assert simulator.wait(60) == 7, simulator.output
+        assert "shadow: 1 of 1 unit diverged" in simulator.output
+        assert "ended at the first difference" in simulator.output
+
+
 def read_vcd(path):
     """{signal with its scopes: [(time, value), ...]}"""
     names, scopes, waves, time = {}, [], {}, 0
