@@ -28,25 +28,6 @@ auto decode(uint32_t id, Decode decode_words) {
   }
 }
 
-/// Two generators whose requests meet in an order that depends on time may only meet in operations that give
-/// the same whatever the order.
-void check_atomics(const std::map<uint32_t, AgcuConfig>& agcus) {
-  using Op = AgcuConfig::Op;
-  for (auto a = agcus.begin(); a != agcus.end(); ++a) {
-    if (!a->second.store || a->second.op == Op::write) continue;
-    for (auto b = agcus.begin(); b != a; ++b) {
-      if (!b->second.store || b->second.op == Op::write) continue;
-      if (a->second.op == b->second.op && a->second.op != Op::fadd) continue;
-      if (!may_overlap(a->second.store_rows, b->second.store_rows)) continue;
-      throw LoadFault(
-          codes::CODE_BAD_CONFIG, a->first,
-          fmt::format("{}: its atomic writes and those of {} may meet in memory, and the result would "
-                      "depend on which comes first",
-                      unit_name(a->first), unit_name(b->first)));
-    }
-  }
-}
-
 }  // namespace
 
 Scratchpads::Scratchpads(const FabricParams& params) : columns_(params.columns) {
@@ -115,12 +96,16 @@ void Graph::make_units(const ProgramImage& program) {
         break;
     }
   }
-  std::map<uint32_t, AgcuConfig> agcus;
-  for (const auto& [id, agcu] : agcus_) agcus.emplace(id, agcu->config());
-  check_atomics(agcus);
-  if (std::none_of(agcus.begin(), agcus.end(), [](const auto& agcu) { return agcu.second.store; })) {
+  if (std::none_of(agcus_.begin(), agcus_.end(),
+                   [](const auto& agcu) { return agcu.second->config().store; })) {
     throw LoadFault(codes::CODE_BAD_CONFIG, 0, "no AGCU stores anything: the kernel would have no end");
   }
+}
+
+std::map<uint32_t, AgcuConfig> Graph::agcu_configs() const {
+  std::map<uint32_t, AgcuConfig> configs;
+  for (const auto& [id, agcu] : agcus_) configs.emplace(id, agcu->config());
+  return configs;
 }
 
 void Graph::add_agcu(uint32_t id, const AgcuConfig& config, const ConfigWords& words) {
@@ -190,6 +175,8 @@ void Graph::connect(const ProgramImage& program) {
   } catch (const BadRoute& e) {
     throw LoadFault(codes::CODE_BAD_ROUTE, e.unit(), e.what());
   }
+  order_.emplace(routes.links);
+  MemoryOrder::check_atomics(agcu_configs());
   for (const uint32_t id : routes.clocked) {
     auto made = make_clocked_switch(site_.context, id, fidelity_.of(id), site_.name, program.units());
     watch(*made);
@@ -215,8 +202,7 @@ void Graph::find_locksteps() {
 
 bool Graph::reconfigure(const ProgramImage& program, const std::vector<uint32_t>& touched) {
   std::vector<std::function<void()>> changes;
-  std::map<uint32_t, AgcuConfig> agcus;
-  for (const auto& [id, agcu] : agcus_) agcus.emplace(id, agcu->config());
+  std::map<uint32_t, AgcuConfig> agcus = agcu_configs();
   for (const uint32_t id : touched) {
     const ConfigWords& words = program.units().at(id);
     Unit* unit = find(id);
@@ -255,7 +241,8 @@ bool Graph::reconfigure(const ProgramImage& program, const std::vector<uint32_t>
         return false;
     }
   }
-  check_atomics(agcus);
+  MemoryOrder::check_atomics(agcus);
+  has_looked_for_race_ = false;
   for (const auto& change : changes) change();
   return true;
 }
@@ -264,6 +251,10 @@ void Graph::start(uint64_t cycle) {
   site_.context.work.clear();
   for (const auto& [id, unit] : units_) unit->start(cycle);
   for (const auto& [id, unit] : units_) unit->wake();
+  // Only now are addresses those that count: a program is loaded before its arguments.
+  if (!has_looked_for_race_) race_ = order_->find_race(agcu_configs());
+  has_looked_for_race_ = true;
+  if (race_) site_.context.fault({codes::CODE_BAD_CONFIG, race_->unit, 0, cycle, race_->text});
   for (const auto& [id, unit] : clocked_) {
     if (RDU_UNIT_KIND(id) != RDU_UNIT_PMU || !site_.pads.at(RDU_UNIT_ROW(id), RDU_UNIT_COL(id)).has_errors())
       continue;

@@ -9,6 +9,7 @@
 
 #include "fabric/agcu/agcu_unit.h"
 #include "fabric/agcu/memory.h"
+#include "fabric/agcu/memory_order.h"
 #include "fabric/agcu/program_image.h"
 #include "fabric/fidelity.h"
 #include "fabric/pcu/pcu.h"
@@ -86,6 +87,7 @@ class Graph {
   void add_clocked(uint32_t id, Scratchpad* memory, const ConfigWords& words);
   void watch(ClockedUnit& unit) const;
   void connect(const ProgramImage& program);
+  std::map<uint32_t, AgcuConfig> agcu_configs() const;
   void find_locksteps();
   Standstill standstill() const;
   Site site_;
@@ -97,6 +99,9 @@ class Graph {
   std::map<uint32_t, AgcuUnit*> agcus_;
   std::vector<ConnectedLeg> legs_;
   std::vector<std::unique_ptr<Lockstep>> locksteps_;
+  std::optional<MemoryOrder> order_;
+  std::optional<MemoryOrder::Race> race_;
+  bool has_looked_for_race_ = false;  ///< since the addresses have changed
 };
 
 }  // namespace rdu::fabric

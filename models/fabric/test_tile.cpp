@@ -796,12 +796,84 @@ TEST_CASE("two generators may not accumulate in an order that depends on time") 
   REQUIRE(load(A::STORE::OP_IADD, A::STORE::OP_IADD, 0, 64) == 0);
   REQUIRE(load(A::STORE::OP_IADD, A::STORE::OP_IMAX, 0, 64) == Q::FAULT::CODE_BAD_CONFIG);
   REQUIRE(load(A::STORE::OP_FADD, A::STORE::OP_WRITE, 0, 64) == 0);
+  REQUIRE(b.execute() == Q::FAULT::CODE_BAD_CONFIG);  // when arguments have had their say
+  REQUIRE(b.faults.back().text.find("agcu_east[1]: its writes and the atomic writes of agcu_east[0] meet") !=
+          std::string::npos);
   // An argument that moves one onto the other is refused, too.
   REQUIRE(load(A::STORE::OP_FADD, A::STORE::OP_FADD, 0x100, 64) == 0);
   REQUIRE(b.arguments({argument(kEast, A::kSTORE_BASE_OFFSET, 2, Bench::virtual_address(0x2100))}) ==
           Q::FAULT::CODE_BAD_CONFIG);
   fill(b, 0x1000, 256);
   REQUIRE(b.execute() == 0);
+}
+
+TEST_CASE("accesses to the same bytes are refused if no stream or token says which come first") {
+  Bench& b = bench();
+  struct Two {
+    uint64_t load;  ///< physical address of the second pipeline's
+    uint64_t store;
+    uint32_t stride = 64;  ///< of both stores
+    bool token = false;    ///< from the first store to the second load
+    bool index = false;    ///< the second load gathers
+    uint32_t rows = 4;
+  };
+  const uint32_t west = RDU_UNIT(RDU_UNIT_AGCU, 1, 0), east = RDU_UNIT(RDU_UNIT_AGCU, 1, 1);
+  // Copies from 0x1000 to 0x2000, and beside it another one.
+  const auto load = [&](const Two& two) {
+    ProgramBuilder program(b.params);
+    const auto stride = static_cast<int32_t>(two.stride);
+    set_load(program.unit(kWest), Bench::virtual_address(0x1000), 64, {{two.rows, 64}});
+    set_store(program.unit(kEast), Bench::virtual_address(0x2000), 64, {{two.rows, stride}});
+    set_load(program.unit(west), Bench::virtual_address(two.load), 64, {{two.rows, 64}});
+    set_store(program.unit(east), Bench::virtual_address(two.store), 64, {{two.rows, stride}});
+    REQUIRE(program.route(kWest, {{kEast, 0}}));
+    REQUIRE(program.route(west, {{east, 0}}));
+    if (two.token) {
+      program.unit(kEast).set(A::kSTORE_OFFSET, A::STORE::SIGNAL, 1);
+      program.unit(west).set(A::kLOAD_OFFSET, A::LOAD::WAIT, 1);
+      REQUIRE(program.route_token(kEast, 1, {{west, 0}}));
+    }
+    if (two.index) {
+      const uint32_t list = RDU_UNIT(RDU_UNIT_AGCU, 2, 0);
+      program.unit(west).set(A::kLOAD_OFFSET, A::LOAD::INDEX, 1);
+      set_load(program.unit(list), Bench::virtual_address(0x8000), 64, {{1, 64}});
+      REQUIRE(program.route(list, {{west, 1}}));
+    }
+    REQUIRE(b.load(program.stream()) == 0);
+    b.memory.seen.clear();
+    const uint64_t fault = b.execute();
+    if (fault != 0) {
+      for (const FakeMemory::Seen& seen : b.memory.seen) CHECK_FALSE(seen.write);
+    }
+    return fault;
+  };
+  const uint64_t refused = Q::FAULT::CODE_BAD_CONFIG;
+  CHECK(load({0x1000, 0x3000}) == 0);  // two may read
+  CHECK(load({0x1000, 0x2040}) == refused);
+  CHECK(
+      b.faults.back().text.find("agcu_east[1]: its writes and the writes of agcu_east[0] meet in memory, and "
+                                "nothing says which come first: no stream or token leads from one to the "
+                                "other") != std::string::npos);
+  CHECK(load({0x1000, 0x2040, 128}) == 0);  // every other row
+  CHECK(load({0x1000, 0x2020, 128}) == refused);
+  CHECK(load({0x20c0, 0x3000}) == refused);  // reads what the other writes
+  CHECK(b.faults.back().text.find("agcu_west[1]: its reads and the writes of agcu_east[0] meet") !=
+        std::string::npos);
+  CHECK(load({0x2100, 0x3000}) == 0);
+  CHECK(load({0x20c0, 0x3000, 64, true}) == 0);         // a token says when
+  CHECK(load({0x1000, 0x2040, 64, true}) == 0);         // and so when the second is written
+  CHECK(load({0x4000, 0x4000}) == 0);                   // in place: data come before they are written
+  CHECK(load({0x20c0, 0x3000, 64, false, true}) == 0);  // who knows where an index leads
+  // Arguments move one onto the other, and back.
+  REQUIRE(load({0x1000, 0x3000}) == 0);
+  const auto move_to = [&](uint64_t to) {
+    REQUIRE(b.arguments({argument(east, A::kSTORE_BASE_OFFSET, 2, Bench::virtual_address(to))}) == 0);
+    return b.execute();
+  };
+  fill(b, 0x1000, 256);
+  CHECK(move_to(0x2000) == refused);
+  CHECK(move_to(0x4000) == 0);
+  CHECK(equal(b, 0x1000, 0x4000, 256));
 }
 
 TEST_CASE(

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -143,8 +145,7 @@ AgcuConfig AgcuConfig::decode(const ConfigWords& words, bool is_master) {
 }
 
 PortUse AgcuConfig::ports() const {
-  // Parts: nothing waits for the master's tokens but the end of the kernel.
-  constexpr unsigned kLoad = 0, kStore = 1, kEnd = 2;
+  constexpr unsigned kLoad = kLoadPart, kStore = kStorePart, kEnd = kEndPart;
   PortUse use;
   if (load) {
     PortUse::Output output;
@@ -174,8 +175,8 @@ PortUse AgcuConfig::ports() const {
   return use;
 }
 
-bool may_overlap(const AgcuConfig::Rows& a, const AgcuConfig::Rows& b) {
-  if (a.indexed || b.indexed) return true;
+Overlap overlap_of(const AgcuConfig::Rows& a, const AgcuConfig::Rows& b) {
+  if (a.indexed || b.indexed) return Overlap::unknown;
   const auto range = [](const AgcuConfig::Rows& rows) {
     const auto [low, high] = rows.counters.extent();
     return std::make_pair(rows.base + static_cast<uint64_t>(low),
@@ -183,9 +184,22 @@ bool may_overlap(const AgcuConfig::Rows& a, const AgcuConfig::Rows& b) {
   };
   const auto [a_begin, a_end] = range(a);
   const auto [b_begin, b_end] = range(b);
-  if (a_end <= b_begin || b_end <= a_begin) return false;
-  if (a.count > AgcuConfig::kMostRowsCompared || b.count > AgcuConfig::kMostRowsCompared) return true;
-  // Rows that interleave: sorted by address, neighbours must not reach into each other.
+  if (a_end <= b_begin || b_end <= a_begin) return Overlap::none;
+  // Rows that interleave, as columns of a matrix do: all begins are equal modulo this.
+  uint64_t step = 0;
+  for (const AgcuConfig::Rows* rows : {&a, &b}) {
+    for (unsigned level = 0; level < 6; ++level) {
+      if (rows->counters.count(level) == 1) continue;
+      step = std::gcd(step, static_cast<uint64_t>(std::abs(int64_t{rows->counters.stride(level)})));
+    }
+  }
+  if (step != 0) {
+    const uint64_t apart = (b.base % step + step - a.base % step) % step;
+    if (apart >= a.bytes && step - apart >= b.bytes) return Overlap::none;
+  }
+  if (a.count > AgcuConfig::kMostRowsCompared || b.count > AgcuConfig::kMostRowsCompared)
+    return Overlap::unknown;
+  // Sorted by address, neighbours must not reach into each other.
   const auto begins = [](AgcuConfig::Rows rows) {
     std::vector<uint64_t> all(rows.count);
     rows.counters.rewind();
@@ -201,9 +215,9 @@ bool may_overlap(const AgcuConfig::Rows& a, const AgcuConfig::Rows& b) {
   size_t i = 0;
   for (const uint64_t begin : of_b) {
     while (i < of_a.size() && of_a[i] + a.bytes <= begin) ++i;
-    if (i < of_a.size() && of_a[i] < begin + b.bytes) return true;
+    if (i < of_a.size() && of_a[i] < begin + b.bytes) return Overlap::some;
   }
-  return false;
+  return Overlap::none;
 }
 
 }  // namespace rdu::fabric

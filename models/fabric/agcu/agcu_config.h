@@ -25,6 +25,8 @@ struct AgcuConfig {
   };
 
   static constexpr unsigned kTokenInputs = 8;
+  /// Its parts (PortUse). Nothing waits for the master's tokens but the end of the kernel.
+  static constexpr unsigned kLoadPart = 0, kStorePart = 1, kEndPart = 2;
 
   /// What a write does to memory.
   enum class Op : uint8_t { write, fadd, iadd, imax, imin, bits_and, bits_or, bits_xor };
@@ -69,8 +71,12 @@ struct AgcuConfig {
   static AgcuConfig decode(const ConfigWords& words, bool is_master);
 };
 
-/// Do two generators of a program touch the same byte, for all that can be told before it runs? Rows with an
-/// index list may be anywhere.
-bool may_overlap(const AgcuConfig::Rows& a, const AgcuConfig::Rows& b);
+/// Whether two generators of a program touch the same byte.
+enum class Overlap : uint8_t {
+  none,
+  some,
+  unknown,  ///< cannot be told before it runs: an index list leads anywhere; or there are too many rows
+};
+Overlap overlap_of(const AgcuConfig::Rows& a, const AgcuConfig::Rows& b);
 
 }  // namespace rdu::fabric

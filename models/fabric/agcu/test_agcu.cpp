@@ -205,6 +205,23 @@ TEST_CASE("configurations that an AGCU cannot execute are refused") {
   REQUIRE(refused(words) == "MASTER.TOKENS on an AGCU that is not the master");
 }
 
+TEST_CASE("whether generators touch the same byte") {
+  const auto overlap = [](uint64_t base, std::initializer_list<Loop> loops) {
+    return overlap_of(rows(0x1000, 64, loops), rows(base, 64, loops));
+  };
+  REQUIRE(overlap(0x1100, {{4, 64}}) == Overlap::none);
+  REQUIRE(overlap(0x10ff, {{4, 64}}) == Overlap::some);
+  REQUIRE(overlap(0x1040, {{4, 128}}) == Overlap::none);  // every other row
+  REQUIRE(overlap(0x1020, {{4, 128}}) == Overlap::some);
+  REQUIRE(overlap(0x1030, {{2, 192}, {2, 1000}}) == Overlap::some);
+  REQUIRE(overlap(0x1080, {{2, 192}, {2, 1000}}) == Overlap::none);
+  REQUIRE(overlap(0x1040, {{100'000, 128}}) == Overlap::none);
+  REQUIRE(overlap(0x1020, {{100'000, 128}}) == Overlap::unknown);  // too many to look at
+  AgcuConfig::Rows anywhere = rows(0x1000, 64, {{4, 64}});
+  anywhere.indexed = true;
+  REQUIRE(overlap_of(anywhere, rows(0x9000, 64, {})) == Overlap::unknown);
+}
+
 TEST_CASE("what atomic writes do") {
   using Op = AgcuConfig::Op;
   const auto apply = [](Op op, uint32_t memory, uint32_t data) {

@@ -62,6 +62,12 @@ Routes find_routes(const FabricParams& params, const std::map<uint32_t, ConfigWo
   Network tokens(NetworkShape::tokens(), params, words, uses, on_pins);
   check_waiting({&packets, &scalars, &tokens}, packets, uses);
   Routes routes;
+  for (const Network* network : {&packets, &scalars, &tokens}) {
+    for (const Network::Stream& stream : network->streams()) {
+      for (const Network::End& end : stream.ends)
+        routes.links.push_back({stream.source, stream.use->part, end.unit, end.part});
+    }
+  }
   routes.packets = packets.cut(routes.clocked);
   routes.scalars = scalars.cut(routes.clocked);
   routes.tokens = tokens.cut(routes.clocked);

@@ -63,6 +63,15 @@ struct Routes {
   std::vector<Leg> scalars;
   std::vector<Leg> tokens;
   std::set<uint32_t> clocked;  ///< switches that legs begin or end at
+  /// A part of a unit that sends packets, words or tokens to a part of another: the same however switches are
+  /// modelled.
+  struct Link {
+    uint32_t from;
+    unsigned from_part;
+    uint32_t to;
+    unsigned to_part;
+  };
+  std::vector<Link> links;
 };
 
 /// Follows the routing tables of all switches of a tile, for every output that a program uses, and finds the
