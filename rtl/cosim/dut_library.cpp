@@ -54,15 +54,14 @@ DutLibrary::DutLibrary(const std::string& file) {
   name = plugin.name;
   kind = kind_of(plugin.unit);
   if (kind == 0) wrong(fmt::format("'{}' is none of pcu, pmu, switch", plugin.unit));
-  fabric::FabricParams built;
   std::string number;
-  if (!read_numbers(plugin.numbers, kind, built, number))
+  if (!read_numbers(plugin.numbers, kind, params, number))
     wrong(fmt::format("'{}' is no number that a {} depends on", number, plugin.unit));
   verilog.make = [&plugin, pins = pins_of(kind)](const fabric::PinSite& site) {
     return std::unique_ptr<fabric::PinModel>(
         plugin.make(pins, RDU_UNIT_ROW(site.unit), RDU_UNIT_COL(site.unit), site.memory));
   };
-  verilog.check = [file, built, kind = kind](const fabric::FabricParams& params) {
+  verilog.check = [file, built = params, kind = kind](const fabric::FabricParams& params) {
     for (const Number& n : numbers_of(kind)) {
       if (params.*n.value == built.*n.value) continue;
       core::bad_input(fmt::format("DUT '{}' was built for {} = {}, not {}", file, n.name, built.*n.value,

@@ -13,6 +13,7 @@ struct DutLibrary {
 
   unsigned kind;                   ///< RDU_UNIT_PCU, ...
   std::string name;                ///< of the module
+  fabric::FabricParams params;     ///< numbers of the tile that it was built for
   fabric::RtlUnits::Kind verilog;  ///< makes it
 };
 

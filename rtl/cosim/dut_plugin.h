@@ -12,7 +12,7 @@ namespace rdu::cosim {
 
 struct DutPlugin {
   /// Raised when this structure or the pins change.
-  static constexpr uint32_t kVersion = 1;
+  static constexpr uint32_t kVersion = 2;
 
   uint32_t version;
   uint32_t inputs_size;  ///< of fabric::PinInputs, and so on: both sides were built from the same sources

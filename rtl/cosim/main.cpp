@@ -32,8 +32,8 @@ constexpr int kSame = 0;
 constexpr int kDiffers = 1;
 constexpr int kBadInput = 2;
 
-/// "default", "none" or a library.
-DutMaker maker_of(const std::string& rtl, uint32_t unit) {
+/// "default", "none" or a library. What it was built for goes to `params`, if they are asked for.
+DutMaker maker_of(const std::string& rtl, uint32_t unit, fabric::FabricParams* params = nullptr) {
   if (rtl == "none") return {};
   if (rtl == "default") return make_rtl;
   const DutLibrary library(rtl);
@@ -41,6 +41,7 @@ DutMaker maker_of(const std::string& rtl, uint32_t unit) {
     core::bad_input(
         fmt::format("--rtl {}: it is another kind of unit than {}", rtl, fabric::unit_name(unit)));
   fabric::rtl_units().kinds[library.kind] = library.verilog;
+  if (params) *params = library.params;
   return make_rtl;
 }
 
@@ -233,13 +234,14 @@ struct Random {
 int random(const Random& o) {
   const unsigned kind = o.unit == "pcu" ? RDU_UNIT_PCU : o.unit == "pmu" ? RDU_UNIT_PMU : RDU_UNIT_SWITCH;
   const uint32_t unit = RDU_UNIT(kind, 1, 2);
-  const DutMaker maker = maker_of(o.rtl, unit);
+  fabric::FabricParams params;
+  const DutMaker maker = maker_of(o.rtl, unit, &params);
   if (!maker) core::bad_input("--rtl none: nothing can differ");
   if (!std::filesystem::is_directory(o.keep))
     core::bad_input(fmt::format("--keep: there is no folder '{}'", o.keep));
   uint64_t cycles = 0, items = 0;
   for (uint64_t seed = o.seed; seed < o.seed + o.count; ++seed) {
-    const Stimulus stimulus = generate(unit, seed);
+    const Stimulus stimulus = generate(unit, seed, params);
     const Played played = play_on(stimulus, maker);
     cycles += played.cycles;
     items += stimulus.size();
@@ -299,6 +301,11 @@ int sc_main(int argc, char* argv[]) {
   show_command->add_option("FILE", shown, "Stimulus")->required();
   show_command->add_flag("--outputs", outputs, "Play it on the model, and print what leaves and when");
 
+  std::string fst, vcd;
+  CLI::App* vcd_command = app.add_subcommand("vcd", "Write waves (FST) as VCD");
+  vcd_command->add_option("FST", fst, "Waves")->required();
+  vcd_command->add_option("VCD", vcd, "Where they go")->required();
+
   Random r;
   CLI::App* random_command = app.add_subcommand(
       "random", "Play random units on model and RTL; minimise and write the first that differs");
@@ -322,6 +329,10 @@ int sc_main(int argc, char* argv[]) {
   try {
     rtl::offer_units();
     if (random_command->parsed()) return random(r);
+    if (vcd_command->parsed()) {
+      fst_to_vcd(fst, vcd);
+      return kSame;
+    }
     return replay_command->parsed() ? replay(o) : show(shown, outputs);
   } catch (const core::Error& e) {
     fmt::print(stderr, "rdu-cosim: {}\n", e.what());

@@ -332,7 +332,7 @@ Played play(const Stimulus& stimulus, Dut& lead, const std::vector<Dut*>& follow
   bool records = false;
   const auto record = [&](uint64_t cycle) {
     if (options.waves.empty() || records || cycle < options.waves_from || cycle > options.waves_to) return;
-    records = watched.record(options.waves);
+    records = watched.record(options.waves, options.waves_to);
     if (!records) core::bad_input(fmt::format("{}: a model has no waves to show", stimulus.name()));
   };
   const auto is_idle = [&] {
@@ -372,7 +372,6 @@ Played play(const Stimulus& stimulus, Dut& lead, const std::vector<Dut*>& follow
       other->dut.model->tick(in, other->out.pins);
     }
     ++played.cycles;
-    if (records && cycle == options.waves_to) watched.stop_recording();
     ++cycle;
     goes_on = look(cycle);
   }

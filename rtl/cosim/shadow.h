@@ -76,7 +76,7 @@ class ShadowPins : public fabric::PinModel {
   void start(const fabric::PinCredits& credits, fabric::PinOutputs& out) override;
   void tick(const fabric::PinInputs& in, fabric::PinOutputs& out) override;
   /// Of the Verilog.
-  bool record(const std::string& file) override { return shadow_.model->record(file); }
+  bool record(const std::string& file, uint64_t last) override { return shadow_.model->record(file, last); }
   void stop_recording() override { shadow_.model->stop_recording(); }
   void set_neighbours(const fabric::PinNeighbours& neighbours) override { neighbours_ = &neighbours; }
 

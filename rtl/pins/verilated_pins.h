@@ -164,18 +164,21 @@ class VerilatedPins : public fabric::PinModel {
   }
 
   void tick(const fabric::PinInputs& in, fabric::PinOutputs& out) override {
-    drive(in);
+    if (waves_ && in.cycle > last_recorded_) stop_recording();
     if (waves_) {
-      clock_with_waves(in.cycle);
+      clock_with_waves(in);
     } else {
+      drive(in);
       clock();
     }
     show(out);
   }
 
   /// Two steps of the waves' time are a cycle of the tile.
-  bool record(const std::string& file) override {
+  bool record(const std::string& file, uint64_t last) override {
     stop_recording();
+    last_recorded_ = last;
+    next_recorded_ = kNotYet;
     waves_ = std::make_unique<VerilatedFstC>();
     v_->trace(waves_.get(), 99);
     waves_->open(file.c_str());
@@ -236,15 +239,25 @@ class VerilatedPins : public fabric::PinModel {
     v_->clk = 0;
     v_->eval();
   }
-  /// A cycle is what lies between two rising edges: its inputs have settled when the second comes.
-  void clock_with_waves(uint64_t cycle) {
+  /// A cycle is what lies between two rising edges: its inputs have settled when the second comes. What that
+  /// brings out belongs to the next cycle, which is shown at once: the clock may stand from then on.
+  void clock_with_waves(const fabric::PinInputs& in) {
+    if (in.cycle != next_recorded_) show_outputs(in.cycle);
+    drive(in);
     v_->eval();
-    waves_->dump(2 * cycle + 1);
+    waves_->dump(2 * in.cycle + 1);
     v_->clk = 1;
     v_->eval();
-    waves_->dump(2 * cycle + 2);
+    next_recorded_ = in.cycle + 1;
+    if (in.cycle < last_recorded_) waves_->dump(2 * next_recorded_);
     v_->clk = 0;
     v_->eval();
+  }
+  /// Of a cycle whose rising edge is over.
+  void show_outputs(uint64_t cycle) {
+    v_->clk = 1;  // seen by the waves alone
+    waves_->dump(2 * cycle);
+    v_->clk = 0;
   }
 
   void show(fabric::PinOutputs& out) {
@@ -302,7 +315,10 @@ class VerilatedPins : public fabric::PinModel {
   std::unique_ptr<VerilatedContext> context_;
   std::unique_ptr<V> v_;
   bool driven_ = false;  ///< an input pin is high
+  static constexpr uint64_t kNotYet = ~uint64_t{0};
   std::unique_ptr<VerilatedFstC> waves_;
+  uint64_t last_recorded_ = 0;        ///< cycle
+  uint64_t next_recorded_ = kNotYet;  ///< cycle whose outputs are in the waves already
 };
 
 }  // namespace rdu::rtl

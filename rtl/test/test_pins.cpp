@@ -150,5 +150,5 @@ TEST_CASE("waves of a verilated module are written on demand") {
   unit.model().stop_recording();
   REQUIRE(std::filesystem::file_size(file) > 500);
   std::filesystem::remove(file);
-  REQUIRE_THROWS_AS(unit.model().record("/nowhere/x.fst"), rdu::core::Error);
+  REQUIRE_THROWS_AS(unit.model().record("/nowhere/x.fst", 9), rdu::core::Error);
 }

@@ -215,3 +215,25 @@ def run_digits(simulator, digits, report, *more, timeout=60, **inputs):
     result = run("rdu-digits", *digits_command(simulator, digits, report, *more, **inputs), timeout=timeout)
     assert result.returncode == 0, f"{result.stdout}\n{result.stderr}\n--- simulator ---\n{simulator.output}"
     return json.loads(pathlib.Path(report).read_text()), result.stdout
+
+
+def read_vcd(path):
+    """Waves: {signal with its scopes: [(time, value), ...]}."""
+    names, scopes, waves, time = {}, [], {}, 0
+    for line in path.read_text().splitlines():
+        word = line.split()
+        if not word:
+            continue
+        if word[0] == "$scope":
+            scopes.append(word[2])
+        elif word[0] == "$upscope":
+            scopes.pop()
+        elif word[0] == "$var":
+            names.setdefault(word[3], []).append(".".join([*scopes, word[4]]))
+        elif line[0] == "#":
+            time = int(line[1:])
+        elif line[0] in "01xz":
+            waves.setdefault(line[1:], []).append((time, line[0]))
+        elif line[0] in "bB":
+            waves.setdefault(word[1], []).append((time, word[0][1:].lstrip("0") or "0"))
+    return {name: waves.get(code, []) for code, all_names in names.items() for name in all_names}

@@ -101,32 +101,10 @@ def test_the_first_difference_can_end_the_run(walk, digits):
         assert "ended at the first difference" in simulator.output
 
 
-def read_vcd(path):
-    """{signal with its scopes: [(time, value), ...]}"""
-    names, scopes, waves, time = {}, [], {}, 0
-    for line in path.read_text().splitlines():
-        word = line.split()
-        if not word:
-            continue
-        if word[0] == "$scope":
-            scopes.append(word[2])
-        elif word[0] == "$upscope":
-            scopes.pop()
-        elif word[0] == "$var":
-            names.setdefault(word[3], []).append(".".join([*scopes, word[4]]))
-        elif line[0] == "#":
-            time = int(line[1:])
-        elif line[0] in "01xz":
-            waves.setdefault(line[1:], []).append((time, line[0]))
-        elif line[0] in "bB":
-            waves.setdefault(word[1], []).append((time, word[0][1:].lstrip("0") or "0"))
-    return {name: waves.get(code, []) for code, all_names in names.items() for name in all_names}
-
-
 def test_the_waves_show_it(walk):
     walk.type(7, status=1)
     walk.type(8)
-    bad, good = read_vcd(walk.folder / "bad.vcd"), read_vcd(walk.folder / "good.vcd")
+    bad, good = rdu.read_vcd(walk.folder / "bad.vcd"), rdu.read_vcd(walk.folder / "good.vcd")
     assert set(bad) == set(good)
     found = []
     for name in good:

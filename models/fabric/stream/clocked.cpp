@@ -224,26 +224,21 @@ WavesWindow& waves_window() {
 
 void ClockedUnit::record(WavesWindow& window) {
   waves_ = &window;
-  next_waves_ = window.from;
+  waves_from_ = window.from;
 }
 
-/// Waves begin, or end, with this cycle.
-void ClockedUnit::turn_waves() {
-  next_waves_ = kNoCycle;
-  if (is_recording_) {
-    model_->stop_recording();
-    is_recording_ = false;
-  } else if (cycle_ <= waves_->to && !waves_->has_begun) {
-    if (!model_->record(waves_->file))
-      core::bad_input(fmt::format("{} has no waves to show: it is not its Verilog", unit_name(id())));
-    is_recording_ = waves_->has_begun = true;
-    if (waves_->to != kNoCycle) next_waves_ = waves_->to + 1;
-  }
+/// With this cycle, the first clock in the window or after it.
+void ClockedUnit::begin_waves() {
+  waves_from_ = kNoCycle;
+  if (cycle_ > waves_->to || waves_->has_begun) return;
+  if (!model_->record(waves_->file, waves_->to))
+    core::bad_input(fmt::format("{} has no waves to show: it is not its Verilog", unit_name(id())));
+  waves_->has_begun = true;
 }
 
 /// The clock edge at the end of cycle_.
 void ClockedUnit::tick() {
-  if (cycle_ >= next_waves_) turn_waves();
+  if (cycle_ >= waves_from_) begin_waves();
   const uint64_t arrival = cycle_ + 1;
   in_.clear();
   in_.cycle = cycle_;

@@ -127,7 +127,7 @@ class ClockedUnit : public BoundUnit, private PinNeighbours {
   uint64_t next_event() const;
   bool is_known(uint64_t arrival) const;
   void tick();
-  void turn_waves();
+  void begin_waves();
   template <class Deliver>
   void deliver(Network& network, uint64_t arrival, Deliver deliver);
   template <class Credit>
@@ -163,8 +163,7 @@ class ClockedUnit : public BoundUnit, private PinNeighbours {
   mutable UnitCounts counts_;
 
   WavesWindow* waves_ = nullptr;
-  uint64_t next_waves_ = kNoCycle;  ///< cycle with which they begin or have ended
-  bool is_recording_ = false;
+  uint64_t waves_from_ = kNoCycle;  ///< cycle with which they begin, if they have not
 };
 
 }  // namespace rdu::fabric

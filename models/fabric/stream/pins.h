@@ -148,9 +148,11 @@ class PinModel {
   /// pins of the next cycle.
   virtual void tick(const PinInputs& in, PinOutputs& out) = 0;
 
-  /// Writes waves (FST) of the clocks from now on to a file. False: it has none to show.
-  virtual bool record(const std::string& file) {
+  /// Writes waves (FST) of the cycles from now on, up to `last`, to a file. Cycle n lies in steps 2n (output
+  /// pins and what is behind them) and 2n + 1 (input pins) of its time. False: it has none to show.
+  virtual bool record(const std::string& file, uint64_t last) {
     static_cast<void>(file);
+    static_cast<void>(last);
     return false;
   }
   virtual void stop_recording() {}
