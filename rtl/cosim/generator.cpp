@@ -184,9 +184,10 @@ class Generator {
       if (pipeline->enabled) work_ += pipeline->fills * pipeline->accesses * 2 * (pipeline->lanes + 4);
     }
     if (!chance(70)) return;
+    const auto words = static_cast<unsigned>(std::min<uint64_t>(params().pmu_bytes / 4, 8192));
     for (unsigned n = pick(2000); n != 0; --n) {
       const auto word = static_cast<uint32_t>(random_());
-      if (word != 0) stimulus_.scratchpad[4 * pick(8192)] = word;
+      if (word != 0) stimulus_.scratchpad[4 * pick(words)] = word;
     }
   }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstring>
+#include <string>
 
 #include "fabric/pmu/scratchpad.h"
 #include "pins/verilated_pins.h"
@@ -13,8 +14,15 @@ namespace rdu::rtl {
 template <class V, class Memory>
 class VerilatedPmu : public VerilatedPins<V> {
  public:
-  /// `pad` outlives it.
-  VerilatedPmu(const fabric::PinCounts& pins, fabric::Scratchpad& pad) : VerilatedPins<V>(pins), pad_(pad) {}
+  /// `pad` outlives it. Throws bad_input if it is not as large as the memory in the Verilog.
+  VerilatedPmu(const fabric::PinCounts& pins, fabric::Scratchpad& pad) : VerilatedPins<V>(pins), pad_(pad) {
+    const auto& memory = Memory::of(this->module());
+    if (sizeof memory / sizeof memory[0] != pad_.bytes() / 4) {
+      core::bad_input("the scratchpad of the PMU's Verilog has " +
+                      std::to_string(sizeof memory / sizeof memory[0]) + " words, that of the tile " +
+                      std::to_string(pad_.bytes() / 4));
+    }
+  }
   ~VerilatedPmu() override { give_back(); }
 
   void start(const fabric::PinCredits& credits, fabric::PinOutputs& out) override {

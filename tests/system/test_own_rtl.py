@@ -3,6 +3,7 @@
 import rdu
 
 SWITCH = rdu.BUILD / "tests/list_switch.so"
+PMU = rdu.BUILD / "tests/boxed_pmu.so"
 
 
 def digits_of(digits, folder, *arguments):
@@ -30,3 +31,13 @@ def test_the_chip_with_the_other_switch_is_the_same_chip(digits, tmp_path):
 def test_a_library_for_another_unit_is_refused_by_name():
     result = rdu.run("rdu-cosim", "random", "pcu", "--seed", "1", "--count", "1", "--rtl", SWITCH)
     assert result.returncode == 2 and "switch" in result.stderr, result.stderr
+
+
+def test_a_library_for_other_numbers_is_refused_by_their_name(tmp_path):
+    stimulus = tmp_path / "pmu.stim"
+    stimulus.write_text('{"rdu-stimulus": 1, "unit": "pmu[1][2]", "cycles": 10}')
+    result = rdu.run("rdu-cosim", "replay", stimulus, "--rtl", PMU)
+    assert result.returncode == 2 and "built for pmu_bytes = 8192, not 524288" in result.stderr, result.stderr
+    stimulus.write_text('{"rdu-stimulus": 1, "unit": "pmu[1][2]", "cycles": 10, "params": {"pmu_bytes": 8192, "pmu_banks": 4}}')
+    result = rdu.run("rdu-cosim", "replay", stimulus, "--rtl", PMU)
+    assert result.returncode == 0, result.stdout + result.stderr
