@@ -242,7 +242,7 @@ bool Graph::reconfigure(const ProgramImage& program, const std::vector<uint32_t>
     }
   }
   MemoryOrder::check_atomics(agcus);
-  has_looked_for_race_ = false;
+  races_.reset();
   for (const auto& change : changes) change();
   return true;
 }
@@ -252,9 +252,15 @@ void Graph::start(uint64_t cycle) {
   for (const auto& [id, unit] : units_) unit->start(cycle);
   for (const auto& [id, unit] : units_) unit->wake();
   // Only now are addresses those that count: a program is loaded before its arguments.
-  if (!has_looked_for_race_) race_ = order_->find_race(agcu_configs());
-  has_looked_for_race_ = true;
-  if (race_) site_.context.fault({codes::CODE_BAD_CONFIG, race_->unit, 0, cycle, race_->text});
+  if (!races_) races_ = order_->find_races(agcu_configs());
+  for (const MemoryOrder::Race& race : *races_) {
+    const auto reaches_memory = [&](const MemoryOrder::Begin& begin) {
+      return site_.memory.allows(begin.address, 1, begin.is_write);
+    };
+    if (!std::all_of(race.begins.begin(), race.begins.end(), reaches_memory)) continue;
+    site_.context.fault({codes::CODE_BAD_CONFIG, race.unit, 0, cycle, race.text});
+    break;
+  }
   for (const auto& [id, unit] : clocked_) {
     if (RDU_UNIT_KIND(id) != RDU_UNIT_PMU || !site_.pads.at(RDU_UNIT_ROW(id), RDU_UNIT_COL(id)).has_errors())
       continue;

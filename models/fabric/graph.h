@@ -100,8 +100,7 @@ class Graph {
   std::vector<ConnectedLeg> legs_;
   std::vector<std::unique_ptr<Lockstep>> locksteps_;
   std::optional<MemoryOrder> order_;
-  std::optional<MemoryOrder::Race> race_;
-  bool has_looked_for_race_ = false;  ///< since the addresses have changed
+  std::optional<std::vector<MemoryOrder::Race>> races_;  ///< none: the addresses have changed
 };
 
 }  // namespace rdu::fabric

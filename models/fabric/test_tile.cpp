@@ -849,6 +849,9 @@ TEST_CASE("accesses to the same bytes are refused if no stream or token says whi
   };
   const uint64_t refused = Q::FAULT::CODE_BAD_CONFIG;
   CHECK(load({0x1000, 0x3000}) == 0);  // two may read
+  // Who has no segment meets nobody.
+  const uint64_t nowhere = b.memory.data.size();
+  CHECK(load({nowhere, nowhere}) == Q::FAULT::CODE_SEGMENT);
   CHECK(load({0x1000, 0x2040}) == refused);
   CHECK(
       b.faults.back().text.find("agcu_east[1]: its writes and the writes of agcu_east[0] meet in memory, and "

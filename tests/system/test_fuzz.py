@@ -17,7 +17,7 @@ def fuzz(*arguments, timeout):
 
 @pytest.mark.parametrize("target", ["server", "program", "recording"])
 def test_a_short_run_finds_nothing(target):
-    result = fuzz("--seconds", "7", target, timeout=500)
+    result = fuzz("--seconds", "7", target, timeout=1000)
     assert result.returncode == 0, result.stdout + result.stderr
     assert int(re.search(r"(\d+) executions", result.stdout)[1]) > 200, result.stdout
 

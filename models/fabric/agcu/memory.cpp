@@ -42,6 +42,11 @@ void Memory::recycle(Request& r) {
   free_.push_back(&r);
 }
 
+bool Memory::allows(uint64_t address, uint64_t bytes, bool write) {
+  uint64_t physical = 0;
+  return slb_.translate(context_, address, bytes, write, &physical);
+}
+
 void Memory::post(Request& r, uint64_t cycle, bool write, uint8_t* data, uint32_t initiator,
                   core::Modify modify) {
   const core::Time issue = clock_.time(cycle);

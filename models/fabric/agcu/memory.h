@@ -103,6 +103,8 @@ class Memory : public core::TransferClient, public Outside {
     tag_ = tag;
   }
   core::CommandTag tag() const { return tag_; }
+  /// Whether a segment of the command's context allows an access.
+  bool allows(uint64_t address, uint64_t bytes, bool write);
 
   /// A fresh request.
   Request& make();

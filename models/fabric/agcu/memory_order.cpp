@@ -84,19 +84,21 @@ void MemoryOrder::check_atomics(const std::map<uint32_t, AgcuConfig>& agcus) {
   });
 }
 
-std::optional<MemoryOrder::Race> MemoryOrder::find_race(const std::map<uint32_t, AgcuConfig>& agcus) const {
-  std::optional<Race> race;
+std::vector<MemoryOrder::Race> MemoryOrder::find_races(const std::map<uint32_t, AgcuConfig>& agcus) const {
+  std::vector<Race> races;
   each_two(agcus, [&](const Generator& a, const Generator& b) {
-    if (race || (a.is_atomic() && b.is_atomic()) || overlap_of(*a.rows, *b.rows) != Overlap::some) return;
+    if ((a.is_atomic() && b.is_atomic()) || overlap_of(*a.rows, *b.rows) != Overlap::some) return;
     const Part part_a = part_of(a.unit, a.part);
     const Part part_b = part_of(b.unit, b.part);
     if (leads(part_a, part_b) || leads(part_b, part_a)) return;
-    race = {a.unit,
-            fmt::format("{}: its {} and the {} of {} meet in memory, and nothing says which come first: "
-                        "no stream or token leads from one to the other",
-                        unit_name(a.unit), a.does(), b.does(), unit_name(b.unit))};
+    races.push_back(
+        {a.unit,
+         fmt::format("{}: its {} and the {} of {} meet in memory, and nothing says which come first: "
+                     "no stream or token leads from one to the other",
+                     unit_name(a.unit), a.does(), b.does(), unit_name(b.unit)),
+         {Begin{a.rows->base, a.is_write}, Begin{b.rows->base, b.is_write}}});
   });
-  return race;
+  return races;
 }
 
 }  // namespace rdu::fabric

@@ -1,8 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -22,13 +22,20 @@ class MemoryOrder {
   /// Two atomic stores that may meet in an order that shows: throws LoadFault (BAD_CONFIG).
   static void check_atomics(const std::map<uint32_t, AgcuConfig>& agcus);
 
-  /// Why a program must not run.
+  /// Where a generator begins.
+  struct Begin {
+    uint64_t address;
+    bool is_write;
+  };
+  /// Why a program must not run, if both generators get to memory: one whose first request faults makes no
+  /// other.
   struct Race {
     uint32_t unit;
     std::string text;
+    std::array<Begin, 2> begins;
   };
-  /// Of others, two that surely meet, and nothing orders them.
-  std::optional<Race> find_race(const std::map<uint32_t, AgcuConfig>& agcus) const;
+  /// Of others, each two that surely meet, and nothing orders them.
+  std::vector<Race> find_races(const std::map<uint32_t, AgcuConfig>& agcus) const;
 
  private:
   using Part = std::pair<uint32_t, unsigned>;  ///< unit, part
