@@ -34,7 +34,7 @@ module cross_lane #(
   localparam LEVELS = $clog2(LANES);
   localparam INDEX = LEVELS > 0 ? LEVELS : 1;
   localparam WAITING = LEVELS + 1;
-  localparam POINTER = $clog2(WAITING + 1);
+  localparam POINTER = $clog2(WAITING);
   localparam REST = FIRING_WIDTH + 8 * VECTOR;
 
   // The operation.
