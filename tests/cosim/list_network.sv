@@ -53,7 +53,7 @@ module list_network #(
   logic [QUEUES*SW-1:0] oldest;
   logic [QUEUES*SW-1:0] newest;
   logic [QUEUES*CW-1:0] length;
-  logic [QUEUES*OUT-1:0] todo;          // outputs to which the oldest has not gone
+  logic [QUEUES*OUT-1:0] unsent;        // outputs to which the oldest has not gone
   logic [QUEUES-1:0] filled;
 
   logic [OUT-1:0] routes [QUEUES];
@@ -97,7 +97,7 @@ module list_network #(
       for (int o = 0; o < OUT; o++) begin
         q = pointer[o*QW +: QW];
         for (int k = 0; k < QUEUES; k++) begin
-          if (!out_valid[o] && filled[q] && todo[32'(q)*OUT + o]) begin
+          if (!out_valid[o] && filled[q] && unsent[32'(q)*OUT + o]) begin
             flow = is_dynamic(32'(q)) ? FW'(FLOWS - 1) : renamed[q];
             if (credits[(o*FLOWS + (o < SIDES ? 32'(flow) : 0))*16 +: 16] != '0 &&
                 (o < SIDES || !joins[o < SIDES ? 0 : o - SIDES] || stored_head[oldest[32'(q)*SW +: SW]][15 % HEAD:0] == expected[(o < SIDES ? 0 : o - SIDES)*16 +: 15 % HEAD + 1])) begin
@@ -128,7 +128,7 @@ module list_network #(
   logic [QUEUES*OUT-1:0] remain;
   always_comb begin
     leaves = '0;
-    remain = todo;
+    remain = unsent;
     for (int o = 0; o < OUT; o++) begin
       if (out_valid[o]) remain[32'(winner[o*QW +: QW])*OUT + o] = 1'b0;
     end
@@ -222,12 +222,12 @@ module list_network #(
       for (int o = 0; o < OUT; o++) begin
         q = 32'(winner[o*QW +: QW]);
         if (out_valid[o]) begin
-          todo[q*OUT + o] <= 1'b0;
+          unsent[q*OUT + o] <= 1'b0;
           if (leaves[q[QW-1:0]]) begin
             next = behind[oldest[q*SW +: SW]];
             used[oldest[q*SW +: SW]] <= 1'b0;
             oldest[q*SW +: SW] <= next;
-            todo[q*OUT +: OUT] <= goes_to(q, stored_head[next], routes[q[QW-1:0]], here);
+            unsent[q*OUT +: OUT] <= goes_to(q, stored_head[next], routes[q[QW-1:0]], here);
             length[q*CW +: CW] <= length[q*CW +: CW] - 1'b1;
             filled[q[QW-1:0]] <= length[q*CW +: CW] != CW'(1);
           end
@@ -246,7 +246,7 @@ module list_network #(
           length[q*CW +: CW] <= length[q*CW +: CW] + CW'(!leaves[q[QW-1:0]]);
           if (length[q*CW +: CW] == CW'(leaves[q[QW-1:0]])) begin
             oldest[q*SW +: SW] <= next;
-            todo[q*OUT +: OUT] <= goes_to(q, in_head[p*HEAD +: HEAD], routes[q[QW-1:0]], here);
+            unsent[q*OUT +: OUT] <= goes_to(q, in_head[p*HEAD +: HEAD], routes[q[QW-1:0]], here);
           end else begin
             behind[newest[q*SW +: SW]] <= next;
           end
